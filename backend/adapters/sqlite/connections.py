@@ -1,0 +1,133 @@
+"""Connections to the one SQLite file: a read connection per thread, and one write transaction at a time.
+
+Only the process that owns the log checkpoints (`checkpoints=True`): SQLite before 3.51.3 can corrupt a WAL when two
+connections checkpoint while a third commits. Everyone else opens with wal_autocheckpoint=0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from backend.domain.errors import Unavailable
+from backend.domain.windows import COUNTERS
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 5_000
+CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
+
+
+class Connections:
+    """Opens, keeps and closes the connections of one process to one file."""
+
+    def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
+        self.path = path
+        self._checkpoints = checkpoints
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._migrate()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's read connection. Never write through it."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = self._local.connection = self._connect()
+            found.execute("PRAGMA query_only=ON")
+        return found
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One durable write transaction: commits at the end, rolls back on any exception.
+
+        Raises Unavailable when the disk refuses or another writer holds the file for too long; nothing is half applied.
+        """
+        with self._write_lock:
+            if self._writer is None:
+                self._writer = self._connect()
+            connection = self._writer
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException as error:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise Unavailable(f"the store cannot write just now ({error})") from error
+                raise
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed. Cheap enough to ask every 50 ms."""
+        return self.connection().execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        """Close every connection of this process; the owner folds the WAL back into the file first."""
+        if self._writer is not None and self._checkpoints:
+            with contextlib.suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._guard:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+        self._writer = None
+        self._local = threading.local()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-32768")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if self._checkpoints else 0}")
+        with self._guard:
+            self._open.append(connection)
+        return connection
+
+    def _migrate(self) -> None:
+        """Create the schema, or refuse a file written by a newer version. Safe to be killed and run again."""
+        connection = self._connect()
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise Unavailable(
+                f"{self.path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
+                "update iOps, or point IOPS_DATA_DIR at another folder"
+            )
+        if version < SCHEMA_VERSION:
+            _create(connection)
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    script = (Path(__file__).with_name("schema.sql")).read_text(encoding="utf-8")
+    counters = " ".join(f"{name} INTEGER NOT NULL DEFAULT 0," for name in COUNTERS)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+            for statement in _statements(script.replace("/*COUNTERS*/", counters)):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one, so that all of them fit in one transaction."""
+    text = ""
+    for line in script.splitlines():
+        text += line.split("--")[0] + "\n"
+        if sqlite3.complete_statement(text):
+            if text.strip():
+                yield text
+            text = ""

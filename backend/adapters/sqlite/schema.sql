@@ -1,0 +1,110 @@
+-- One file, one writer at a time, many readers. Times are microseconds since 1970 UTC.
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+-- The log: append only. seq is the order of arrival; body is the canonical payload as JSON.
+CREATE TABLE events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  event_id TEXT NOT NULL UNIQUE,
+  event_type TEXT NOT NULL,
+  occurred_us INTEGER NOT NULL,
+  received_us INTEGER NOT NULL,
+  source TEXT,
+  student_id TEXT, tutor_id TEXT, subject TEXT, region TEXT,
+  digest BLOB NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX events_occurred ON events (occurred_us);
+CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL;
+CREATE INDEX events_tutor ON events (tutor_id, occurred_us) WHERE tutor_id IS NOT NULL;
+
+CREATE TABLE rejects (
+  reject_id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_us INTEGER NOT NULL, reason TEXT NOT NULL, event_type TEXT, source TEXT,
+  errors TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new'
+);
+-- Counts that must survive a restart: duplicates, conflicts, rejects by reason, drift of unknown fields.
+CREATE TABLE tallies (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;
+
+-- Hourly buckets per entity; the counters are backend.domain.windows.COUNTERS, in that order (columns added at creation).
+-- entity_type is student, tutor, subject, region, cell ("subject|region") or all ("all").
+CREATE TABLE buckets (entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, hour_us INTEGER NOT NULL, /*COUNTERS*/
+  PRIMARY KEY (entity_type, entity_id, hour_us)) WITHOUT ROWID;
+
+-- State per entity, exact as of meta.swept_us. `state` is msgpack of domain.profiles.Profile; the columns are for lists.
+CREATE TABLE entities (
+  entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, name TEXT,
+  subject TEXT, region TEXT, tutor_id TEXT, segment TEXT,
+  health REAL, health_source TEXT, risk REAL, expected_loss REAL, velocity REAL, velocity_change REAL, avg_rating REAL,
+  utilisation REAL, ratio REAL, gap_hours REAL, status TEXT,
+  sessions_7d INTEGER NOT NULL DEFAULT 0, sessions_14d INTEGER NOT NULL DEFAULT 0, sessions_30d INTEGER NOT NULL DEFAULT 0,
+  ib_calls_7d INTEGER NOT NULL DEFAULT 0, ib_calls_14d INTEGER NOT NULL DEFAULT 0, ib_calls_30d INTEGER NOT NULL DEFAULT 0,
+  monthly_value REAL, last_session_us INTEGER, first_session_us INTEGER, first_success INTEGER,
+  first_tutor TEXT, first_subject TEXT, first_region TEXT,
+  simulated INTEGER NOT NULL DEFAULT 0,
+  refresh_us INTEGER NOT NULL, updated_us INTEGER NOT NULL, version INTEGER NOT NULL, state BLOB NOT NULL,
+  PRIMARY KEY (entity_type, entity_id)
+) WITHOUT ROWID;
+CREATE INDEX entities_refresh ON entities (refresh_us);
+CREATE INDEX entities_loss ON entities (entity_type, expected_loss DESC);
+CREATE INDEX entities_health ON entities (entity_type, health);
+CREATE INDEX entities_name ON entities (entity_type, name COLLATE NOCASE);
+
+-- Who learns what with whom: feeds filter cascades, a tutor's students, a student's tutors.
+CREATE TABLE links (
+  student_id TEXT NOT NULL, tutor_id TEXT NOT NULL, subject TEXT NOT NULL, region TEXT NOT NULL,
+  sessions INTEGER NOT NULL, last_us INTEGER NOT NULL,
+  PRIMARY KEY (student_id, tutor_id, subject, region)
+) WITHOUT ROWID;
+CREATE INDEX links_tutor ON links (tutor_id, student_id);
+CREATE INDEX links_subject ON links (subject, region, student_id);
+
+-- Supply and demand as reported, with history.
+CREATE TABLE market (
+  subject TEXT NOT NULL, region TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,
+  available_tutors INTEGER, active_students INTEGER, pending_requests INTEGER,
+  demand_score REAL, supply_score REAL, demand_hours REAL, supply_hours REAL, wait_hours REAL, ratio REAL, status TEXT, reported_status TEXT,
+  PRIMARY KEY (subject, region, at_us, event_id)
+) WITHOUT ROWID;
+CREATE INDEX market_at ON market (at_us);
+
+-- Numeric samples (metric_reported), with the anomaly score where one was computed.
+CREATE TABLE samples (
+  source TEXT NOT NULL, name TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL, value REAL NOT NULL, unit TEXT, score REAL,
+  PRIMARY KEY (source, name, at_us, event_id)
+) WITHOUT ROWID;
+CREATE TABLE detectors (source TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
+
+CREATE TABLE alerts (
+  alert_id TEXT PRIMARY KEY, version INTEGER NOT NULL,
+  rule_id TEXT NOT NULL, rule_version INTEGER NOT NULL, alert_type TEXT NOT NULL, severity TEXT NOT NULL, status TEXT NOT NULL,
+  entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, entity_name TEXT, subject TEXT, region TEXT,
+  title TEXT NOT NULL, message TEXT NOT NULL, details TEXT NOT NULL, occurrences INTEGER NOT NULL,
+  opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
+  acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT,
+  simulated INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- At most one living alert per rule and entity.
+CREATE UNIQUE INDEX alerts_live ON alerts (rule_id, entity_type, entity_id) WHERE resolved_us IS NULL;
+CREATE INDEX alerts_status ON alerts (status, opened_us);
+CREATE INDEX alerts_entity ON alerts (entity_type, entity_id);
+CREATE INDEX alerts_opened ON alerts (opened_us);
+
+-- Every change of an alert, one row, same transaction. digest chains each row to the one before it.
+CREATE TABLE audit (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, at_us INTEGER NOT NULL,
+  actor TEXT NOT NULL, action TEXT NOT NULL, before TEXT, after TEXT NOT NULL, note TEXT, digest BLOB NOT NULL
+);
+CREATE INDEX audit_alert ON audit (alert_id, sequence);
+
+-- What the store says happened, for everyone who follows it by cursor; pruned by age.
+CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL);
+
+-- Settings and desired state that outlive a process: the simulator's orders, saved views, ...
+CREATE TABLE documents (key TEXT PRIMARY KEY, value TEXT NOT NULL, updated_us INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE keys (
+  key_id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, role TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
+  created_us INTEGER NOT NULL, last_used_us INTEGER, revoked_us INTEGER
+) WITHOUT ROWID;
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest BLOB NOT NULL, status INTEGER NOT NULL, answer BLOB NOT NULL, at_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE imports (path TEXT PRIMARY KEY, digest TEXT NOT NULL, offset INTEGER NOT NULL, report TEXT NOT NULL, updated_us INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,158 @@
+"""What is known of one entity: exact window tallies, the newest facts by event time, and the numbers derived from them.
+
+A profile is a pure function of the set of events folded into it and of the instant it is exact for, whatever the order,
+batching or repetition of delivery. "Newest" goes by event time, ties by event id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from backend.domain.events import Event
+from backend.domain.windows import COUNTERS, Delta, Tally, apply_delta
+
+# Facts of which only the newest counts, per entity type that they describe.
+_STUDENT_FACTS = ("student_name", "monthly_value", "tier", "subject", "region")
+_TUTOR_FACTS = (
+    "tutor_name",
+    "available_hours_this_week",
+    "available_hours_next_week",
+    "booked_hours_this_week",
+    "subjects",
+    "timezone",
+    "accepts_instant_book",
+)
+_SUPPLY_FACTS = (
+    "available_tutors",
+    "active_students",
+    "pending_requests",
+    "demand_score",
+    "supply_score",
+    "demand_hours",
+    "supply_hours",
+    "balance_status",
+    "avg_wait_time_hours",
+    "supply_demand_ratio",
+)
+
+
+class Fact(msgspec.Struct, array_like=True, frozen=True):
+    """A value with the event that said it."""
+
+    at_us: int
+    event_id: str
+    value: Any
+
+
+class FirstSession(msgspec.Struct, array_like=True, frozen=True):
+    """A student's first completed session; `success` is None where neither rating nor outcome was sent."""
+
+    at_us: int
+    event_id: str
+    success: bool | None
+    tutor_id: str | None
+    subject: str | None
+    region: str | None
+
+
+class Profile(msgspec.Struct, array_like=True):
+    """Everything kept about one entity. `seen_us` is the newest event time, `since_us` the oldest."""
+
+    entity_type: str
+    entity_id: str
+    tally: Tally
+    lifetime: list[int]
+    facts: dict[str, Fact]
+    first: FirstSession | None = None
+    last_session_us: int | None = None
+    since_us: int | None = None
+    seen_us: int | None = None
+    simulated: bool = False
+
+    @classmethod
+    def new(cls, entity_type: str, entity_id: str) -> Profile:
+        return cls(entity_type, entity_id, Tally.empty(), [0] * len(COUNTERS), {})
+
+    def value(self, name: str) -> Any:
+        fact = self.facts.get(name)
+        return None if fact is None else fact.value
+
+    def fold(self, event: Event, delta: Delta, now_us: int) -> None:
+        """Take one event in, as of `now_us`."""
+        at = event.occurred_us
+        self.tally.add(delta, at, now_us)
+        apply_delta(self.lifetime, delta)
+        self.since_us = at if self.since_us is None else min(self.since_us, at)
+        self.seen_us = at if self.seen_us is None else max(self.seen_us, at)
+        self.simulated = self.simulated or event.simulated
+        self._remember(event)
+        if event.event_type == "session_completed" and _held(event.payload):
+            self.last_session_us = at if self.last_session_us is None else max(self.last_session_us, at)
+            if self.entity_type == "student":
+                self._first_session(event)
+
+    def _remember(self, event: Event) -> None:
+        p, kind = event.payload, event.event_type
+        if self.entity_type == "student":
+            self._newest(event, _STUDENT_FACTS)
+            if kind == "customer_health_update":
+                self._newest(event, ("health_score", "churn_risk"))
+            if event.tutor_id and kind == "session_completed":
+                self._newest(event, ("tutor_id",))
+        elif self.entity_type == "tutor":
+            if kind == "tutor_availability_updated":
+                self._newest(event, _TUTOR_FACTS)
+                self._newest(event, ("region",))
+            elif "tutor_name" in p:
+                self._newest(event, ("tutor_name",))
+        elif kind == "supply_demand_update" and self.entity_type == "cell":
+            self._newest_together(event, _SUPPLY_FACTS)
+
+    def _newest(self, event: Event, names: tuple[str, ...]) -> None:
+        for name in names:
+            value = event.payload.get(name)
+            if value is not None and self._is_newer(event, name):
+                self.facts[name] = Fact(event.occurred_us, event.event_id, value)
+
+    def _newest_together(self, event: Event, names: tuple[str, ...]) -> None:
+        """A snapshot replaces the one before it as a whole: what it leaves out is unknown, not what it was."""
+        if self._is_newer(event, "snapshot"):
+            for name in names:
+                self.facts.pop(name, None)
+            self.facts["snapshot"] = Fact(event.occurred_us, event.event_id, True)
+            for name in names:
+                if event.payload.get(name) is not None:
+                    self.facts[name] = Fact(event.occurred_us, event.event_id, event.payload[name])
+
+    def _is_newer(self, event: Event, name: str) -> bool:
+        fact = self.facts.get(name)
+        return fact is None or (event.occurred_us, event.event_id) > (fact.at_us, fact.event_id)
+
+    def _first_session(self, event: Event) -> None:
+        first = self.first
+        if first is None or (event.occurred_us, event.event_id) < (first.at_us, first.event_id):
+            self.first = FirstSession(
+                event.occurred_us,
+                event.event_id,
+                first_session_success(event.payload),
+                event.tutor_id,
+                event.subject,
+                event.region,
+            )
+
+
+FIRST_SESSION_RATING = 4.0  # spec 3.2: "> 4.0" would exclude every 4 where ratings are whole numbers
+
+
+def first_session_success(payload: dict[str, Any]) -> bool | None:
+    """Held, not reported as failed, and rated at least 4. None when it was never rated."""
+    if payload.get("completed_successfully") is False:
+        return False
+    rating = payload.get("rating")
+    return None if rating is None else rating >= FIRST_SESSION_RATING
+
+
+def _held(payload: dict[str, Any]) -> bool:
+    return not payload.get("no_show") and not payload.get("was_cancelled")
