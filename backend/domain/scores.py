@@ -114,7 +114,7 @@ def health(profile: Profile, now_us: int) -> HealthScore:
     displayed, source = computed, "computed"
     if fact is not None and now_us - fact.at_us < REPORTED_FRESH_US:
         displayed, source = fact.value, "reported"
-    missing = () if parts else ("no completed session yet",)
+    missing: tuple[str, ...] = () if parts else ("no completed session yet",)
     if mean_rating(profile) is None and parts:
         missing += ("no rating in 30 days",)
     return HealthScore(

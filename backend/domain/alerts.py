@@ -1,0 +1,281 @@
+"""The life of an alert: one state machine. Every stimulus goes through `apply`; nobody else sets a state.
+
+open -> acknowledged -> resolved; snoozed and dismissed on the way. A living alert (neither resolved nor dismissed) is the
+only one of its rule and entity: repeats raise its counter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from backend.domain.errors import Rejected
+from backend.domain.rules import RULES, Signal
+
+SEVERITIES = ("info", "warning", "critical")
+LIVING = ("open", "acknowledged", "snoozed")
+ENDED = ("resolved", "dismissed")
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim of a rule about one entity, with what people did about it. `version` grows by one with every change."""
+
+    alert_id: str
+    version: int
+    rule_id: str
+    rule_version: int
+    alert_type: str
+    severity: str
+    status: str
+    entity_type: str
+    entity_id: str
+    entity_name: str | None = None
+    subject: str | None = None
+    region: str | None = None
+    title: str
+    message: str
+    details: dict[str, Any]
+    occurrences: int
+    opened_us: int
+    last_seen_us: int
+    owner: str | None = None
+    acknowledged_by: str | None = None
+    acknowledged_us: int | None = None
+    snoozed_until_us: int | None = None
+    resolved_us: int | None = None
+    cause: str | None = None
+    last_note: str | None = None
+    simulated: bool = False
+
+    @property
+    def living(self) -> bool:
+        return self.status in LIVING
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of one alert: who did what, from which state to which."""
+
+    alert_id: str
+    at_us: int
+    actor: str
+    action: str
+    before: str | None
+    after: str
+    note: str | None = None
+
+
+class Transition(msgspec.Struct, frozen=True):
+    """The alert after a stimulus, and the audit row; `entry` is None when nothing a person should read about changed."""
+
+    alert: Alert
+    entry: AuditEntry | None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person asks for. `action`: ack, unack, assign, snooze, resolve, reopen, dismiss or note."""
+
+    action: str
+    actor: str
+    note: str | None = None
+    owner: str | None = None
+    until_us: int | None = None
+
+
+RULE_ACTOR = "rule"
+
+
+def raise_alert(signal: Signal, alert_id: str, now_us: int) -> Transition:
+    """A new alert from a signal for which none is living."""
+    rule = RULES[signal.rule_id]
+    alert = Alert(
+        alert_id=alert_id,
+        version=1,
+        rule_id=rule.rule_id,
+        rule_version=rule.version,
+        alert_type=rule.alert_type,
+        severity=signal.severity,
+        status="open",
+        entity_type=signal.entity_type,
+        entity_id=signal.entity_id,
+        entity_name=signal.entity_name,
+        subject=signal.subject,
+        region=signal.region,
+        title=signal.title,
+        message=signal.message,
+        details=signal.details,
+        occurrences=1,
+        opened_us=now_us,
+        last_seen_us=now_us,
+        simulated=signal.simulated,
+    )
+    return Transition(alert, _entry(None, alert, now_us, RULE_ACTOR, "opened", signal.message))
+
+
+def repeat(alert: Alert, signal: Signal, now_us: int) -> Transition:
+    """The condition still holds after another event: count it; a worse severity wakes a snoozed or acknowledged alert."""
+    worse = SEVERITIES.index(signal.severity) > SEVERITIES.index(alert.severity)
+    status = "open" if worse and alert.status != "open" else alert.status
+    after = _changed(
+        alert,
+        severity=signal.severity,
+        status=status,
+        title=signal.title,
+        message=signal.message,
+        details=signal.details,
+        entity_name=signal.entity_name or alert.entity_name,
+        occurrences=alert.occurrences + 1,
+        last_seen_us=now_us,
+        snoozed_until_us=None if worse else alert.snoozed_until_us,
+    )
+    if signal.severity == alert.severity:
+        return Transition(after, None)
+    action = "worsened" if worse else "eased"
+    return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, action, signal.message))
+
+
+def clear(alert: Alert, cause: str, now_us: int) -> Transition:
+    """The condition no longer holds: the alert ends by itself and says why."""
+    after = _changed(alert, status="resolved", resolved_us=now_us, cause=cause, snoozed_until_us=None)
+    return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, "resolved", cause))
+
+
+def wake(alert: Alert, now_us: int) -> Transition:
+    """A snooze ran out."""
+    after = _changed(alert, status="open", snoozed_until_us=None)
+    return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, "woke", "the snooze ran out"))
+
+
+def apply(alert: Alert, command: Command, now_us: int) -> Transition:
+    """What a person's command makes of an alert. Raises Rejected when it makes no sense in the present state.
+
+    Asking for what already holds (acknowledging an acknowledged alert) changes nothing: the first one stands.
+    """
+    handler = _COMMANDS.get(command.action)
+    if handler is None:
+        raise Rejected(f"unknown action {command.action!r}; one of: {', '.join(_COMMANDS)}")
+    if command.note is not None and len(command.note) > 2_000:
+        raise Rejected("a note holds at most 2,000 characters")
+    after = handler(alert, command, now_us)
+    if after is None:
+        return Transition(alert, None)
+    if command.note:
+        after = msgspec.structs.replace(after, last_note=command.note)
+    return Transition(after, _entry(alert, after, now_us, command.actor, command.action, command.note))
+
+
+def _acknowledge(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    _must_live(alert, "acknowledged")
+    if alert.status == "acknowledged":
+        return None
+    return _changed(
+        alert,
+        status="acknowledged",
+        acknowledged_by=command.actor,
+        acknowledged_us=now_us,
+        owner=alert.owner or command.actor,
+        snoozed_until_us=None,
+    )
+
+
+def _unacknowledge(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    _must_live(alert, "un-acknowledged")
+    if alert.status != "acknowledged":
+        return None
+    owner = None if alert.owner == alert.acknowledged_by else alert.owner
+    return _changed(alert, status="open", acknowledged_by=None, acknowledged_us=None, owner=owner)
+
+
+def _assign(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    _must_live(alert, "assigned")
+    owner = command.owner or None
+    if owner is not None and len(owner) > 120:
+        raise Rejected("an owner's name holds at most 120 characters")
+    return None if owner == alert.owner else _changed(alert, owner=owner)
+
+
+def _snooze(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    _must_live(alert, "snoozed")
+    if command.until_us is None or command.until_us <= now_us:
+        raise Rejected("a snooze needs an end in the future")
+    return _changed(alert, status="snoozed", snoozed_until_us=command.until_us)
+
+
+def _resolve(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    if alert.status == "resolved":
+        return None
+    _must_live(alert, "resolved")
+    return _changed(
+        alert,
+        status="resolved",
+        resolved_us=now_us,
+        cause=command.note or f"resolved by {command.actor}",
+        snoozed_until_us=None,
+    )
+
+
+def _dismiss(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    if alert.status == "dismissed":
+        return None
+    _must_live(alert, "dismissed")
+    return _changed(
+        alert,
+        status="dismissed",
+        resolved_us=now_us,
+        cause=command.note or f"dismissed by {command.actor}",
+        snoozed_until_us=None,
+    )
+
+
+def _reopen(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    if alert.living:
+        return None
+    return _changed(
+        alert, status="open", resolved_us=None, cause=None, acknowledged_by=None, acknowledged_us=None
+    )
+
+
+def _note(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    if not command.note:
+        raise Rejected("a note needs text")
+    return _changed(alert, last_note=command.note)
+
+
+_COMMANDS = {
+    "ack": _acknowledge,
+    "unack": _unacknowledge,
+    "assign": _assign,
+    "snooze": _snooze,
+    "resolve": _resolve,
+    "reopen": _reopen,
+    "dismiss": _dismiss,
+    "note": _note,
+}
+ACTIONS = tuple(_COMMANDS)
+
+
+def _must_live(alert: Alert, verb: str) -> None:
+    if not alert.living:
+        raise Rejected(f"this alert is already {alert.status} and cannot be {verb}; reopen it first")
+
+
+def _changed(alert: Alert, **fields: Any) -> Alert:
+    return msgspec.structs.replace(alert, version=alert.version + 1, **fields)
+
+
+def _entry(
+    before: Alert | None, after: Alert, now_us: int, actor: str, action: str, note: str | None
+) -> AuditEntry:
+    return AuditEntry(
+        alert_id=after.alert_id,
+        at_us=now_us,
+        actor=actor,
+        action=action,
+        before=None if before is None else _state(before),
+        after=_state(after),
+        note=note,
+    )
+
+
+def _state(alert: Alert) -> str:
+    return f"{alert.status}/{alert.severity}" + (f"/{alert.owner}" if alert.owner else "")
