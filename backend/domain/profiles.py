@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from backend.domain.events import Event
-from backend.domain.windows import COUNTERS, Delta, Tally, apply_delta
+from backend.domain.events import SIMULATOR, Event
+from backend.domain.windows import COUNTERS, Delta, Tally, ring_of
 
 # Facts of which only the newest counts, per entity type that they describe.
 _STUDENT_FACTS = ("student_name", "monthly_value", "tier", "subject", "region")
@@ -36,6 +36,9 @@ _SUPPLY_FACTS = (
     "avg_wait_time_hours",
     "supply_demand_ratio",
 )
+
+
+_REMEMBERING = frozenset(("student", "tutor", "cell"))
 
 
 class Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -81,15 +84,31 @@ class Profile(msgspec.Struct, array_like=True):
 
     def fold(self, event: Event, delta: Delta, now_us: int) -> None:
         """Take one event in, as of `now_us`."""
+        self.take(event, delta, ring_of(event.occurred_us, now_us))
+
+    def take(self, event: Event, delta: Delta, ring: int | None) -> None:
+        """Take one event in whose ring is known already (one look-up serves all its entities)."""
         at = event.occurred_us
-        self.tally.add(delta, at, now_us)
-        apply_delta(self.lifetime, delta)
-        self.since_us = at if self.since_us is None else min(self.since_us, at)
-        self.seen_us = at if self.seen_us is None else max(self.seen_us, at)
-        self.simulated = self.simulated or event.simulated
-        self._remember(event)
+        lifetime = self.lifetime
+        if ring is None:
+            for i, amount in delta:
+                lifetime[i] += amount
+        else:
+            counters = self.tally.rings[ring]
+            for i, amount in delta:
+                lifetime[i] += amount
+                counters[i] += amount
+        if self.since_us is None or at < self.since_us:
+            self.since_us = at
+        if self.seen_us is None or at > self.seen_us:
+            self.seen_us = at
+        if event.source == SIMULATOR:
+            self.simulated = True
+        if self.entity_type in _REMEMBERING:
+            self._remember(event)
         if event.event_type == "session_completed" and _held(event.payload):
-            self.last_session_us = at if self.last_session_us is None else max(self.last_session_us, at)
+            if self.last_session_us is None or at > self.last_session_us:
+                self.last_session_us = at
             if self.entity_type == "student":
                 self._first_session(event)
 
@@ -111,10 +130,11 @@ class Profile(msgspec.Struct, array_like=True):
             self._newest_together(event, _SUPPLY_FACTS)
 
     def _newest(self, event: Event, names: tuple[str, ...]) -> None:
+        payload, facts = event.payload, self.facts
         for name in names:
-            value = event.payload.get(name)
+            value = payload.get(name)
             if value is not None and self._is_newer(event, name):
-                self.facts[name] = Fact(event.occurred_us, event.event_id, value)
+                facts[name] = Fact(event.occurred_us, event.event_id, value)
 
     def _newest_together(self, event: Event, names: tuple[str, ...]) -> None:
         """A snapshot replaces the one before it as a whole: what it leaves out is unknown, not what it was."""

@@ -39,11 +39,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What a rule looks at: the value (None: nothing to judge), its words, and the facts beside it."""
+    """What a rule looks at: the value (None: nothing to judge), and on demand its words and the facts beside it."""
 
     value: float | None
-    words: str
-    details: dict[str, Any]
+    describe: Callable[[], tuple[str, dict[str, Any]]]
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,37 +164,62 @@ RULES: dict[str, Rule] = {
 }
 
 
-def evaluate(profile: Profile, now_us: int, living: dict[str, str] | None = None) -> list[Verdict]:
-    """One verdict per rule of the profile's kind. `living` maps rule id to the severity of its living alert."""
+class Assessment:
+    """A profile at an instant, with what several rules and lists ask for computed once."""
+
+    __slots__ = ("_health", "now_us", "numbers", "profile")
+
+    def __init__(self, profile: Profile, now_us: int) -> None:
+        self.profile = profile
+        self.now_us = now_us
+        self.numbers = scores.numbers(profile)
+        self._health: scores.HealthScore | None = None
+
+    @property
+    def health(self) -> scores.HealthScore:
+        if self._health is None:
+            self._health = scores.health(self.profile, self.now_us, self.numbers)
+        return self._health
+
+
+def evaluate(assessment: Assessment, living: dict[str, str] | None = None) -> list[Verdict]:
+    """Verdicts of the rules of the profile's kind that fire, or that have a living alert to settle.
+
+    `living` maps rule id to the severity of its living alert.
+    """
     living = living or {}
-    return [
-        _judge(rule, _READINGS[rule.rule_id](profile, now_us), profile, living.get(rule.rule_id))
-        for rule in _BY_KIND.get(profile.entity_type, ())
-        if rule.enabled
-    ]
+    found = []
+    for rule in _BY_KIND.get(assessment.profile.entity_type, ()):
+        if not rule.enabled:
+            continue
+        reading, current = _READINGS[rule.rule_id](assessment), living.get(rule.rule_id)
+        severity = None if reading.value is None else _severity(rule, reading.value, current)
+        if severity is not None:
+            found.append(Verdict(rule.rule_id, _signal(rule, severity, reading, assessment.profile), ""))
+        elif current is not None:
+            words = reading.describe()[0]
+            found.append(
+                Verdict(rule.rule_id, None, words if reading.value is None else f"back to normal: {words}")
+            )
+    return found
 
 
-def _judge(rule: Rule, reading: Reading, profile: Profile, current: str | None) -> Verdict:
-    if reading.value is None:
-        return Verdict(rule.rule_id, None, reading.words)
-    severity = _severity(rule, reading.value, current)
-    if severity is None:
-        return Verdict(rule.rule_id, None, f"back to normal: {reading.words}")
+def _signal(rule: Rule, severity: str, reading: Reading, profile: Profile) -> Signal:
     name = display_name(profile)
-    signal = Signal(
+    words, details = reading.describe()
+    return Signal(
         rule_id=rule.rule_id,
         severity=severity,
         entity_type=profile.entity_type,
         entity_id=profile.entity_id,
         entity_name=name,
-        subject=_place(profile, "subject", 0),
-        region=_place(profile, "region", 1),
+        subject=place_of(profile, "subject", 0),
+        region=place_of(profile, "region", 1),
         title=rule.title.format(name=name),
-        message=reading.words,
-        details=reading.details,
+        message=words,
+        details=details,
         simulated=profile.simulated,
     )
-    return Verdict(rule.rule_id, signal, reading.words)
 
 
 def _severity(rule: Rule, value: float, current: str | None) -> str | None:
@@ -231,87 +255,105 @@ def pretty(slug: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _place(profile: Profile, name: str, part: int) -> str | None:
+def place_of(profile: Profile, name: str, part: int) -> str | None:
+    """Subject or region of an entity: of a cell from its identity, else the newest that was sent."""
     if profile.entity_type == "cell":
         return profile.entity_id.split("|")[part]
     value = profile.value(name)
     return value if isinstance(value, str) else None
 
 
-def _ib_calls(profile: Profile, now_us: int) -> Reading:
-    calls = scores.count(profile, "calls", 14)
-    details = {"ib_calls_14d": calls, "health_score": scores.health(profile, now_us).displayed}
-    return Reading(calls, f"{calls} inbound calls in 14 days", details)
-
-
-def _health(profile: Profile, now_us: int) -> Reading:
-    health = scores.health(profile, now_us)
-    details = {
-        "health_score": health.displayed,
-        "source": health.source,
-        "sessions_7d": scores.count(profile, "completed", 7),
-        "ib_calls_14d": scores.count(profile, "calls", 14),
-    }
-    if health.displayed is None:
-        return Reading(None, "no health score any more", details)
-    lost = sorted(health.parts, key=lambda part: part.points - 100 * part.weight)[:2]
-    reasons = "; ".join(f"{part.measured} ({part.points - 100 * part.weight:+.0f})" for part in lost)
-    words = f"health {health.displayed:.0f} ({health.source})"
-    return Reading(health.displayed, f"{words}: {reasons}" if reasons else words, details)
-
-
-def _risk(profile: Profile, now_us: int) -> Reading:
-    health = scores.health(profile, now_us)
-    calls, s7 = scores.count(profile, "calls", 14), scores.count(profile, "completed", 7)
-    value = scores.risk(health.displayed, calls, s7)
-    details = {
-        "risk_score": value,
-        "health_score": health.displayed,
-        "ib_calls_14d": calls,
-        "sessions_7d": s7,
-    }
-    if value is None:
-        return Reading(None, "no risk score any more", details)
-    words = (
-        f"risk {value:.0f}: health {health.displayed:.0f}, {calls} calls in 14 days, {s7} sessions in 7 days"
+def _ib_calls(a: Assessment) -> Reading:
+    calls = a.numbers.calls_14
+    return Reading(
+        calls,
+        lambda: (
+            f"{calls} inbound calls in 14 days",
+            {"ib_calls_14d": calls, "health_score": a.health.displayed},
+        ),
     )
-    return Reading(value, words, details)
 
 
-def _velocity(profile: Profile, now_us: int) -> Reading:
+def _health(a: Assessment) -> Reading:
+    def describe() -> tuple[str, dict[str, Any]]:
+        details = {
+            "health_score": a.health.displayed,
+            "source": a.health.source,
+            "sessions_7d": a.numbers.s7,
+            "ib_calls_14d": a.numbers.calls_14,
+        }
+        if a.health.displayed is None:
+            return "no health score any more", details
+        words = f"health {a.health.displayed:.0f} ({a.health.source})"
+        reasons = losses(a.profile, a.now_us)
+        return (f"{words}: {reasons}" if reasons else words), details
+
+    return Reading(a.health.displayed, describe)
+
+
+def losses(profile: Profile, now_us: int, top: int = 2) -> str:
+    """The parts of computed health that lost most points, in words; empty when none lost more than half a point."""
+    lost = sorted(
+        (part.points - 100 * part.weight, part.measured) for part in scores.health_parts(profile, now_us)
+    )
+    return "; ".join(
+        f"{words} ({points:+.0f})".replace("-", "\u2212") for points, words in lost[:top] if points <= -0.5
+    )
+
+
+def _risk(a: Assessment) -> Reading:
+    calls, s7 = a.numbers.calls_14, a.numbers.s7
+    value = scores.risk(a.health.displayed, calls, s7)
+
+    def describe() -> tuple[str, dict[str, Any]]:
+        health = a.health.displayed
+        details = {"risk_score": value, "health_score": health, "ib_calls_14d": calls, "sessions_7d": s7}
+        if value is None:
+            return "no risk score any more", details
+        return (
+            f"risk {value:.0f}: health {health:.0f}, {calls} calls in 14 days, {s7} sessions in 7 days",
+            details,
+        )
+
+    return Reading(value, describe)
+
+
+def _velocity(a: Assessment) -> Reading:
     """Spec A9 on observed numbers: below one session a week now, above two a week over 30 days."""
-    s7, s30 = scores.count(profile, "completed", 7), scores.count(profile, "completed", 30)
+    s7, s30 = a.numbers.s7, a.numbers.s30
     pace = s30 * 7 / 30
-    dropped = 1.0 if s7 < 1 and pace > 2 else 0.0
-    details = {"sessions_7d": s7, "sessions_30d": s30, "sessions_per_week_30d": round(pace, 2)}
-    return Reading(dropped, f"{s7} sessions in 7 days against {pace:.1f} a week before", details)
+    return Reading(
+        1.0 if s7 < 1 and pace > 2 else 0.0,
+        lambda: (
+            f"{s7} sessions in 7 days against {pace:.1f} a week before",
+            {"sessions_7d": s7, "sessions_30d": s30, "sessions_per_week_30d": round(pace, 2)},
+        ),
+    )
 
 
-def _imbalance(profile: Profile, now_us: int) -> Reading:
+_SNAPSHOT = ("demand_score", "supply_score", "available_tutors", "active_students", "pending_requests")
+
+
+def _imbalance(a: Assessment) -> Reading:
     """2: computed ratio under 0.5; 1: reported or computed high demand; 0.75: still near it; 0: balanced."""
-    if "snapshot" not in profile.facts:
-        return Reading(None, "no supply and demand reported", {})
-    snapshot = {name: fact.value for name, fact in profile.facts.items()}
+    if "snapshot" not in a.profile.facts:
+        return Reading(None, lambda: ("no supply and demand reported", {}))
+    snapshot = {name: fact.value for name, fact in a.profile.facts.items()}
     found = market.balance(snapshot)
     reported = snapshot.get("balance_status")
-    details = {
-        "balance_status": found.status,
-        "reported_status": reported,
-        "ratio": found.ratio,
-        "gap_hours": found.gap_hours,
-        "basis": found.basis,
-        **{
-            name: snapshot.get(name)
-            for name in (
-                "demand_score",
-                "supply_score",
-                "available_tutors",
-                "active_students",
-                "pending_requests",
-            )
-        },
-    }
-    return Reading(_shortage_level(found, reported), _shortage_words(found, reported, snapshot), details)
+
+    def describe() -> tuple[str, dict[str, Any]]:
+        details = {
+            "balance_status": found.status,
+            "reported_status": reported,
+            "ratio": found.ratio,
+            "gap_hours": found.gap_hours,
+            "basis": found.basis,
+            **{name: snapshot.get(name) for name in _SNAPSHOT},
+        }
+        return _shortage_words(found, reported, snapshot), details
+
+    return Reading(_shortage_level(found, reported), describe)
 
 
 def _shortage_level(found: market.Balance, reported: str | None) -> float:
@@ -337,34 +379,44 @@ def _shortage_words(found: market.Balance, reported: str | None, snapshot: dict[
     return words
 
 
-def _over_use(profile: Profile, now_us: int) -> Reading:
-    load = scores.utilisation(profile)
-    offered, booked = profile.value("available_hours_this_week"), profile.value("booked_hours_this_week")
-    details = {"utilisation": load, "available_hours": offered, "booked_hours": booked}
+def _over_use(a: Assessment) -> Reading:
+    load = scores.utilisation(a.profile)
     if load is None:
-        return Reading(None, "available and booked hours are not both known", details)
-    return Reading(load, f"{load:.0%} booked: {booked:g} of {offered:g} hours this week", details)
+        return Reading(None, lambda: ("available and booked hours are not both known", {}))
+    offered, booked = a.profile.value("available_hours_this_week"), a.profile.value("booked_hours_this_week")
+    return Reading(
+        load,
+        lambda: (
+            f"{load:.0%} booked: {booked:g} of {offered:g} hours this week",
+            {"utilisation": load, "available_hours": offered, "booked_hours": booked},
+        ),
+    )
 
 
 MIN_RATINGS = 5
 
 
-def _tutor_rating(profile: Profile, now_us: int) -> Reading:
-    rating, rated = scores.mean_rating(profile), scores.count(profile, "rated", 30)
-    details = {"avg_rating": rating, "ratings": rated}
+def _tutor_rating(a: Assessment) -> Reading:
+    rating, rated = a.numbers.rating_30, a.numbers.rated_30
     if rating is None or rated < MIN_RATINGS:
-        return Reading(None, f"fewer than {MIN_RATINGS} ratings in 30 days", details)
-    return Reading(rating, f"mean rating {rating:.2f} from {rated} ratings in 30 days", details)
+        return Reading(None, lambda: (f"fewer than {MIN_RATINGS} ratings in 30 days", {"ratings": rated}))
+    return Reading(
+        rating,
+        lambda: (
+            f"mean rating {rating:.2f} from {rated} ratings in 30 days",
+            {"avg_rating": round(rating, 2), "ratings": rated},
+        ),
+    )
 
 
-def _capacity(profile: Profile, now_us: int) -> Reading:
-    hours = profile.value("available_hours_this_week")
+def _capacity(a: Assessment) -> Reading:
+    hours = a.profile.value("available_hours_this_week")
     if hours is None:
-        return Reading(None, "no availability sent", {})
-    return Reading(hours, f"{hours:g} hours offered this week", {"available_hours": hours})
+        return Reading(None, lambda: ("no availability sent", {}))
+    return Reading(hours, lambda: (f"{hours:g} hours offered this week", {"available_hours": hours}))
 
 
-_READINGS: dict[str, Callable[[Profile, int], Reading]] = {
+_READINGS: dict[str, Callable[[Assessment], Reading]] = {
     "high_ib_call_frequency": _ib_calls,
     "low_health_score": _health,
     "high_risk": _risk,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY
-from backend.domain.windows import INDEX, WINDOW_DAYS
+from backend.domain.windows import INDEX
 
 HEALTH_VERSION = 1
 REPORTED_FRESH_US = DAY  # a pushed score is displayed while younger than this
@@ -34,13 +36,45 @@ class HealthScore(msgspec.Struct, frozen=True, kw_only=True):
     reported: float | None
     reported_us: int | None
     computed: float | None
-    parts: tuple[Part, ...]
-    missing: tuple[str, ...]
 
 
 def count(profile: Profile, name: str, days: int) -> int:
     """A counter of one window, exact as of the profile's instant."""
-    return profile.tally.windows[WINDOW_DAYS.index(days)][INDEX[name]]
+    return profile.tally.count(name, days)
+
+
+class Numbers(NamedTuple):
+    """The counts that scores, rules and lists share, taken from the tally once. Suffix: window in days."""
+
+    s7: int
+    s14: int
+    s28: int
+    s30: int
+    calls_7: int
+    calls_14: int
+    calls_30: int
+    unresolved_14: int
+    rated_30: int
+    rating_30: float | None
+
+
+_COMPLETED, _CALLS, _UNRESOLVED = INDEX["completed"], INDEX["calls"], INDEX["unresolved"]
+_RATED, _RATING_CENTS = INDEX["rated"], INDEX["rating_cents"]
+
+
+def numbers(profile: Profile) -> Numbers:
+    """The shared counts of a profile, exact as of its instant."""
+    totals = profile.tally.totals
+    calls, rated = totals(_CALLS), totals(_RATED)[3]
+    return Numbers(
+        *totals(_COMPLETED),
+        calls[0],
+        calls[1],
+        calls[3],
+        totals(_UNRESOLVED)[1] if calls[1] else 0,
+        rated,
+        totals(_RATING_CENTS)[3] / rated / 100 if rated else None,
+    )
 
 
 def mean_rating(profile: Profile, days: int = 30) -> float | None:
@@ -69,35 +103,51 @@ def _clamp(value: float) -> float:
     return max(0.0, min(1.0, value))
 
 
-def computed_health(profile: Profile, now_us: int) -> tuple[Part, ...]:
-    """Components of the health score (spec 3.2); none for a student without a completed session ("new")."""
+def _shares(profile: Profile, n: Numbers, now_us: int) -> tuple[float, float, float, float, float] | None:
+    """Engagement, momentum, satisfaction, support and recency in 0..1 (spec 3.2); None before the first session."""
     if profile.last_session_us is None:
+        return None
+    expected = EXPECTED_PER_WEEK.get(str(profile.value("tier")), DEFAULT_PER_WEEK)
+    return (
+        min(1.0, n.s28 / 4 / expected),
+        _clamp(0.5 + (n.s7 * 30 / 7 - n.s30) / (2 * max(n.s30, 1))),
+        NEUTRAL_SATISFACTION if n.rating_30 is None else (n.rating_30 - 1) / 4,
+        1 - min(1.0, (n.calls_14 + 0.5 * n.unresolved_14) / 4),
+        1 - min(1.0, max(0.0, now_us - profile.last_session_us) / (30 * DAY)),
+    )
+
+
+_WEIGHTS = tuple(WEIGHTS.values())
+
+
+def computed_health(profile: Profile, now_us: int, known: Numbers | None = None) -> float | None:
+    """The health score (spec 3.2), 0 to 100; None for a student without a completed session ("new")."""
+    shares = _shares(profile, known or numbers(profile), now_us)
+    if shares is None:
+        return None
+    return float(round(100 * sum(weight * share for weight, share in zip(_WEIGHTS, shares, strict=True))))
+
+
+def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
+    """What the computed score is made of, with the measurements in words; empty without a score."""
+    n = numbers(profile)
+    shares = _shares(profile, n, now_us)
+    if shares is None or profile.last_session_us is None:
         return ()
     expected = EXPECTED_PER_WEEK.get(str(profile.value("tier")), DEFAULT_PER_WEEK)
-    pace = velocity(profile)
-    s7, s30 = count(profile, "completed", 7), count(profile, "completed", 30)
-    rating = mean_rating(profile)
-    calls, unresolved = count(profile, "calls", 14), count(profile, "unresolved", 14)
     days = max(0.0, (now_us - profile.last_session_us) / DAY)
-    rated = "not rated in 30 days, neutral" if rating is None else f"rated {rating:.1f} of 5 over 30 days"
-    shares = (
-        ("engagement", min(1.0, pace / expected), f"{pace:.2f} sessions a week of {expected:g} expected"),
-        (
-            "momentum",
-            _clamp(0.5 + (s7 * 30 / 7 - s30) / (2 * max(s30, 1))),
-            f"{s7} in 7 days against {s30} in 30",
-        ),
-        ("satisfaction", NEUTRAL_SATISFACTION if rating is None else (rating - 1) / 4, rated),
-        (
-            "support",
-            1 - min(1.0, (calls + 0.5 * unresolved) / 4),
-            f"{_calls(calls)} in 14 days, {unresolved} unresolved",
-        ),
-        ("recency", 1 - min(1.0, days / 30), f"last session {days:.0f} days ago"),
+    measured = (
+        f"{n.s28 / 4:.2f} sessions a week of {expected:g} expected",
+        f"{n.s7} in 7 days against {n.s30} in 30",
+        "not rated in 30 days, neutral"
+        if n.rating_30 is None
+        else f"rated {n.rating_30:.1f} of 5 over 30 days",
+        f"{_calls(n.calls_14)} in 14 days, {n.unresolved_14} unresolved",
+        f"last session {days:.0f} days ago",
     )
     return tuple(
-        Part(name, WEIGHTS[name], share, 100 * WEIGHTS[name] * share, measured)
-        for name, share, measured in shares
+        Part(name, weight, share, 100 * weight * share, words)
+        for (name, weight), share, words in zip(WEIGHTS.items(), shares, measured, strict=True)
     )
 
 
@@ -105,27 +155,27 @@ def _calls(n: int) -> str:
     return "1 call" if n == 1 else f"{n} calls"
 
 
-def health(profile: Profile, now_us: int) -> HealthScore:
+def health(profile: Profile, now_us: int, known: Numbers | None = None) -> HealthScore:
     """Reported, computed and displayed health at `now_us`. Reported wins while younger than 24 h; unknown stays None."""
-    parts = computed_health(profile, now_us)
-    computed = float(round(sum(part.points for part in parts))) if parts else None
+    computed = computed_health(profile, now_us, known)
     fact = profile.facts.get("health_score")
-    reported = fact.value if fact else None
     displayed, source = computed, "computed"
     if fact is not None and now_us - fact.at_us < REPORTED_FRESH_US:
         displayed, source = fact.value, "reported"
-    missing: tuple[str, ...] = () if parts else ("no completed session yet",)
-    if mean_rating(profile) is None and parts:
-        missing += ("no rating in 30 days",)
     return HealthScore(
         displayed=displayed,
         source=source if displayed is not None else "unknown",
-        reported=reported,
+        reported=fact.value if fact else None,
         reported_us=fact.at_us if fact else None,
         computed=computed,
-        parts=parts,
-        missing=missing,
     )
+
+
+def missing_health_facts(profile: Profile) -> tuple[str, ...]:
+    """What the computed score had to do without, in words."""
+    if profile.last_session_us is None:
+        return ("no completed session yet",)
+    return ("no rating in 30 days",) if mean_rating(profile) is None else ()
 
 
 def risk(displayed_health: float | None, calls_14d: int, sessions_7d: int) -> float | None:

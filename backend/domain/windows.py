@@ -16,6 +16,7 @@ from backend.domain.times import DAY
 ENTITY_TYPES = ("student", "tutor", "subject", "region", "cell", "all")
 WINDOW_DAYS = (7, 14, 28, 30)
 WINDOWS_US = tuple(days * DAY for days in WINDOW_DAYS)
+_LONGEST_US = WINDOWS_US[-1]
 
 # completed: sessions held (neither cancelled nor missed); seconds: their length; rating_cents: sum of ratings x 100.
 # first_sessions / first_successes are kept for whom a student's first completed session was with.
@@ -49,26 +50,47 @@ Delta = tuple[tuple[int, int], ...]  # (index of the counter, amount), only what
 
 
 class Tally(msgspec.Struct, array_like=True):
-    """Counters of one entity in each window of WINDOW_DAYS, exact as of one instant."""
+    """Counters of one entity by age, exact as of one instant.
 
-    windows: list[list[int]]
+    Ring i holds the events that are inside window i and outside the smaller ones, so that an event stands in exactly one
+    ring; a window is the sum of its rings.
+    """
+
+    rings: list[list[int]]
 
     @classmethod
     def empty(cls) -> Tally:
         return cls([[0] * len(COUNTERS) for _ in WINDOW_DAYS])
 
     def count(self, name: str, days: int) -> int:
-        return self.windows[WINDOW_DAYS.index(days)][INDEX[name]]
+        """One counter of one window."""
+        return self.totals(INDEX[name])[WINDOW_DAYS.index(days)]
+
+    def totals(self, index: int) -> tuple[int, int, int, int]:
+        """One counter (by its index in COUNTERS) in each window, smallest first."""
+        a, b, c, d = self.rings
+        first = a[index]
+        second = first + b[index]
+        third = second + c[index]
+        return first, second, third, third + d[index]
 
     def add(self, delta: Delta, occurred_us: int, now_us: int, sign: int = 1) -> None:
-        """Put an event into (sign 1) or take it out of (sign -1) every window that contains it at `now_us`."""
-        age = now_us - occurred_us
-        if age < 0:
-            return
-        for window_us, counters in zip(WINDOWS_US, self.windows, strict=True):
+        """Put an event into (sign 1) or take it out of (sign -1) the ring that it is in at `now_us`, if any."""
+        ring = ring_of(occurred_us, now_us)
+        if ring is not None:
+            counters = self.rings[ring]
+            for i, amount in delta:
+                counters[i] += sign * amount
+
+
+def ring_of(occurred_us: int, now_us: int) -> int | None:
+    """Index of the smallest window that contains the event at `now_us`; None when it lies ahead or is too old."""
+    age = now_us - occurred_us
+    if 0 <= age < _LONGEST_US:
+        for i, window_us in enumerate(WINDOWS_US):
             if age < window_us:
-                for i, amount in delta:
-                    counters[i] += sign * amount
+                return i
+    return None
 
 
 def apply_delta(counters: list[int], delta: Delta, sign: int = 1) -> None:

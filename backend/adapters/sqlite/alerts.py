@@ -1,0 +1,97 @@
+"""Alerts and their audit in SQLite: saved together, chained row to row."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import msgspec
+
+from backend.adapters.sqlite.connections import Connections
+from backend.domain.alerts import Alert, AuditEntry, Transition
+from backend.domain.errors import Conflict
+
+FIELDS = tuple(field.name for field in msgspec.structs.fields(Alert))
+_COLUMNS = ", ".join(FIELDS)
+_SAVE = (
+    f"INSERT INTO alerts ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))}) ON CONFLICT (alert_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in FIELDS[1:])
+)
+_DETAILS = FIELDS.index("details")
+_SIMULATED = FIELDS.index("simulated")
+
+
+class SqliteAlerts(Connections):
+    """Alert commands; mixed into SqliteStore."""
+
+    def load_alert(self, alert_id: str) -> Alert | None:
+        row = (
+            self.connection()
+            .execute(f"SELECT {_COLUMNS} FROM alerts WHERE alert_id = ?", (alert_id,))
+            .fetchone()
+        )
+        return None if row is None else alert_from(row)
+
+    def save_alert(self, alert: Alert, entry: AuditEntry, *, expected_version: int | None) -> None:
+        with self.transaction() as connection:
+            held = connection.execute(
+                "SELECT version FROM alerts WHERE alert_id = ?", (alert.alert_id,)
+            ).fetchone()
+            if (held[0] if held else None) != expected_version:
+                raise Conflict(f"alert {alert.alert_id} has changed since it was read")
+            try:
+                write_transition(connection, Transition(alert, entry))
+            except sqlite3.IntegrityError as error:
+                raise Conflict(
+                    "a newer alert of the same rule is already open for this one; work on that"
+                ) from error
+            connection.execute(
+                "INSERT INTO changes (at_us, kind, key) VALUES (?, 'alert', ?)", (entry.at_us, alert.alert_id)
+            )
+
+
+def living_alerts(
+    connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], dict[str, Alert]]:
+    """Living alerts of these entities, by entity, then by rule."""
+    found: dict[tuple[str, str], dict[str, Alert]] = {}
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM alerts WHERE resolved_us IS NULL AND (entity_type, entity_id) IN "
+        "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))",
+        (msgspec.json.encode(list(keys)).decode(),),
+    )
+    for row in rows:
+        alert = alert_from(row)
+        found.setdefault((alert.entity_type, alert.entity_id), {})[alert.rule_id] = alert
+    return found
+
+
+def alert_from(row: tuple) -> Alert:
+    values = dict(zip(FIELDS, row, strict=True))
+    values["details"] = msgspec.json.decode(values["details"])
+    values["simulated"] = bool(values["simulated"])
+    return Alert(**values)
+
+
+def write_transition(connection: sqlite3.Connection, transition: Transition) -> None:
+    """The alert's new state and its audit row, inside the caller's transaction."""
+    values = list(msgspec.structs.astuple(transition.alert))
+    values[_DETAILS] = msgspec.json.encode(values[_DETAILS]).decode()
+    values[_SIMULATED] = int(values[_SIMULATED])
+    connection.execute(_SAVE, values)
+    entry = transition.entry
+    if entry is None:
+        return
+    last = connection.execute(
+        "SELECT digest FROM audit WHERE alert_id = ? ORDER BY sequence DESC LIMIT 1", (entry.alert_id,)
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO audit (alert_id, at_us, actor, action, before, after, note, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (*msgspec.structs.astuple(entry), audit_digest(last[0] if last else b"", entry)),
+    )
+
+
+def audit_digest(previous: bytes, entry: AuditEntry) -> bytes:
+    """Digest of an audit row that also covers every row of its alert before it."""
+    return blake2b(previous + msgspec.json.encode(entry), digest_size=16).digest()

@@ -1,0 +1,135 @@
+"""The event log in SQLite: append with deduplication, rejects, tallies."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from backend.adapters.sqlite.connections import Connections
+from backend.domain.events import Event
+from backend.domain.parsing import Parsed
+from backend.domain.times import DAY
+
+MAX_REJECTS = 10_000  # oldest go first
+MAX_TALLIES = 1_000
+
+_INSERT = """INSERT INTO events
+  (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, digest, body)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+EVENT_COLUMNS = (
+    "seq, event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, body"
+)
+_decode = msgspec.json.Decoder(dict).decode
+
+
+class SqliteLog(Connections):
+    """Appending; mixed into SqliteStore."""
+
+    def append(self, entries: Sequence[Parsed]) -> list[str]:
+        with self.transaction() as connection:
+            return append_entries(connection, entries)
+
+    def keep_rejects(self, rows: Sequence[tuple[int, str, str | None, str | None, str, str]]) -> None:
+        if not rows:
+            return
+        with self.transaction() as connection:
+            keep_rejects(connection, rows)
+
+    def add_tallies(self, day_us: int, counts: dict[str, int]) -> None:
+        with self.transaction() as connection:
+            add_tallies(connection, day_us, counts)
+
+
+def append_entries(connection: sqlite3.Connection, entries: Sequence[Parsed]) -> list[str]:
+    """Append inside the caller's transaction; one verdict per entry."""
+    held: dict[str, bytes] = {}
+    if entries:
+        ids = msgspec.json.encode([entry.event.event_id for entry in entries]).decode()
+        found = connection.execute(
+            "SELECT event_id, digest FROM events WHERE event_id IN (SELECT value FROM json_each(?))", (ids,)
+        )
+        held = dict(found.fetchall())
+    verdicts, rows = [], []
+    for entry in entries:
+        e = entry.event
+        digest = held.get(e.event_id)
+        if digest is None:
+            held[e.event_id] = entry.digest
+            verdicts.append("accepted")
+            rows.append(
+                (
+                    e.event_id,
+                    e.event_type,
+                    e.occurred_us,
+                    e.received_us,
+                    e.source,
+                    e.student_id,
+                    e.tutor_id,
+                    e.subject,
+                    e.region,
+                    entry.digest,
+                    entry.body,
+                )
+            )
+        else:
+            verdicts.append("duplicate" if digest == entry.digest else "conflict")
+    connection.executemany(_INSERT, rows)
+    return verdicts
+
+
+def keep_rejects(connection: sqlite3.Connection, rows: Sequence[tuple]) -> None:
+    """Keep refused items inside the caller's transaction; the table is bounded."""
+    connection.executemany(
+        "INSERT INTO rejects (at_us, reason, event_type, source, errors, body) VALUES (?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.execute(
+        "DELETE FROM rejects WHERE reject_id <= (SELECT max(reject_id) FROM rejects) - ?", (MAX_REJECTS,)
+    )
+
+
+def add_tallies(connection: sqlite3.Connection, at_us: int, counts: dict[str, int]) -> None:
+    """Add to the counters of the day that contains `at_us`, inside the caller's transaction.
+
+    Senders name unknown fields, so a day keeps at most MAX_TALLIES names; further new ones are not counted.
+    """
+    day_us = at_us - at_us % DAY
+    held = connection.execute("SELECT count(*) FROM tallies WHERE day_us = ?", (day_us,)).fetchone()[0]
+    if held >= MAX_TALLIES:
+        counts = {name: n for name, n in counts.items() if not name.startswith("unknown:")}
+    connection.executemany(
+        "INSERT INTO tallies (day_us, name, n) VALUES (?, ?, ?) ON CONFLICT (day_us, name) DO UPDATE SET n = n + excluded.n",
+        [(day_us, name, n) for name, n in counts.items()],
+    )
+
+
+def event_from(row: tuple) -> Event:
+    """An event from a row of EVENT_COLUMNS."""
+    (
+        seq,
+        event_id,
+        event_type,
+        occurred_us,
+        received_us,
+        source,
+        student_id,
+        tutor_id,
+        subject,
+        region,
+        body,
+    ) = row
+    return Event(
+        event_id=event_id,
+        event_type=event_type,
+        occurred_us=occurred_us,
+        received_us=received_us,
+        payload=_decode(body),
+        source=source,
+        student_id=student_id,
+        tutor_id=tutor_id,
+        subject=subject,
+        region=region,
+        seq=seq,
+    )

@@ -1,0 +1,86 @@
+"""What people do with alerts: load, decide, save, once. The same code answers the browser, the API and the Lambda."""
+
+from __future__ import annotations
+
+from backend.domain import alerts
+from backend.domain.alerts import Alert, Command
+from backend.domain.errors import Conflict, NotFound
+from backend.ports import Alerts
+from backend.services.read_models import AlertRow
+
+# These add to an alert or repeat what already holds; they are right whatever else changed in the meantime.
+UNCONDITIONAL = frozenset(("note",))
+
+
+def command(
+    store: Alerts,
+    alert_id: str,
+    action: str,
+    *,
+    actor: str,
+    now_us: int,
+    version: int | None = None,
+    note: str | None = None,
+    owner: str | None = None,
+    until_us: int | None = None,
+) -> AlertRow:
+    """Carry out one command on one alert and audit it in the same transaction; the alert as it then stands.
+
+    `version` is the one the person saw: when somebody else changed the alert since, Conflict says who did what.
+    Raises NotFound, Conflict or Rejected. Asking for what already holds changes nothing and is no conflict.
+    """
+    asked = Command(action=action, actor=actor, note=note, owner=owner, until_us=until_us)
+    for attempt in range(5):
+        alert = store.load_alert(alert_id)
+        if alert is None:
+            raise NotFound(f"there is no alert {alert_id}; it may have been removed with the demo data")
+        transition = alerts.apply(alert, asked, now_us)
+        if transition.entry is None:
+            return row_of(alert)
+        if version is not None and version != alert.version and action not in UNCONDITIONAL:
+            raise Conflict(_explain(alert), current=row_of(alert))
+        try:
+            store.save_alert(transition.alert, transition.entry, expected_version=alert.version)
+        except Conflict:
+            if (version is not None and action not in UNCONDITIONAL) or attempt == 4:
+                fresh = store.load_alert(alert_id) or alert
+                raise Conflict(_explain(fresh), current=row_of(fresh)) from None
+            continue
+        return row_of(transition.alert)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _explain(alert: Alert) -> str:
+    if alert.status == "acknowledged":
+        return f"{alert.acknowledged_by} acknowledged this alert in the meantime; this is how it stands now"
+    return f"this alert changed in the meantime and is now {alert.status}; look again before you act"
+
+
+def row_of(alert: Alert) -> AlertRow:
+    """An alert as the read side shows it."""
+    return AlertRow(
+        alert_id=alert.alert_id,
+        version=alert.version,
+        rule_id=alert.rule_id,
+        alert_type=alert.alert_type,
+        severity=alert.severity,
+        status=alert.status,
+        entity_type=alert.entity_type,
+        entity_id=alert.entity_id,
+        entity_name=alert.entity_name or alert.entity_id,
+        subject=alert.subject,
+        region=alert.region,
+        title=alert.title,
+        message=alert.message,
+        details=alert.details,
+        occurrences=alert.occurrences,
+        opened_us=alert.opened_us,
+        last_seen_us=alert.last_seen_us,
+        owner=alert.owner,
+        acknowledged_by=alert.acknowledged_by,
+        acknowledged_us=alert.acknowledged_us,
+        resolved_us=alert.resolved_us,
+        cause=alert.cause,
+        last_note=alert.last_note,
+        simulated=alert.simulated,
+    )

@@ -1,0 +1,222 @@
+"""Folding events into profiles, and settling what the rules say of them: the part of processing that no store knows about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+from backend.domain import alerts, market, rules, scores
+from backend.domain.alerts import Alert, Transition
+from backend.domain.events import Event
+from backend.domain.profiles import Profile
+from backend.domain.times import DAY, HOUR, floor_hour
+from backend.domain.windows import COUNTERS, WINDOWS_US, Delta, apply_delta, delta_of, entities_of, ring_of
+
+Key = tuple[str, str]  # (entity_type, entity_id)
+REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
+JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
+
+
+class Batch:
+    """What a batch of events adds: bucket counters, profiles in their new state, links, snapshots, samples.
+
+    `load` fetches a stored profile or None; a profile is loaded once per batch.
+    """
+
+    def __init__(self, now_us: int, load: Callable[[Key], Profile | None]) -> None:
+        self.now_us = now_us
+        self._load = load
+        self.profiles: dict[Key, Profile] = {}
+        self.buckets: dict[tuple[str, str, int], list[int]] = {}
+        self.links: dict[tuple[str, str, str, str], tuple[int, int]] = {}
+        self.snapshots: list[Event] = []
+        self.samples: list[Event] = []
+        self.touched: defaultdict[Key, list[Event]] = defaultdict(list)
+
+    def profile(self, key: Key) -> Profile:
+        found = self.profiles.get(key)
+        if found is None:
+            found = self.profiles[key] = self._load(key) or Profile.new(*key)
+        return found
+
+    def fold(self, event: Event) -> None:
+        """Take one event into everything it belongs to."""
+        delta = delta_of(event)
+        hour, ring = floor_hour(event.occurred_us), ring_of(event.occurred_us, self.now_us)
+        for key in entities_of(event):
+            (self.profiles.get(key) or self.profile(key)).take(event, delta, ring)
+            slot = (*key, hour)
+            bucket = self.buckets.get(slot)
+            if bucket is None:
+                bucket = self.buckets[slot] = [0] * len(COUNTERS)
+            for i, amount in delta:
+                bucket[i] += amount
+            if key[0] in JUDGED:
+                self.touched[key].append(event)
+        if event.event_type == "session_completed":
+            self._link(event)
+        elif event.event_type == "supply_demand_update":
+            self.snapshots.append(event)
+        elif event.event_type == "metric_reported":
+            self.samples.append(event)
+
+    def move(self, event: Event, delta: Delta, ring: int | None, to_ring: int | None) -> None:
+        """An event grew older: it moves from one ring of its entities to another; None is outside of every window."""
+        for key in entities_of(event):
+            rings = self.profile(key).tally.rings
+            if ring is not None:
+                apply_delta(rings[ring], delta, -1)
+            if to_ring is not None:
+                apply_delta(rings[to_ring], delta)
+
+    def _link(self, event: Event) -> None:
+        if event.student_id and event.tutor_id:
+            key = (event.student_id, event.tutor_id, event.subject or "", event.region or "")
+            sessions, last_us = self.links.get(key, (0, 0))
+            self.links[key] = (sessions + 1, max(last_us, event.occurred_us))
+
+
+def crossed(swept_us: int, now_us: int) -> list[tuple[int, int]]:
+    """(from, to] of event times that change rings when the present moves from one instant to another, without overlaps."""
+    spans = sorted(
+        [(swept_us, now_us), *((swept_us - window_us, now_us - window_us) for window_us in WINDOWS_US)]
+    )
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def settle(
+    assessment: rules.Assessment,
+    events: list[Event],
+    living: dict[str, Alert],
+    before: Callable[[], Profile | None],
+) -> list[Transition]:
+    """What the rules make of a profile that changed: alerts raised, counted, worsened or resolved.
+
+    `before` fetches the profile without `events`. When several events arrived at once and an alert is at stake, they are
+    judged one by one, so that an alert counts each breach, however delivery was batched.
+    """
+    profile, now_us = assessment.profile, assessment.now_us
+    verdicts = _verdicts(assessment, living)
+    if not verdicts:
+        return []
+    if len(events) <= 1:
+        return _settle_once(verdicts, living, now_us, counted=bool(events), key=_key(profile))
+    step = before() or Profile.new(profile.entity_type, profile.entity_id)
+    latest: dict[str, Transition] = {}
+    kept: list[Transition] = []
+    for event in events:
+        step.fold(event, delta_of(event), now_us)
+        verdicts = _verdicts(rules.Assessment(step, now_us), living)
+        for change in _settle_once(verdicts, living, now_us, counted=True, key=_key(profile)):
+            living = {**living, change.alert.rule_id: change.alert}
+            if not change.alert.living:
+                living.pop(change.alert.rule_id)
+            if change.entry is not None:
+                kept.append(change)
+            latest[change.alert.alert_id] = change
+    final = [change for change in latest.values() if change.entry is None]
+    return kept + final
+
+
+def _verdicts(assessment: rules.Assessment, living: dict[str, Alert]) -> list[rules.Verdict]:
+    return rules.evaluate(assessment, {rule_id: alert.severity for rule_id, alert in living.items()})
+
+
+def _key(profile: Profile) -> str:
+    return f"{profile.entity_type}/{profile.entity_id}/{profile.seen_us}"
+
+
+def _settle_once(
+    verdicts: list[rules.Verdict], living: dict[str, Alert], now_us: int, *, counted: bool, key: str
+) -> list[Transition]:
+    found = []
+    for verdict in verdicts:
+        alert, signal = living.get(verdict.rule_id), verdict.signal
+        if signal is None:
+            if alert is not None:
+                found.append(alerts.clear(alert, verdict.reason, now_us))
+        elif alert is None:
+            found.append(alerts.raise_alert(signal, _alert_id(signal, now_us, key), now_us))
+        elif counted or signal.severity != alert.severity:
+            found.append(alerts.repeat(alert, signal, now_us))
+    return found
+
+
+def _alert_id(signal: rules.Signal, now_us: int, key: str) -> str:
+    """The same claim raised at the same moment is the same alert, in every runtime and every replay."""
+    text = f"{signal.rule_id}\0{signal.entity_type}\0{signal.entity_id}\0{now_us}\0{key}"
+    return "al_" + blake2b(text.encode(), digest_size=9).hexdigest()
+
+
+def columns(a: rules.Assessment) -> dict[str, Any]:
+    """The numbers of a profile that lists sort and filter by."""
+    profile, now_us, n = a.profile, a.now_us, a.numbers
+    kind, first = profile.entity_type, profile.first
+    row: dict[str, Any] = {
+        "name": _listed_name(profile),
+        "sessions_7d": n.s7,
+        "sessions_14d": n.s14,
+        "sessions_30d": n.s30,
+        "ib_calls_7d": n.calls_7,
+        "ib_calls_14d": n.calls_14,
+        "ib_calls_30d": n.calls_30,
+        "avg_rating": n.rating_30,
+        "velocity": n.s28 / 4,
+        "velocity_change": n.s7 - n.s30 * 7 / 30,
+        "last_session_us": profile.last_session_us,
+        "simulated": int(profile.simulated),
+        # By the hour, so that the index on it changes rarely.
+        "refresh_us": floor_hour(now_us) + (REFRESH_US if kind in JUDGED else DAY),
+    }
+    if first is not None:
+        row.update(
+            first_session_us=first.at_us,
+            first_success=None if first.success is None else int(first.success),
+            first_tutor=first.tutor_id,
+            first_subject=first.subject,
+            first_region=first.region,
+        )
+    if kind in JUDGED:
+        row["region"] = rules.place_of(profile, "region", 1)
+    if kind == "student":
+        row.update(_student_columns(a, row["refresh_us"]))
+    elif kind == "tutor":
+        row.update(utilisation=scores.utilisation(profile), segment=scores.tutor_segment(profile))
+    elif kind == "cell":
+        found = market.balance({name: fact.value for name, fact in profile.facts.items()})
+        subject = rules.place_of(profile, "subject", 0)
+        row.update(subject=subject, ratio=found.ratio, gap_hours=found.gap_hours, status=found.status)
+    return row
+
+
+def _listed_name(profile: Profile) -> str:
+    if profile.entity_type in ("subject", "region"):
+        return rules.pretty(profile.entity_id)
+    return "All" if profile.entity_type == "all" else rules.display_name(profile)
+
+
+def _student_columns(a: rules.Assessment, refresh_us: int) -> dict[str, Any]:
+    profile, health = a.profile, a.health
+    risk = scores.risk(health.displayed, a.numbers.calls_14, a.numbers.s7)
+    value = profile.value("monthly_value")
+    if health.source == "reported" and health.reported_us is not None:
+        refresh_us = min(refresh_us, health.reported_us + scores.REPORTED_FRESH_US)
+    return {
+        "subject": rules.place_of(profile, "subject", 0),
+        "health": health.displayed,
+        "health_source": health.source,
+        "risk": risk,
+        "monthly_value": value,
+        "expected_loss": None if risk is None or value is None else risk / 100 * value,
+        "segment": scores.student_segment(health.displayed, profile),
+        "tutor_id": profile.value("tutor_id"),
+        "refresh_us": refresh_us,
+    }
