@@ -35,14 +35,18 @@ def session(rng: Random, session_id: str, student: Student, tutor: Tutor, subjec
     }
 
 
-def outcome(rng: Random, begun: dict[str, Any], mean_rating: float, cancel: float, no_show: float) -> dict[str, Any]:
+def outcome(
+    rng: Random, begun: dict[str, Any], mean_rating: float, cancel: float, no_show: float
+) -> dict[str, Any]:
     """The payload of session_completed for a session that began; a cancelled or missed one has no rating and no minutes."""
     roll = rng.random()
     cancelled, missed = roll < cancel, cancel <= roll < cancel + no_show
     held = not (cancelled or missed)
     ended = dict(begun)
     ended |= {
-        "actual_duration_minutes": max(5, round(begun["scheduled_duration_minutes"] + rng.gauss(-2, 3))) if held else 0,
+        "actual_duration_minutes": max(5, round(begun["scheduled_duration_minutes"] + rng.gauss(-2, 3)))
+        if held
+        else 0,
         "completed_successfully": held and rng.random() < 0.985,
         "was_cancelled": cancelled,
         "no_show": missed,
@@ -53,7 +57,9 @@ def outcome(rng: Random, begun: dict[str, Any], mean_rating: float, cancel: floa
     return ended
 
 
-def call(rng: Random, call_id: str, student: Student, tutor_id: str | None, happy: bool, **fixed: Any) -> dict[str, Any]:
+def call(
+    rng: Random, call_id: str, student: Student, tutor_id: str | None, happy: bool, **fixed: Any
+) -> dict[str, Any]:
     """The payload of an inbound call; `fixed` overrides what would be drawn (a scenario's reason, for instance)."""
     reason = rng.choices(REASONS, _REASON_WEIGHTS[happy])[0]
     resolved = rng.random() < (0.86 if happy else 0.5)
@@ -65,7 +71,9 @@ def call(rng: Random, call_id: str, student: Student, tutor_id: str | None, happ
         "reason": reason,
         "duration_seconds": rng.randint(60, 420) if happy else rng.randint(180, 660),
         "resolved": resolved,
-        "priority": "low" if resolved and happy else rng.choice(("medium", "high") if not happy else ("low", "medium")),
+        "priority": "low"
+        if resolved and happy
+        else rng.choice(("medium", "high") if not happy else ("low", "medium")),
         "sentiment_score": round(rng.uniform(-0.2, 0.7) if happy else rng.uniform(-0.9, -0.1), 2),
         "student_name": student.name,
     }
@@ -74,7 +82,9 @@ def call(rng: Random, call_id: str, student: Student, tutor_id: str | None, happ
     return payload | fixed
 
 
-def availability(rng: Random, tutor: Tutor, utilisation: float | None = None, hours: int | None = None) -> dict[str, Any]:
+def availability(
+    rng: Random, tutor: Tutor, utilisation: float | None = None, hours: int | None = None
+) -> dict[str, Any]:
     """The payload of tutor_availability_updated; utilisation is booked over available hours of this week."""
     offered = tutor.weekly_hours + rng.randint(-1, 1) if hours is None else hours
     share = min(0.86, tutor.utilisation + rng.uniform(-0.05, 0.05)) if utilisation is None else utilisation

@@ -71,7 +71,9 @@ class _Past:
 
     def _times(self, student: Student, rng: Random) -> list[int]:
         """Starts of the recurring sessions that take place, in order."""
-        keep = min(0.97, student.manner.weekly / len(student.slots)) if student.segment != "thriving" else 0.95
+        keep = (
+            min(0.97, student.manner.weekly / len(student.slots)) if student.segment != "thriving" else 0.95
+        )
         since = self.end - student.signup_days_ago * DAY
         times = []
         for weekday, hour, minute in student.slots:
@@ -102,7 +104,9 @@ class _Past:
                 phase = 0 if ago > 20 else 1 if ago > 9 else 2
                 tutor = self.population.tutor(able[min(phase, len(able) - 1)])
                 rating, cancel = (4.5, 3.6, 2.4)[phase], 0.0
-            begun = behaviour.session(rng, f"sim_ses_{self.prefix}_{student.id[8:]}_{number}", student, tutor, subject)
+            begun = behaviour.session(
+                rng, f"sim_ses_{self.prefix}_{student.id[8:]}_{number}", student, tutor, subject
+            )
             ended = behaviour.outcome(rng, begun, rating, cancel, no_show)
             # A missed session is recorded after a quarter of an hour of waiting, a cancelled one after a few minutes.
             lasted = ended["actual_duration_minutes"] or (4 if ended["was_cancelled"] else 15)
@@ -112,7 +116,9 @@ class _Past:
                 latest = finish
         return out
 
-    def _calls(self, rng: Random, student: Student, course: truth.Course, sessions: list[Draft]) -> list[Draft]:
+    def _calls(
+        self, rng: Random, student: Student, course: truth.Course, sessions: list[Draft]
+    ) -> list[Draft]:
         """Most calls follow a session within hours; those who are about to leave call several times in their last days."""
         out: list[Draft] = []
         happy = student.segment in ("thriving", "healthy")
@@ -142,13 +148,19 @@ class _Past:
     ) -> list[Draft]:
         """A weekly score from outside, near the truth, on an own day of the week for every student."""
         out: list[Draft] = []
-        held = [us for us, kind, body in sessions if kind == "session_completed" and body["actual_duration_minutes"]]
+        held = [
+            us
+            for us, kind, body in sessions
+            if kind == "session_completed" and body["actual_duration_minutes"]
+        ]
         us = self.end - rng.randint(2 * HOUR, 7 * DAY)
         while us > self.begin:
             score = truth.health(student, course, self._days_before_end(us)) + rng.gauss(0, 2.0)
             week, month = (sum(us - window * DAY < at <= us for at in held) for window in (7, 30))
             rang = sum(us - 14 * DAY < at <= us for at, _, _ in calls)
-            out.append((us, "customer_health_update", behaviour.health_update(student, score, week, month, rang)))
+            out.append(
+                (us, "customer_health_update", behaviour.health_update(student, score, week, month, rang))
+            )
             us -= 7 * DAY
         return out
 

@@ -67,7 +67,11 @@ def snapshot(
     pending = max(2, round(demand_hours * 2))
     # Rounded away from the thresholds, so that a small cell does not flip by rounding alone.
     available = int(pending * ratio) if ratio < 1 else int(pending * ratio) + 1
-    demand_score = min(95.0, 38 + 4.5 * level + balance.students) if ratio < 1 else min(70.0, 30 + 5 * level + balance.students)
+    demand_score = (
+        min(95.0, 38 + 4.5 * level + balance.students)
+        if ratio < 1
+        else min(70.0, 30 + 5 * level + balance.students)
+    )
     supply_score = min(100.0, demand_score * ratio)
     return {
         "subject": cell[0],

@@ -124,7 +124,9 @@ def build(seed: int, students: int = 300, tutors: int = 45) -> Population:
 
 
 def _segments(rng: Random, count: int) -> list[str]:
-    rare = [name for name in ("healthy", "at_risk", "churned") for _ in range(round(MANNERS[name].share * count))]
+    rare = [
+        name for name in ("healthy", "at_risk", "churned") for _ in range(round(MANNERS[name].share * count))
+    ]
     names = ["thriving"] * (count - len(rare)) + rare
     rng.shuffle(names)
     return names

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from simulator import market
-from simulator.population import REGIONS, Population, Student, build
+from simulator.population import REGIONS, SUBJECTS, Population, Student, build
 
 STORIES = ("missed_lessons", "tutor_changes", "nothing_booked")
 
@@ -76,7 +76,11 @@ def struck(scenario: str, population: Population) -> Struck:
     course = courses(population)
     steady = [s for s in population.students if course[s.id].active and s.segment in ("thriving", "healthy")]
     if scenario == "exam_week":
-        return Struck(cells=tuple((s, r) for s in ("algebra", "precalculus", "sat_prep") for r in rng.sample(REGIONS, 2)))
+        return Struck(
+            cells=tuple(
+                (s, r) for s in ("algebra", "precalculus", "sat_prep") for r in rng.sample(REGIONS, 2)
+            )
+        )
     if scenario == "tutor_shortage":
         tutor = rng.choice(population.tutors)
         subject, region = tutor.skills[0], tutor.region
@@ -87,12 +91,22 @@ def struck(scenario: str, population: Population) -> Struck:
         region = rng.choice(REGIONS)
         people = [s.id for s in steady if s.region == region]
         count = 8 if scenario == "call_spike" else 10
-        return Struck(students=tuple(rng.sample(people, min(count, len(people)))), region=region)
+        dark = rng.sample(SUBJECTS, 3) if scenario == "region_outage" else []
+        return Struck(
+            students=tuple(rng.sample(people, min(count, len(people)))),
+            cells=tuple((subject, region) for subject in dark),
+            region=region,
+        )
     if scenario == "churn_wave":
         cohort = [s.id for s in steady if not s.reports_health]
         return Struck(students=tuple(rng.sample(cohort, min(8, len(cohort)))))
+    if scenario == "wobble":
+        return Struck(students=(rng.choice([s.id for s in steady]),))
     if scenario == "recovery":
-        waves = [struck(name, population) for name in ("churn_wave", "tutor_shortage", "exam_week", "region_outage")]
+        waves = [
+            struck(name, population)
+            for name in ("churn_wave", "tutor_shortage", "exam_week", "region_outage", "wobble")
+        ]
         return Struck(
             students=tuple(dict.fromkeys(i for wave in waves for i in wave.students)),
             tutors=waves[1].tutors,
