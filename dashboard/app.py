@@ -1,0 +1,66 @@
+"""The web process's composition: Dash on Flask with sign-in, live push, look-ups and the pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from dash import Dash
+from flask import Flask
+
+from dashboard import frame, live, lookup, security, sessions, shell, static_files
+from dashboard.context import Context, Feed, WebConfig
+from dashboard.pages import modules
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en" data-bs-theme="light">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="description" content="What needs a person now: students at risk, shortages, calls and alerts of a tutoring marketplace.">
+<title>{%title%}</title>
+<script src="/assets/boot.js"></script>
+{%favicon%}
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed: Feed | None = None) -> Flask:
+    """The WSGI application.
+
+    `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
+    without one the pages only refresh when asked. The Dash object is at `app.config["dash"]` for tests.
+    """
+    server = Flask("dashboard")
+    app = Dash(
+        "dashboard", server=server, pages_folder="", use_pages=False, title="iOps Dashboard", update_title=None,
+        assets_ignore=r"boot\.js|.*\.txt", suppress_callback_exceptions=True, index_string=_INDEX, serve_locally=True,
+    )  # fmt: skip
+    names = lookup.Names(reads)
+    ctx = Context(reads, clock, config, label=names.label)
+    app.layout = lambda: shell.layout(config, clock())
+    frame.register(app, ctx, names)
+    for module in modules():
+        module.register(app, ctx)
+    policy: list[str] = []
+
+    def content_policy() -> str:
+        if not policy:  # once all inline scripts are known
+            policy.append(security.content_policy([str(h) for h in app.csp_hashes()]))
+        return policy[0]
+
+    # after_request handlers run in reverse order: headers last, so compression is put in after them
+    security.install(server, config, lambda: app.callback_map, content_policy)
+    static_files.install(server)
+    sessions.install(server, sessions.Sessions(config, clock))
+    hub = live.Hub(feed)
+    live.install(server, hub, config)
+    lookup.install(server, ctx)
+    server.config.update(dash=app, hub=hub, ctx=dataclasses.replace(ctx))
+    return server

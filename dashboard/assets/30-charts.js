@@ -1,0 +1,46 @@
+/* Figures name tokens ("var(--io-d-1)"); here they get the values of the theme in force, right before Plotly draws.
+   A theme switch draws again from what is in the browser: nothing is fetched, zoom stays (uirevision). */
+(function () {
+  "use strict";
+  const original = window.Plotly;
+  if (!original) return;
+  const drawn = new Map(); // element -> its figure with token names
+  const TOKEN = /var\((--io-[\w-]+)\)/g;
+
+  function values() {
+    const style = getComputedStyle(document.documentElement);
+    const known = new Map();
+    return (name) => {
+      if (!known.has(name)) known.set(name, style.getPropertyValue(name).trim() || "#888");
+      return known.get(name);
+    };
+  }
+  function resolve(thing, value) {
+    if (typeof thing === "string") return thing.includes("var(--io-") ? thing.replace(TOKEN, (_, name) => value(name)) : thing;
+    if (Array.isArray(thing)) return typeof thing[0] === "number" ? thing : thing.map((item) => resolve(item, value));
+    if (thing && typeof thing === "object" && Object.getPrototypeOf(thing) === Object.prototype) {
+      const copy = {};
+      for (const key in thing) copy[key] = resolve(thing[key], value);
+      return copy;
+    }
+    return thing;
+  }
+  const element = (gd) => (typeof gd === "string" ? document.getElementById(gd) : gd);
+
+  function draw(method, gd, data, layout, config) {
+    const figure = data && !Array.isArray(data) && data.data ? data : { data, layout, config };
+    drawn.set(element(gd), figure);
+    return original[method](gd, resolve(Object.assign({}, figure), values()));
+  }
+  window.Plotly = Object.assign(Object.create(original), original, {
+    newPlot: (gd, data, layout, config) => draw("newPlot", gd, data, layout, config),
+    react: (gd, data, layout, config) => draw("react", gd, data, layout, config),
+  });
+
+  document.addEventListener("iops-theme", () => {
+    for (const [gd, figure] of drawn) {
+      if (!gd || !gd.isConnected) drawn.delete(gd);
+      else original.react(gd, resolve(Object.assign({}, figure), values()));
+    }
+  });
+})();

@@ -1,0 +1,122 @@
+/* Type-ahead: the four filter chips and the find box. Options come from the server, at most one question at a time matters. */
+(function () {
+  "use strict";
+  const iops = (window.iops = window.iops || {});
+  let open = null; // {chip, box}
+  let serial = 0;
+
+  function box(label, ask, choose, hint) {
+    const id = "io-list-" + ++serial;
+    const wrap = document.createElement("div");
+    const input = document.createElement("input");
+    Object.assign(input, { type: "text", className: "io-input", placeholder: hint || "Type to search", autocomplete: "off", spellcheck: false });
+    const list = document.createElement("ul");
+    list.id = id;
+    for (const [k, v] of Object.entries({ role: "combobox", "aria-label": label, "aria-expanded": "true", "aria-controls": id, "aria-autocomplete": "list" })) input.setAttribute(k, v);
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-label", label);
+    list.className = "io-options";
+    wrap.append(input, list);
+    let rows = [], at = 0, asked = 0, timer = null;
+
+    function mark(to) {
+      at = Math.max(0, Math.min(rows.length - 1, to));
+      [...list.children].forEach((li, i) => li.setAttribute("aria-selected", String(i === at)));
+      const li = list.children[at];
+      if (li && rows.length) { input.setAttribute("aria-activedescendant", li.id); li.scrollIntoView({ block: "nearest" }); }
+    }
+    function show(found) {
+      rows = found;
+      list.replaceChildren(...found.map((row, i) => {
+        const li = document.createElement("li");
+        li.id = id + "-" + i;
+        li.setAttribute("role", "option");
+        const name = document.createElement("span");
+        name.textContent = row.label;
+        const more = document.createElement("span");
+        more.className = "t3";
+        more.textContent = row.hint !== undefined ? row.hint : String(row.count);
+        if (row.count === 0) { li.classList.add("impossible"); li.title = "Nothing matches this together with the other filters"; }
+        li.append(name, more);
+        li.addEventListener("pointerdown", (e) => { e.preventDefault(); choose(rows[i]); });
+        return li;
+      }));
+      if (!found.length) {
+        const li = document.createElement("li");
+        li.className = "none"; li.setAttribute("role", "option"); li.setAttribute("aria-disabled", "true"); li.textContent = "Nothing found";
+        list.append(li);
+      }
+      mark(0);
+    }
+    async function search() {
+      const mine = ++asked;
+      try {
+        const answer = await fetch(ask(input.value), { headers: { Accept: "application/json" } });
+        if (mine === asked && answer.ok) show(await answer.json());
+      } catch (e) { if (mine === asked) show([]); }
+    }
+    input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 60); });
+    input.addEventListener("keydown", (e) => {
+      if (e.key === "ArrowDown" || e.key === "ArrowUp") { e.preventDefault(); mark(at + (e.key === "ArrowDown" ? 1 : -1)); }
+      else if (e.key === "Enter" && rows[at]) { e.preventDefault(); choose(rows[at]); }
+      else if (e.key === "Escape") { e.stopPropagation(); iops.closePick(true); }
+    });
+    return { wrap, input, search, list };
+  }
+
+  iops.closePick = function (refocus) {
+    if (!open) return;
+    open.chip.setAttribute("aria-expanded", "false");
+    open.pop.remove();
+    if (refocus) open.chip.focus();
+    open = null;
+  };
+  function openPick(chip) {
+    const kind = chip.dataset.pick;
+    const was = open && open.chip === chip;
+    iops.closePick();
+    if (was) return;
+    const ask = (text) => "/ui/options?kind=" + kind + "&text=" + encodeURIComponent(text) + "&search=" + encodeURIComponent(location.search);
+    const made = box("Filter by " + kind, ask, (row) => { iops.closePick(); iops.change({ [kind]: row.value }); chip.focus(); });
+    const pop = document.createElement("div");
+    pop.className = "io-pop io-pick";
+    pop.append(made.wrap);
+    chip.parentElement.append(pop);
+    chip.setAttribute("aria-expanded", "true");
+    open = { chip, pop };
+    made.search();
+    made.input.focus();
+  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-clear]")) return;
+    const chip = event.target.closest("[data-pick]");
+    if (chip) { event.stopPropagation(); iops.closeMenus(chip); openPick(chip); }
+  });
+
+  iops.mountFind = function () {
+    const place = document.getElementById("io-find");
+    if (!place || place.firstChild) return;
+    const ask = (text) => "/ui/find?text=" + encodeURIComponent(text);
+    const go = (row) => {
+      const target = new URL(row.href, location.origin);
+      const query = new URLSearchParams(location.search);
+      ["open", "tab", "q", "sort", "page", "segment", "cell"].forEach((k) => query.delete(k));
+      target.searchParams.forEach((v, k) => query.set(k, v));
+      made.input.value = ""; made.input.blur();
+      iops.navigate(target.pathname, query);
+    };
+    const made = box("Find a student, tutor, subject, region or page", ask, go, "Find a student, tutor, page");
+    const sign = document.createElement("span");
+    sign.className = "ico ico-search s14"; sign.setAttribute("aria-hidden", "true");
+    const key = document.createElement("kbd");
+    key.className = "io-kbd"; key.textContent = "Ctrl K";
+    place.append(sign, made.wrap, key);
+    made.list.hidden = true;
+    made.input.setAttribute("aria-expanded", "false");
+    const toggle = (on) => { made.list.hidden = !on; made.input.setAttribute("aria-expanded", String(on)); };
+    made.input.addEventListener("focus", () => { toggle(true); made.search(); });
+    made.input.addEventListener("blur", () => toggle(false));
+    made.input.addEventListener("keydown", (e) => { if (e.key === "Escape") made.input.blur(); });
+    iops.focusFind = () => { made.input.focus(); made.input.select(); };
+  };
+})();

@@ -1,0 +1,44 @@
+/* Shortcuts. Single letters never act while typing and can be switched off in the sheet ("?"). */
+(function () {
+  "use strict";
+  const iops = (window.iops = window.iops || {});
+  const typing = (el) => el && (el.matches("input,textarea,select,[contenteditable=true]") || el.closest(".io-pick"));
+  function single() {
+    const box = document.querySelector("#io-keys input");
+    if (box) return box.checked;
+    try { return !(localStorage.getItem("_dash_persistence.io-keys.value.true") || "").includes("[[]"); } catch (e) { return true; }
+  }
+  const rows = () => [...document.querySelectorAll("[data-row]")].filter((r) => r.offsetParent);
+  function move(step) {
+    const all = rows();
+    if (!all.length) return;
+    const now = all.findIndex((r) => r.classList.contains("sel"));
+    const next = all[Math.max(0, Math.min(all.length - 1, now + step))];
+    all.forEach((r) => r.classList.toggle("sel", r === next));
+    next.scrollIntoView({ block: "nearest" });
+    const link = next.querySelector("a[href]");
+    if (link) link.focus({ preventScroll: true });
+  }
+  const letters = {
+    j: () => move(1),
+    k: () => move(-1),
+    a: () => { const b = document.querySelector('[data-row].sel [data-command*=\'"ack"\']'); if (b) b.click(); },
+    u: () => iops.undo(),
+    p: () => iops.change({ paused: document.documentElement.dataset.mode === "paused" ? null : "1", at: null }),
+    t: () => iops.setTheme(document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark"),
+    "?": () => document.getElementById("shell-help-open").click(),
+    "/": () => iops.focusFind && iops.focusFind(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); if (iops.focusFind) iops.focusFind(); return; }
+    if (event.key === "Escape") {
+      const menu = document.querySelector("details.io-menu[open]");
+      if (menu) { menu.open = false; menu.querySelector("summary").focus(); return; }
+      if (new URLSearchParams(location.search).get("open") && !document.querySelector(".modal.show")) iops.change({ open: null });
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector(".modal.show")) return;
+    const act = letters[event.key.length === 1 ? event.key.toLowerCase() : ""];
+    if (act && single()) { event.preventDefault(); act(); }
+  });
+})();

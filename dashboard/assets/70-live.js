@@ -1,0 +1,92 @@
+/* The one way in for live data: socket (or polling while it is down) -> the store "shell-live", at most once a second,
+   never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
+(function () {
+  "use strict";
+  const iops = (window.iops = window.iops || {});
+  const AT_MOST_EVERY = 1000, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000;
+  let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, missed = 0;
+
+  const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice
+  window.fetch = function (what, how) {
+    const url = typeof what === "string" ? what : what.url || "";
+    if (!url.includes("_dash-update-component")) return real.call(this, what, how);
+    if (inFlight++ === 0) busySince = Date.now();
+    return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) plan(); });
+  };
+  const busy = () => inFlight > 0 && Date.now() - busySince < STUCK;
+  const mode = () => document.documentElement.dataset.mode || "live";
+
+  function say(state) {
+    transport = state;
+    const words = { socket: "", polling: "polling", down: "offline, trying again", connecting: "" }[state] || "";
+    const badge = document.getElementById("shell-trust");
+    if (badge) { badge.dataset.transport = words; badge.title = "Live updates: " + (words || state); }
+    document.documentElement.dataset.transport = state;
+  }
+  function arrived(message) {
+    const news = message.seq > seq;
+    seq = Math.max(seq, message.seq);
+    if (!news || !message.count) return;
+    pending = pending || { kinds: [], keys: [], count: 0 };
+    pending.count += message.count;
+    for (const name of ["kinds", "keys"]) for (const item of message[name] || []) if (pending[name].length < 50 && !pending[name].includes(item)) pending[name].push(item);
+    const note = document.getElementById("io-waiting");
+    if (note) note.textContent = pending.count === 1 ? "1 change waits" : pending.count.toLocaleString("en") + " changes wait";
+    plan();
+  }
+  function plan() {
+    if (!pending || timer || mode() !== "live" || document.hidden) return;
+    timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + AT_MOST_EVERY - Date.now()));
+  }
+  function push(forced) {
+    if (!forced && (mode() !== "live" || document.hidden || busy() || !pending)) return;
+    const news = pending || { kinds: [], keys: [], count: 0 };
+    pending = null;
+    last = Date.now();
+    if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props("shell-live", { data: { seq, kinds: news.kinds, keys: news.keys, at: last } });
+  }
+  iops.pulse = push;
+  iops.modeChanged = (now) => { if (now === "live") plan(); };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) plan(); });
+  setInterval(plan, 2000); // also after a stuck refresh
+
+  let retry = RETRY_FROM, poll = null;
+  function connect() {
+    const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/live");
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      if (transport !== "socket") { // first message: says where the feed is; what we missed while away counts
+        missed = seq ? message.seq - seq : 0;
+        if (!seq) seq = message.seq;
+        if (missed > 0) message.count = missed;
+        retry = RETRY_FROM;
+        clearTimeout(poll);
+        say("socket");
+      }
+      arrived(message);
+    };
+    socket.onclose = () => {
+      if (transport === "socket" || transport === "connecting") { say("polling"); ask(POLL_FROM); }
+      setTimeout(connect, retry * (0.5 + Math.random()));
+      retry = Math.min(retry * 2, RETRY_TO);
+    };
+    socket.onerror = () => socket.close();
+  }
+  function ask(wait) {
+    clearTimeout(poll);
+    poll = setTimeout(async () => {
+      if (transport === "socket") return;
+      let next = POLL_FROM;
+      try {
+        const answer = await real("/live/poll?after=" + seq);
+        if (!answer.ok) throw new Error(String(answer.status));
+        say("polling");
+        const message = await answer.json();
+        if (!seq) seq = message.seq;
+        arrived(message);
+      } catch (e) { say("down"); next = Math.min(wait * 2, POLL_TO); }
+      ask(next);
+    }, wait);
+  }
+  connect();
+})();

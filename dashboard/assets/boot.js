@@ -1,0 +1,29 @@
+/* Runs before the first paint: theme, contrast and the browser's time zone. */
+(function () {
+  "use strict";
+  const root = document.documentElement;
+  const asked = new URLSearchParams(location.search).get("theme");
+  let kept = null;
+  try { kept = localStorage.getItem("iops-theme"); } catch (e) { kept = null; } // storage can be forbidden
+  const choice = asked || kept || "system";
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  function apply(name) {
+    const isDark = name === "dark" || ((name === "system" || name === "contrast") && dark.matches);
+    root.dataset.bsTheme = isDark ? "dark" : "light";
+    if (name === "contrast" || matchMedia("(prefers-contrast: more)").matches) root.dataset.contrast = "more";
+    else delete root.dataset.contrast;
+    root.dataset.choice = name;
+  }
+  apply(choice);
+  dark.addEventListener("change", () => { apply(root.dataset.choice); document.dispatchEvent(new Event("iops-theme")); });
+  window.iops = {
+    setTheme(name) {
+      try { localStorage.setItem("iops-theme", name); } catch (e) { /* storage can be forbidden */ }
+      apply(name);
+      document.dispatchEvent(new Event("iops-theme"));
+    },
+  };
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  document.cookie = "iops-zone=" + zone + ";path=/;max-age=31536000;samesite=lax";
+  root.dataset.mode = new URLSearchParams(location.search).has("at") ? "at" : "live";
+})();

@@ -1,0 +1,371 @@
+"""The parts pages are built from: panels, marks, tiles, states, buttons. Functions of data, no reads, no callbacks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+from urllib.parse import quote
+
+from dash import dcc, html
+
+from backend.services.read_models import AlertRow, Kpi
+from dashboard import theme
+from dashboard.context import View
+from dashboard.figures import Figure, line_on_band
+from dashboard.words import initials, number, plural
+from dashboard.zones import span
+
+Children = Any
+SEVERITY = {
+    "critical": ("crit", "Critical"),
+    "warning": ("warn", "Warning"),
+    "info": ("info", "Info"),
+    "ok": ("ok", "Normal"),
+    "unknown": ("unk", "No data"),
+}
+
+
+def icon(name: str, size: int = 16) -> html.Span:
+    """A decorative sign of icons.css; whatever it says must also stand in words or an aria-label beside it."""
+    return html.Span(
+        className=f"ico ico-{name}" + (f" s{size}" if size != 16 else ""), **{"aria-hidden": "true"}
+    )
+
+
+def severity(level: str, text: str | None = None) -> html.Span:
+    """Shape, then word, then colour. `level`: critical, warning, info, ok, unknown."""
+    short, word = SEVERITY.get(level, SEVERITY["unknown"])
+    return html.Span([icon(f"sev-{short}"), text or word], className=f"io-sev {short}")
+
+
+def tag(text: str, kind: Literal["", "line", "doubt", "crit", "warn"] = "") -> html.Span:
+    return html.Span(text, className=f"io-tag {kind}".strip())
+
+
+def stamp(us: int | None, *, late_after_s: int | None = None, prefix: str = "") -> html.Time | html.Span:
+    """Age of something by event time; ticks in the browser and turns amber after `late_after_s`."""
+    if us is None:
+        return html.Span("no data yet", className="io-stamp")
+    late = {"data-late": str(late_after_s)} if late_after_s else {}
+    return html.Time("", className="io-stamp io-age", **{"data-us": str(us), "data-prefix": prefix}, **late)
+
+
+def owner(
+    name: str | None, alert: AlertRow | None = None, view: View | None = None
+) -> html.Span | html.Button:
+    """Initials of who has it; nobody: a dashed ring that takes it (with the alert and a view that may)."""
+    if name:
+        return html.Span(initials(name), className="io-ava", title=name)
+    if alert is None or view is None or view.forbidden:
+        return html.Span("+", className="io-ava none", title="Nobody has it")
+    data = {"alert_id": alert.alert_id, "action": "assign", "version": alert.version, "owner": view.actor}
+    return html.Button(
+        "+", className="io-ava none", title="Nobody has it, take it",
+        **{"aria-label": f"Take {alert.title}", "data-command": json.dumps(data)},
+    )  # fmt: skip
+
+
+def state(status: str, count: int, since_us: int, now_us: int) -> html.Span:
+    """Where an alert is in its life: a word, and below it how often and for how long."""
+    words = {"open": "Firing"}.get(status, status.capitalize())
+    return html.Span(
+        [
+            html.Span(words, className="fw5"),
+            html.Span(f"×{number(count)}, {span(now_us - since_us)}", className="t3"),
+        ],
+        className="io-state",
+    )
+
+
+def button(
+    label: Children,
+    *,
+    id: Any = None,
+    kind: Literal["", "pri", "quiet"] = "",
+    sign: str | None = None,
+    disabled: str | None = None,
+    aria: str | None = None,
+    **attributes: str,
+) -> html.Button:
+    """A button; `disabled` is the reason, which it keeps its place and says. `attributes` are data-* or aria-*."""
+    parts = [icon(sign, 14)] if sign else []
+    extra: dict[str, Any] = {name.replace("_", "-"): value for name, value in attributes.items()}
+    if aria:
+        extra["aria-label"] = aria
+    if disabled:
+        extra |= {"aria-disabled": "true", "title": disabled}
+    if id is not None:
+        extra["id"] = id
+    only_sign = sign and label is None
+    css = " ".join(word for word in ("io-btn", kind, "icon" if only_sign else "") if word)
+    return html.Button([*parts, label] if label is not None else parts, className=css, type="button", **extra)
+
+
+def command_button(
+    label: str,
+    alert_id: str,
+    action: str,
+    version: int,
+    view: View,
+    *,
+    kind: Literal["", "pri", "quiet"] = "",
+    sign: str | None = None,
+    **arguments: Any,
+) -> html.Button:
+    """Sends an alert command (ack, unack, assign, snooze, resolve, reopen, dismiss, note) and offers Undo in the toast.
+
+    `arguments`: note, owner, until_us, name (for the toast). The row shows "sending" until the answer is in.
+    """
+    data = {"alert_id": alert_id, "action": action, "version": version, **arguments}
+    more = {} if view.forbidden else {"data-command": json.dumps(data)}
+    return button(label, kind=kind, sign=sign, disabled=view.forbidden, **more)
+
+
+def query_link(label: Children, *, className: str = "", **changes: str | None) -> html.A:
+    """Changes the page's part of the address and keeps the rest: `query_link("Open", open="al_1")`; None removes a key."""
+    query = "&".join(f"{key}={quote(value or '')}" for key, value in changes.items())
+    return html.A(label, href="?" + query, className=className)
+
+
+def export_links(name: str) -> html.Span:
+    """CSV and JSON of a panel under the filters in force; `name` is a key of `ctx.exports`."""
+    links = [
+        html.A(
+            kind.upper(),
+            href=f"/export/{name}.{kind}",
+            className="io-btn quiet",
+            download="",
+            title=f"Download {kind}",
+        )
+        for kind in ("csv", "json")
+    ]
+    return html.Span(links, className="io-exports no-phone")
+
+
+def panel(
+    title: Children,
+    body: Children,
+    view: View,
+    *,
+    sub: Children = None,
+    end: Children = None,
+    foot: Children = None,
+    stamp_us: int | None = None,
+    late_after_s: int | None = None,
+    export: str | None = None,
+    className: str = "",
+    id: str | None = None,
+) -> html.Section:
+    """One question: the finding as title, the answer as body, and in the foot what it was computed with.
+
+    `sub` is a light second part of the title, `end` controls at the right of the head, `stamp_us` the newest event in it,
+    `foot` what stands left of the computed-with text, `export` a name in `ctx.exports`.
+    """
+    ending = [
+        end,
+        export_links(export) if export else None,
+        stamp(stamp_us, late_after_s=late_after_s) if stamp_us else None,
+    ]
+    head = html.Div(
+        [
+            html.H2(title),
+            html.Span(sub, className="sub") if sub else None,
+            html.Span([part for part in ending if part is not None], className="end"),
+        ],
+        className="io-ph",
+    )
+    feet = [
+        html.Span(foot, className="io-foot-left") if foot is not None else None,
+        html.Span(className="grow"),
+        html.Span("updating", className="io-updating"),
+        html.Span(view.computed_text, className="io-computed"),
+    ]
+    inner = [head, html.Div(body, className="io-pbody"), html.Div(feet, className="io-pf")]
+    extra = {"id": id} if id else {}
+    return html.Section(
+        inner, className=f"io-p {className}".strip(), **{"data-scope": view.filters.key}, **extra
+    )
+
+
+def graph(figure: Figure, says: str, height: int = 220, *, id: Any = None) -> html.Div:
+    """A figure with a sentence for those who cannot see it."""
+    extra = {"id": id} if id is not None else {}
+    chart = dcc.Graph(
+        figure=figure, config=theme.CONFIG, style={"height": f"{height}px"}, className="io-chart", **extra
+    )
+    return html.Div(chart, role="img", **{"aria-label": says})
+
+
+def chart_or_table(
+    chart: Children, columns: list[str], rows: list[list[Children]], *, caption: str
+) -> html.Div:
+    """A chart with the same numbers as a table behind the table button."""
+    switch = button(
+        None, sign="table", kind="quiet", aria="Show as table", aria_pressed="false", data_toggle="table"
+    )
+    return html.Div(
+        [switch, html.Div(chart, className="as-chart"), plain_table(columns, rows, caption)],
+        className="io-both",
+    )
+
+
+def plain_table(columns: list[str], rows: list[list[Children]], caption: str) -> html.Table:
+    """A small semantic table; numbers go right (any column but the first). Up to some 100 rows; else `tables.grid`."""
+    head = html.Tr(
+        [html.Th(name, scope="col", className="" if i == 0 else "r") for i, name in enumerate(columns)]
+    )
+    body = [
+        html.Tr([html.Th(row[0], scope="row"), *(html.Td(value, className="r") for value in row[1:])])
+        for row in rows
+    ]
+    return html.Table(
+        [html.Caption(caption, className="io-sr"), html.Thead(head), html.Tbody(body)],
+        className="io-tbl as-table",
+    )
+
+
+def spark(values: list[float | None], says: str, width: int = 72, height: int = 18) -> html.Span:
+    """A tiny line without axes, drawn as a mask so that it takes the theme's colour."""
+    known = [v for v in values if v is not None]
+    if len(known) < 2:
+        return html.Span("–", className="t3", title="too few values to draw")
+    low, high = min(known), max(known)
+    room = (high - low) or 1
+    step = (width - 2) / max(1, len(values) - 1)
+    dots = [
+        f"{1 + i * step:.1f} {height - 2 - (v - low) / room * (height - 4):.1f}"
+        for i, v in enumerate(values)
+        if v is not None
+    ]
+    svg = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}'><polyline points='{','.join(dots)}' "
+        "fill='none' stroke='black' stroke-width='1.5' stroke-linejoin='round'/></svg>"
+    )
+    mask = f'url("data:image/svg+xml,{quote(svg)}")'
+    size = {"width": f"{width}px", "height": f"{height}px", "maskImage": mask, "WebkitMaskImage": mask}
+    return html.Span(className="io-spark", role="img", style=size, **{"aria-label": says})
+
+
+def kpi_tile(kpi: Kpi, view: View, *, href: str | None = None) -> html.Section:
+    """Is this number unusual: finding, value with unit, difference in words, line against the usual band, window."""
+    small = f"{kpi.unit} " if kpi.unit else ""
+    change = severity("warning", kpi.delta_text) if kpi.unusual else html.Span(kpi.delta_text)
+    value = html.B(number(kpi.value)) if kpi.value is not None else html.B("–", title="not known")
+    parts: list[Children] = [
+        html.H3(html.A(kpi.title, href=href) if href else kpi.title, className="el", title=kpi.title),
+        html.P([value, html.Small(small), html.Span(change, className="d")], className="v"),
+    ]
+    if kpi.series:
+        figure = line_on_band(kpi.series, view.zone, view.filters.key, unit=kpi.unit, compact=True)
+        parts.append(graph(figure, f"{kpi.title}: {number(kpi.value)} {kpi.unit}, {kpi.delta_text}", 96))
+    else:
+        parts.append(html.Div("No series for this number yet", className="io-nochart t3"))
+    feet = [
+        html.Span(kpi.window_text, className="el", title=kpi.window_text),
+        html.Span(view.zone.clock(view.now_us)),
+    ]
+    parts.append(html.Div([*feet, html.Span("updating", className="io-updating")], className="c"))
+    return html.Section(parts, className="io-p io-kpi", **{"data-scope": view.filters.key})
+
+
+def strip(facts: list[tuple[str, Children, Children]], label: str, className: str = "") -> html.Dl:
+    """A row of facts: (what, value, context). Five fit; `className="six"` makes room for six."""
+    cells = [
+        html.Div([html.Dt(name), html.Dd([value, html.Span(context)] if context is not None else [value])])
+        for name, value, context in facts
+    ]
+    count = {"gridTemplateColumns": f"repeat({len(cells)}, minmax(0, 1fr))"}
+    return html.Dl(cells, className=f"io-strip {className}".strip(), style=count, **{"aria-label": label})
+
+
+def loading(rows: int = 1, height: int = 260) -> html.Div:
+    """A still skeleton in the final shape, shown once."""
+    boxes = [html.Div(className="io-skeleton", style={"height": f"{height}px"}) for _ in range(rows)]
+    return html.Div(
+        [html.Span("Loading", className="io-sr"), *boxes], className="io-loading", **{"aria-busy": "true"}
+    )
+
+
+def empty(title: str, why: str, actions: Children = None, sign: str = "supply") -> html.Div:
+    """Why there is nothing, and one or two things to do next."""
+    return html.Div(
+        [
+            icon(sign, 20),
+            html.H3(title),
+            html.P(why),
+            html.Div(actions, className="row-f") if actions else None,
+        ],
+        className="io-empty",
+    )
+
+
+def error(
+    title: str,
+    request_id: str,
+    detail: str = "The other panels are not affected. It is tried again with the next change.",
+) -> html.Section:
+    """What failed, what happens next, and the id to look for in the log."""
+    body = html.Div(
+        [
+            severity("warning", "Could not load"),
+            html.H3(f"{title} could not be read"),
+            html.P(detail),
+            html.P(["Request ", html.Span(request_id or "unknown", className="mono")]),
+            button("Retry now", sign="retry", data_refresh="1"),
+        ],
+        className="io-empty",
+    )
+    return html.Section([html.Div(html.H2(title), className="io-ph"), body], className="io-p", role="alert")
+
+
+def stale(text: str, detail: str, href: str = "/data") -> html.Div:
+    """The bar over a page whose data is late; numbers below stay, dimmed and dated."""
+    return html.Div(
+        [severity("warning", "Stale"), html.B(text), html.Span(detail, className="grow"), html.A("Show stream", href=href, className="io-btn")],
+        className="io-stale", role="status",
+    )  # fmt: skip
+
+
+def drawer(
+    title: str, sections: Children, *, head: Children = None, actions: Children = None, foot: Children = None
+) -> html.Aside:
+    """Work one item while the list stays: put it beside the list in a grid with class `io-with-drawer`.
+
+    What is open stands in the address (`?open=ID`, `view.filters.get("open")`); closing removes it.
+    """
+    close = html.A(
+        icon("close"), href="?open=", className="io-btn quiet icon", title="Close", **{"aria-label": "Close"}
+    )
+    inner = [
+        html.Div([html.Span(head, className="grow row-f"), close], className="io-drawer-head"),
+        html.H2(title, className="io-drawer-title", tabIndex="-1"),
+        html.Div(actions, className="io-drawer-actions") if actions else None,
+        html.Div(sections, className="io-drawer-body"),
+        html.Div(foot, className="io-pf") if foot else None,
+    ]
+    return html.Aside(inner, className="io-drawer", **{"aria-label": title})
+
+
+def section(title: str, body: Children, end: Children = None) -> html.Section:
+    """One part of a drawer."""
+    return html.Section(
+        [html.H3([title, html.Span(end, className="end") if end else None]), body], className="io-sec"
+    )
+
+
+def tabs(current: str, items: list[tuple[str, str, int | None]], key: str = "tab") -> html.Nav:
+    """Tabs kept in the address: (value, label, count); the first one is the value without a key."""
+    links = []
+    for i, (value, label, count) in enumerate(items):
+        here = value == current or (i == 0 and not current)
+        mark = {"aria-current": "true"} if here else {}
+        text = [label, html.Span(number(count))] if count is not None else [label]
+        links.append(
+            html.A(text, href=f"?{key}={quote(value) if i else ''}", className="on" if here else "", **mark)
+        )
+    return html.Nav(links, className="io-tabs", **{"aria-label": "Views of this list"})
+
+
+def count_title(count: int, one: str, rest: str, nothing: str) -> str:
+    """A finding that counts: "8 things need a person", or what to say when there are none."""
+    return f"{plural(count, one)} {rest}" if count else nothing

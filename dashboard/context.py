@@ -1,0 +1,124 @@
+"""What every page is given: where to read, what time it is, who is looking, and what the address asks for."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from flask import g, has_request_context, request
+
+from backend.services.read_models import Scope
+from dashboard.filters import Filters, parse, scope, window_text
+from dashboard.zones import UTC_ZONE, Zone, zone_named
+
+log = logging.getLogger(__name__)
+ROLES = ("viewer", "operator", "admin")  # each may what the ones before it may
+ZONE_COOKIE = "iops-zone"  # the browser's IANA zone, written by boot.js
+
+
+@dataclass(frozen=True)
+class WebConfig:
+    """Settings of the web process. `hosts` are names beside loopback ones; `origins` full origins beside the page's own."""
+
+    token: str
+    secret: str = ""  # signs session cookies; empty: derived from the token
+    read_only: bool = False
+    stage: str = "local"
+    region: str = "local"
+    version: str = "0"
+    runtime: str = "local"
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    tls: bool = False  # served over https: secure cookies and HSTS
+    session_days: int = 30
+    max_sockets: int = 24
+
+
+class Feed(Protocol):
+    """Follows what the store says happened."""
+
+    def wait(self, after_seq: int, timeout_s: float) -> Iterable[Any]:
+        """Changes with a greater `seq`, at once if there are some, else after at most `timeout_s`."""
+        ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One answer's point of view: the filters, the scope for the read side, the zone, and the person."""
+
+    filters: Filters
+    scope: Scope
+    zone: Zone
+    now_us: int
+    actor: str = "local"
+    role: str = "admin"
+    read_only: bool = False
+    notices: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)  # filter kind -> name of the chosen entity
+
+    @property
+    def filter_text(self) -> str:
+        chosen = [self.labels.get(kind, value) for kind, value in self.filters.chosen.items()]
+        return ", ".join(chosen) or "All work"
+
+    @property
+    def scope_text(self) -> str:
+        """Filter and window in words, for a panel's foot: "Algebra, West, last 24 h"."""
+        return f"{self.filter_text}, {window_text(self.filters, self.zone)}"
+
+    @property
+    def computed_text(self) -> str:
+        return f"{self.scope_text}. Computed {self.zone.seconds(self.now_us)} {self.zone.short(self.now_us)}"
+
+    @property
+    def forbidden(self) -> str | None:
+        """Why this person cannot change anything here; None if they can."""
+        if self.read_only:
+            return "This dashboard is read-only"
+        if self.role == "viewer":
+            return "Viewers cannot change anything; ask an administrator for the operator role"
+        if self.filters.at_us is not None:
+            return "The past cannot be changed; go back to live first"
+        return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What `register(app, ctx)` of a page gets. `reads` goes to the services as it is; `clock` gives microseconds UTC."""
+
+    reads: Any
+    clock: Callable[[], int]
+    config: WebConfig
+    label: Callable[[str, str], str] = lambda _kind, value: value
+    exports: dict[str, Callable[[View], Any]] = field(
+        default_factory=dict
+    )  # name -> view -> list of dict rows
+
+    def view(self, search: str | None) -> View:
+        """The point of view of the request being answered; `search` is `location.search`."""
+        own_zone, person = UTC_ZONE, {}
+        if has_request_context():
+            own_zone = zone_named(request.cookies.get(ZONE_COOKIE, "")) or UTC_ZONE
+            person = getattr(g, "person", {})
+        filters, notices = parse(search, own_zone)
+        zone = zone_named(filters.zone) or own_zone
+        now_us = self.clock()
+        return View(
+            filters=filters, scope=scope(filters, now_us, zone), zone=zone, now_us=now_us,
+            actor=person.get("name", "local"), role=person.get("role", "viewer"), read_only=self.config.read_only,
+            notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()},
+        )  # fmt: skip
+
+    def guarded(self, title: str, build: Callable[[], Any]) -> Any:
+        """`build()`, or the error panel with a request id when it fails: one panel's failure stays its own."""
+        from dashboard import components
+
+        try:
+            return build()
+        except Exception:
+            request_id = getattr(g, "request_id", "") if has_request_context() else secrets.token_hex(4)
+            log.exception("%s could not be drawn (request %s)", title, request_id)
+            return components.error(title, request_id)

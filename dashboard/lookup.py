@@ -1,0 +1,94 @@
+"""Small JSON answers for the browser's type-ahead, names of chosen entities, and file exports."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from flask import Flask, Response, jsonify, request
+
+from backend.services import queries
+from dashboard import frames
+from dashboard.context import Context
+from dashboard.filters import ENTITY_KINDS
+from dashboard.pages import PAGES
+from dashboard.security import problem
+from dashboard.words import readable
+
+
+class Names:
+    """Names of entities by id, remembered; a name hardly ever changes and the page must not ask for it again and again."""
+
+    def __init__(self, reads: Any, limit: int = 5_000) -> None:
+        self._reads = reads
+        self._known: dict[tuple[str, str], str] = {}
+        self._limit = limit
+        self._lock = threading.Lock()
+
+    def find(self, kind: str, value: str) -> str | None:
+        """The name, or None when there is no such entity."""
+        with self._lock:
+            known = self._known.get((kind, value))
+        if known is not None:
+            return known
+        for row in queries.search(self._reads, value, kinds=(kind,), limit=20):
+            if row["id"] == value:
+                with self._lock:
+                    if len(self._known) >= self._limit:
+                        self._known.clear()
+                    self._known[kind, value] = row["label"]
+                return row["label"]
+        return None
+
+    def label(self, kind: str, value: str) -> str:
+        """The name, or the id made readable."""
+        return self.find(kind, value) or readable(value)
+
+
+def install(server: Flask, ctx: Context) -> None:
+    """Routes /ui/options, /ui/find and /export/NAME.csv|json."""
+
+    @server.get("/ui/options")
+    def options() -> Response:
+        kind = request.args.get("kind", "")
+        if kind not in ENTITY_KINDS:
+            return problem(400, "Unknown kind", "kind is one of student, tutor, subject, region.")
+        view = ctx.view(request.args.get("search", ""))
+        others = msgspec.structs.replace(view.scope, **{kind: None})
+        found = queries.options(ctx.reads, others, kind, text=request.args.get("text", "")[:80], limit=50)
+        return jsonify([{"value": o.value, "label": o.label, "count": o.count} for o in found])
+
+    @server.get("/ui/find")
+    def find() -> Response:
+        text = request.args.get("text", "").strip()[:80]
+        pages = [
+            {"kind": "page", "id": p.name, "label": p.title, "hint": "page", "href": p.path}
+            for p in PAGES
+            if p.rail and text.lower() in p.title.lower()
+        ]
+        found = queries.search(ctx.reads, text, limit=20) if text else []
+        return jsonify([*[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][:24])
+
+    @server.get("/export/<name>.<kind>")
+    def export(name: str, kind: str) -> Response:
+        make = ctx.exports.get(name)
+        if make is None or kind not in ("csv", "json"):
+            return problem(404, "Not found", "There is no such export.")
+        view = ctx.view(request.query_string.decode("utf-8", "replace"))
+        rows = make(view)
+        if kind == "csv":
+            text, mime = frames.csv_text(rows, view, f"/export/{name}.csv"), "text/csv"
+        else:
+            text, mime = frames.json_text(rows, view, f"/export/{name}.json"), "application/json"
+        answer = Response(text, content_type=f"{mime}; charset=utf-8")
+        answer.headers["Content-Disposition"] = f'attachment; filename="iops-{name}.{kind}"'
+        return answer
+
+
+def address(kind: str, id: str) -> str:
+    """Where Enter in the find box leads."""
+    if kind in ("student", "tutor"):
+        return f"/{kind}s/{quote(id, safe='')}"
+    return f"/supply?{kind}={quote(id)}"

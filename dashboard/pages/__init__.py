@@ -1,0 +1,88 @@
+"""The pages, registered one by one, and how to write one.
+
+A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this order. Copy now.py.
+- layout() is cheap, takes nothing and reads nothing: a container `html.Div(components.loading(), id=IDS.body)` plus the
+  page's own controls. It runs once at start too, to check ids. Ids: `dashboard/ids.py`, one PageIds per page.
+- One data callback per page (or per group of panels), a one-line closure over ctx, with exactly these inputs:
+      @app.callback(Output(X.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+      def refresh(search, _live): view = ctx.view(search); return ctx.guarded("Students", lambda: body(ctx.reads, view))
+  A detail page adds Input(SHELL.location, "pathname") and takes the id with `entity_id(pathname)`.
+- Scope: `view.scope` goes to backend.services.queries; `view.filters.get("open"|"tab"|"q"|"sort"...)` are the page's own keys
+  of the address (filters.PAGE_KEYS). `view.zone` writes times, `view.scope_text` says what was asked, `view.now_us` is now.
+- To change the address: `components.query_link(...)` or any `html.A(href="?open=al_1")`: it merges into the query, an empty
+  value removes the key. Links to other pages are plain `html.A(href="/students/st_1")`; shell.js keeps the filters on them.
+- Live: SHELL.live changes at most once a second, only when data changed, never while a refresh is under way, never when
+  paused, hidden or at a past time. Return the new children; keep row keys and component ids stable.
+- Panels: `components.panel(title_is_the_finding, body, view, stamp_us=..., export="name")`; figures: figures.py and
+  comparisons.py through `components.graph(figure, sentence, height)`, with `view.filters.key` as revision (keeps the zoom).
+  Long lists: tables.grid(...). Exports: `ctx.exports["name"] = lambda view: frames.flat(rows)` serves /export/name.csv.
+- Drawer: `html.Div([list, components.drawer(...)], className="io-with-drawer")`, open while `view.filters.get("open")`.
+- Alert commands: `components.command_button("Acknowledge", alert_id, "ack", version, view)`: sends, shows "sending", toasts with
+  Undo, refreshes. Other commands: your own callback on n_clicks; check `view.forbidden`; say the result with
+  `dash.set_props(SHELL.toast, {"data": {"text": "Started"}})` and set `level` to "error" if it failed.
+- Page title: `dash.set_props(SHELL.title, {"children": [html.A("Students", href="/students"), " / ", name]})`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from types import ModuleType
+from urllib.parse import unquote
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a page lives. A path that ends in "/" is a detail page and matches one more part, the entity's id."""
+
+    name: str
+    path: str
+    title: str
+    icon: str = "data"
+    rail: bool = True
+    admin: bool = False
+
+
+_NAMES = ("now", "students", "student", "tutors", "tutor", "supply", "calls", "alerts", "simulator", "data")
+
+
+def modules() -> list[ModuleType]:
+    """The page modules in the order of the rail."""
+    return [importlib.import_module(f"dashboard.pages.{name}") for name in _NAMES]
+
+
+PAGES: tuple[Page, ...] = (
+    Page("now", "/", "Now", "now"),
+    Page("students", "/students", "Students", "students"),
+    Page("student", "/students/", "Student", "students", rail=False),
+    Page("tutors", "/tutors", "Tutors", "tutors"),
+    Page("tutor", "/tutors/", "Tutor", "tutors", rail=False),
+    Page("supply", "/supply", "Supply", "supply"),
+    Page("calls", "/calls", "Calls", "calls"),
+    Page("alerts", "/alerts", "Alerts", "alerts"),
+    Page("simulator", "/simulator", "Simulator", "simulator", admin=True),
+    Page("data", "/data", "Data", "data", admin=True),
+)
+
+
+def page_named(name: str) -> Page:
+    return next(page for page in PAGES if page.name == name)
+
+
+def page_at(pathname: str | None) -> Page | None:
+    """The page of a path; "/alerts/ID" belongs to the alert list, which opens it; None: no such page."""
+    path = "/" + (pathname or "/").strip("/")
+    for page in PAGES:
+        if path == (page.path.rstrip("/") or "/") and not page.path.endswith("s/"):
+            return page
+    head, _, tail = path.strip("/").partition("/")
+    if tail and "/" not in tail:
+        return next(
+            (p for p in PAGES if p.path == f"/{head}/" or (head == "alerts" and p.name == "alerts")), None
+        )
+    return None
+
+
+def entity_id(pathname: str | None) -> str:
+    """The last part of "/students/st_1"."""
+    return unquote((pathname or "").rstrip("/").rpartition("/")[2])

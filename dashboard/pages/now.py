@@ -1,0 +1,332 @@
+"""Now: what needs a person in the next hour. Trust, the ranked queue, the worst cells, four to eight numbers in context."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from dash import Input, Output, html
+
+from backend.domain.times import SECOND
+from backend.services import queries
+from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, QueueItem
+from dashboard import components
+from dashboard.components import icon, severity
+from dashboard.context import Context, View
+from dashboard.filters import link
+from dashboard.frame import LATE_AFTER_S
+from dashboard.ids import NOW, SHELL
+from dashboard.pages import page_named
+from dashboard.words import initials, number, percent, plural, readable, signed
+from dashboard.zones import ago, span
+
+PAGE = page_named("now")
+CELLS = 6  # worst cells shown
+_KPI_PAGE = {"students_at_risk": "/students", "ib_calls": "/calls", "supply_gaps": "/supply", "fill_rate": "/supply",
+             "open_criticals": "/alerts", "open_alerts": "/alerts"}  # fmt: skip
+
+
+def layout() -> html.Div:
+    return html.Div(_skeleton(), id=NOW.body)
+
+
+def _skeleton() -> list[Any]:
+    side = html.Div([components.loading(1, 220), components.loading(1, 200)], className="now-side")
+    return [
+        components.loading(1, 54),
+        html.Div([components.loading(1, 432), side], className="now-grid"),
+        html.Div([components.loading(1, 176) for _ in range(4)], className="io-kpis"),
+    ]
+
+
+def register(app: Any, ctx: Context) -> None:
+    @app.callback(Output(NOW.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    def refresh(search: str | None, _live: Any) -> Any:
+        return body(ctx, ctx.view(search))
+
+
+def body(ctx: Context, view: View) -> list[Any]:
+    """The whole page; each panel fails alone."""
+    reads, scope = ctx.reads, view.scope
+    return [
+        ctx.guarded(
+            "Trust",
+            lambda: trust_strip(
+                queries.freshness(reads, view.now_us), queries.alert_counts(reads, scope), view
+            ),
+        ),
+        html.Div(
+            [
+                ctx.guarded(
+                    "What needs a person", lambda: queue_panel(queries.queue(reads, scope, limit=10), view)
+                ),
+                html.Div(
+                    [
+                        ctx.guarded(
+                            "The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)
+                        ),
+                        ctx.guarded("What changed", lambda: changed(newest_alerts(reads, scope), view)),
+                    ],
+                    className="now-side",
+                ),
+            ],
+            className="now-grid",
+        ),
+        ctx.guarded("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view)),
+    ]
+
+
+def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
+    """Alerts with the most recent news first, ended ones too."""
+    status = ("open", "acknowledged", "resolved", "snoozed", "dismissed")
+    rows: list[AlertRow] = queries.alerts(reads, scope, status=status, limit=40).rows
+    return sorted(rows, key=_news_us, reverse=True)[:6]
+
+
+def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl:
+    """Can I trust this page, in five facts."""
+    unowned = counts.get("unowned_critical", 0)
+    active = counts.get("open", 0) + counts.get("acknowledged", 0)
+    first = (
+        [icon("sev-crit", 14), html.Span(number(unowned), className="fw6 crit")]
+        if unowned
+        else [html.Span("none", className="fw6 io-n")]
+    )
+    return components.strip(
+        [
+            ("Freshness", *_freshness(fresh, view)),
+            ("Completeness", *_completeness(fresh)),
+            ("Unowned criticals", html.Span(first, className="row-f io-mk"), f"of {number(counts.get('critical', 0))} critical"),
+            ("Open alerts", number(active), f"{number(counts.get('snoozed', 0))} snoozed, {number(counts.get('acknowledged', 0))} acknowledged"),
+            ("Feed", f"{number(fresh.events_per_s * 60, 0)} / min", f"{number(fresh.backlog)} waiting, {number(fresh.duplicates)} duplicates"),
+        ],
+        "Can this page be trusted",
+        "now-trust",
+    )  # fmt: skip
+
+
+def _freshness(fresh: Freshness, view: View) -> tuple[Any, str]:
+    if fresh.last_event_us is None:
+        return "No event yet", "waiting for the first one"
+    late = view.now_us - fresh.last_event_us > LATE_AFTER_S * SECOND
+    age = html.Time(
+        span(view.now_us - fresh.last_event_us),
+        className="io-age",
+        **{"data-us": str(fresh.last_event_us), "data-bare": "1"},
+    )
+    lag = (
+        "event to screen not measured"
+        if fresh.lag_ms_p95 is None
+        else f"processing p95 {_seconds(fresh.lag_ms_p95)}"
+    )
+    return (html.Span([icon("sev-warn", 14), age], className="row-f io-mk warn") if late else age), lag
+
+
+def _seconds(ms: float) -> str:
+    return f"{number(ms / 1000, 1)} s" if ms >= 950 else f"{number(ms, 0)} ms"
+
+
+def _completeness(fresh: Freshness) -> tuple[str, str]:
+    seen = fresh.total_events + fresh.rejects
+    if not seen:
+        return "–", "nothing received"
+    share = fresh.total_events / seen
+    text = "100 %" if not fresh.rejects else percent(min(share, 0.9999), 2 if share > 0.99 else 1)
+    return text, f"{number(fresh.rejects)} of {number(seen)} refused"
+
+
+def queue_panel(items: list[QueueItem], view: View) -> html.Section:
+    """The action queue: one row per thing, most urgent first, one button each."""
+    critical = sum(item.severity == "critical" for item in items)
+    title = components.count_title(
+        len(items),
+        "thing",
+        "need a person" if len(items) != 1 else "needs a person",
+        "Nothing needs a person now",
+    )
+    title += f", {number(critical)} critical" if critical else ""
+    keys = [
+        html.Span([html.Kbd(key, className="io-kbd"), f" {does}"])
+        for key, does in (("J K", "move"), ("A", "acknowledge"), ("U", "undo"), ("?", "all keys"))
+    ]
+    if items:
+        inside: Any = html.Ol(
+            [queue_row(item, i == 0, view) for i, item in enumerate(items)], className="io-q"
+        )
+    else:
+        inside = components.empty(
+            "No open alert within this filter",
+            "Rules watch every student, tutor and cell; the first that fires stands here with its reason.",
+            [html.A("See resolved alerts", href="/alerts?tab=resolved", className="io-btn"), *_clear(view)], "check",
+        )  # fmt: skip
+    all_open = html.A("All open alerts", href="/alerts", className="io-btn quiet")
+    return components.panel(
+        title, inside, view, sub="students, shortages and alerts by severity, then expected loss", end=all_open,
+        foot=html.Span(keys, className="row-f no-phone"), className="now-queue",
+    )  # fmt: skip
+
+
+def _clear(view: View) -> list[Any]:
+    return [components.button("Clear filters", kind="quiet", data_clear="1")] if view.scope.filtered else []
+
+
+def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
+    """Mark, claim with reason, size of the loss, owner, one action and acknowledge."""
+    open_href = f"/alerts?open={quote(item.alert_id)}"
+    claim = html.A(
+        [html.Span(item.claim, className="ttl"), html.Span(item.reason, className="why")],
+        href=entity_href(item.entity_type, item.entity_id) or open_href, className="body",
+    )  # fmt: skip
+    acknowledged = item.status == "acknowledged"
+    ack = components.command_button("Acknowledged" if acknowledged else "Acknowledge", item.alert_id, "ack", item.version, view,
+                                    kind="pri" if first and not acknowledged else "")  # fmt: skip
+    if acknowledged:
+        ack = components.command_button("Un-ack", item.alert_id, "unack", item.version, view)
+    more = html.A(
+        icon("more"),
+        href=open_href,
+        className="io-btn quiet icon",
+        title="Open the alert",
+        **{"aria-label": f"Open the alert: {item.claim}"},
+    )
+    amount, _, of = item.loss_text.partition(" ")
+    return html.Li(
+        [
+            severity(item.severity),
+            claim,
+            html.Span([html.B(amount), html.Span(of or ago(item.opened_us, view.now_us))], className="imp"),
+            _owner(item, view),
+            html.Span([ack, more], className="act"),
+        ],
+        className="sel" if first else "", key=item.alert_id, **{"data-row": item.alert_id},
+    )  # fmt: skip
+
+
+def _owner(item: QueueItem, view: View) -> Any:
+    if item.owner:
+        return html.Span(initials(item.owner), className="io-ava", title=item.owner)
+    if view.forbidden:
+        return html.Span("+", className="io-ava none", title="Nobody has it")
+    data = {"alert_id": item.alert_id, "action": "assign", "version": item.version, "owner": view.actor}
+    return html.Button(
+        "+", className="io-ava none", title="Nobody has it, take it", type="button",
+        **{"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)},
+    )  # fmt: skip
+
+
+def entity_href(entity_type: str, entity_id: str) -> str | None:
+    """The page of an entity; a cell "algebra#west" is a filter of the supply page."""
+    if entity_type in ("student", "tutor"):
+        return f"/{entity_type}s/{quote(entity_id, safe='')}"
+    if entity_type == "cell":
+        subject, _, region = entity_id.partition("#")
+        return f"/supply?subject={quote(subject)}&region={quote(region)}"
+    if entity_type in ("subject", "region"):
+        return f"/supply?{entity_type}={quote(entity_id)}"
+    return None
+
+
+def worst_cells(cells: list[Cell], view: View) -> html.Section:
+    """The cells with the fewest hours to spare, numbers in the fill's colour."""
+    known = sorted((c for c in cells if c.gap_hours is not None), key=lambda c: c.gap_hours or 0)[:CELLS]
+    short = [c for c in known if (c.gap_hours or 0) < 0]
+    newest = max((c.updated_us for c in cells if c.updated_us), default=None)
+    if not known:
+        reason = "Supply and demand come with supply_demand_update and tutor_availability_updated events; none was seen here."
+        return components.panel(
+            "No supply known",
+            components.empty("No cell has both supply and demand", reason, _clear(view)),
+            view,
+        )
+    worst = known[0]
+    name = f"{readable(worst.subject)}, {readable(worst.region)}"
+    title = f"{name} is the worst gap" if short else "No cell is short"
+    head = html.Tr(
+        [html.Td(), *(html.Th(text, scope="col") for text in ("gap, h", "wait, h", "tutors", "ratio"))]
+    )
+    table = html.Table(
+        [
+            html.Caption("Cells with the fewest hours to spare", className="io-sr"),
+            html.Thead(head),
+            html.Tbody([_cell_row(c, view) for c in known]),
+        ],
+        className="io-heat now-cells",
+    )
+    key = html.Span(
+        ["spare ", *(html.I(className=f"k-{k}") for k in ("s2", "v0", "d2", "d4")), " short"],
+        className="io-key",
+    )
+    return components.panel(
+        title, html.Div(table, className="io-pad"), view, stamp_us=newest, late_after_s=6 * 3600, foot=key
+    )
+
+
+def _cell_row(cell: Cell, view: View) -> html.Tr:
+    href = link("/supply", view.filters, subject=cell.subject, region=cell.region)
+    gap = cell.gap_hours or 0
+    values = (
+        (number(cell.wait_hours), "tot"),
+        (number(cell.available_tutors), "tot"),
+        (number(cell.ratio, 2) if cell.ratio is not None else "–", "tot"),
+    )
+    name = html.A(
+        f"{readable(cell.subject)}, {readable(cell.region)}", href=href, title=cell.cause_text or None
+    )
+    return html.Tr(
+        [
+            html.Th(name, scope="row"),
+            html.Td(signed(gap, 1), className=gap_class(gap)),
+            *(html.Td(text, className=css) for text, css in values),
+        ]
+    )
+
+
+def gap_class(gap_hours: float) -> str:
+    """Fill of a cell by hours to spare (positive) or short (negative), eight steps with a wide middle."""
+    steps = ((-6, "d4"), (-3, "d3"), (-1.5, "d2"), (-0.5, "d1"), (0.8, "v0"), (2, "s1"), (4, "s2"))
+    return (
+        next((css for limit, css in steps if gap_hours <= limit), "s3")
+        if gap_hours < 0.8
+        else ("s1" if gap_hours < 2 else "s2" if gap_hours < 4 else "s3")
+    )
+
+
+def _news_us(row: AlertRow) -> int:
+    return max(row.opened_us, row.resolved_us or 0, row.acknowledged_us or 0)
+
+
+def changed(rows: list[AlertRow], view: View) -> html.Section:
+    """The last things that happened to alerts, newest first."""
+    if not rows:
+        inside: Any = components.empty(
+            "Nothing happened yet",
+            "Opened, acknowledged and resolved alerts are listed here.",
+            sign="timeline",
+        )
+    else:
+        inside = html.Ul([_news(row, view) for row in rows], className="io-since io-pad")
+    return components.panel("Latest news", inside, view, sub="alerts opened, taken, ended")
+
+
+def _news(row: AlertRow, view: View) -> html.Li:
+    us = _news_us(row)
+    if us == row.resolved_us:
+        what = f"resolved: {row.cause}" if row.cause else "resolved"
+    elif us == row.acknowledged_us:
+        what = f"acknowledged by {row.acknowledged_by or 'somebody'}"
+    else:
+        what = f"fired, {plural(row.occurrences, 'time')}" if row.occurrences > 1 else "fired"
+    same_day = view.zone.midnight(us) == view.zone.midnight(view.now_us)
+    when = view.zone.clock(us) if same_day else f"{view.zone.local(us).day} {view.zone.local(us):%b}"
+    return html.Li(
+        [html.Time(when, dateTime=view.zone.local(us).isoformat(timespec="seconds")),
+         html.Span([html.A(row.title, href=f"/alerts?open={quote(row.alert_id)}", className="io-news"), f" {what}"])],
+        key=row.alert_id,
+    )  # fmt: skip
+
+
+def kpi_row(kpis: list[Kpi], view: View) -> html.Div:
+    """Four numbers side by side, a second row for the rest."""
+    tiles = [components.kpi_tile(kpi, view, href=_KPI_PAGE.get(kpi.key)) for kpi in kpis[:8]]
+    return html.Div(tiles, className="io-kpis")

@@ -1,0 +1,147 @@
+"""Who is looking: a token becomes a signed cookie, a role comes with it. Deny by default on every path."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, Response, g, redirect, request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from backend.domain.times import SECOND
+from dashboard.context import WebConfig
+from dashboard.security import problem
+
+OPEN_PATHS = ("/healthz", "/login")
+_OPEN_ASSETS = (".css", ".woff2", ".js", ".svg", ".ico")
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Sign in · iOps Dashboard</title><style>body{{font:15px/24px system-ui,sans-serif;margin:12vh auto;max-width:26rem;padding:0 1rem;
+color:#12171e;background:#f4f5f7}}@media(prefers-color-scheme:dark){{body{{color:#e8ebf0;background:#0c0f14}}}}input,button{{font:inherit;
+padding:.4rem .6rem;border-radius:6px;border:1px solid #838d9a}}input{{width:100%;box-sizing:border-box;margin:.25rem 0 .75rem}}
+button{{background:#2a55cf;color:#fff;border-color:#2a55cf}}.bad{{font-weight:600}}</style></head><body><main><h1>iOps Dashboard</h1>
+<p>{words}</p><form method="post" action="/login"><label for="t">Access token</label>
+<input id="t" name="token" type="password" autocomplete="current-password" required autofocus>
+<input type="hidden" name="next" value="{next}"><button>Open the dashboard</button></form>
+<p>The token is in the address that was printed at the start; <code>iops url</code> prints it again.</p></main></body></html>"""
+
+
+class Sessions:
+    """Signs and reads session cookies. The cookie holds a random id, a name, and a role; never the token."""
+
+    def __init__(self, config: WebConfig, clock: Any) -> None:
+        self.config = config
+        key = config.secret or hashlib.sha256(b"iops session cookie\0" + config.token.encode()).hexdigest()
+        self._serializer = URLSafeTimedSerializer(key, salt="iops-session")
+        self._clock = clock
+        self.cookie = "__Host-iops" if config.tls else "iops"
+
+    def person(self) -> dict[str, str] | None:
+        """{"id", "name", "role"} of the request: from the cookie, or from a bearer token; None: nobody known."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.accepts(token.strip()):
+            return {"id": "bearer", "name": "local", "role": "admin"}
+        try:
+            person = self._serializer.loads(
+                request.cookies.get(self.cookie, ""), max_age=self.config.session_days * 86_400
+            )
+        except BadSignature:
+            return None
+        return person if isinstance(person, dict) and person.get("role") else None
+
+    def accepts(self, token: str) -> bool:
+        return bool(self.config.token) and hmac.compare_digest(token.encode(), self.config.token.encode())
+
+    def open(self, response: Response, name: str = "local", role: str = "admin") -> Response:
+        """Puts a new session on the response."""
+        value = self._serializer.dumps({"id": secrets.token_urlsafe(18), "name": name, "role": role})
+        age = self.config.session_days * 86_400
+        response.set_cookie(
+            self.cookie,
+            str(value),
+            max_age=age,
+            httponly=True,
+            samesite="Lax",
+            secure=self.config.tls,
+            path="/",
+        )
+        return response
+
+
+def install(server: Flask, sessions: Sessions) -> None:
+    """Guards every path; /login takes a pasted token; `?token=` anywhere becomes the cookie and leaves the address."""
+
+    @server.before_request
+    def who() -> Response | None:
+        g.person = sessions.person()
+        given = request.args.get("token")
+        if given is not None and request.method == "GET":
+            if sessions.accepts(given):
+                return sessions.open(_plain_redirect(_without_token()))
+            return None if g.person else _sign_in("That token is not the one of this dashboard.", 401)
+        if g.person or request.path in OPEN_PATHS or _harmless_asset():
+            return None
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return _sign_in("", 401)
+        return problem(
+            401,
+            "Not signed in",
+            "Open the dashboard by its printed address, or send the token as a bearer token.",
+        )
+
+    @server.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @server.route("/login", methods=["GET", "POST"])
+    def login() -> Response:
+        if request.method == "GET":
+            return _plain_redirect("/") if g.person else _sign_in("", 200)
+        if not sessions.accepts(request.form.get("token", "").strip()):
+            return _sign_in("That token is not the one of this dashboard.", 401)
+        return sessions.open(_plain_redirect(_own_path(request.form.get("next", "/"))))
+
+
+def _harmless_asset() -> bool:
+    return (
+        request.path.startswith("/assets/")
+        and request.path.endswith(_OPEN_ASSETS)
+        and request.method == "GET"
+    )
+
+
+def _without_token() -> str:
+    rest = [(key, value) for key, value in request.args.items(multi=True) if key != "token"]
+    return _own_path(request.path) + ("?" + urlencode(rest) if rest else "")
+
+
+def _own_path(target: str) -> str:
+    """`target` if it stays on this host, else the start page."""
+    parts = urlsplit(target)
+    inside = (
+        target.startswith("/")
+        and not target.startswith(("//", "/\\"))
+        and not parts.netloc
+        and target.isprintable()
+    )
+    return target if inside else "/"
+
+
+def _plain_redirect(target: str) -> Response:
+    return redirect(target, code=303)  # type: ignore[return-value]  # werkzeug's base class
+
+
+def _sign_in(words: str, status: int) -> Response:
+    from markupsafe import escape
+
+    target = "/" if request.path == "/login" else _without_token()
+    text = _PAGE.format(
+        words=f'<span class="bad">{escape(words)}</span>' if words else "", next=escape(target)
+    )
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+def now_seconds(clock: Any) -> int:
+    return int(clock()) // SECOND

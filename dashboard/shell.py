@@ -1,0 +1,234 @@
+"""The frame around every page: rail, header, filter bar, mode bars, dialogs, stores. Layout only, no data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+
+from dashboard.components import button, icon
+from dashboard.context import WebConfig
+from dashboard.filters import ENTITY_KINDS, RANGES
+from dashboard.ids import SHELL
+from dashboard.pages import PAGES, Page
+from dashboard.zones import CHOICES
+
+_PHONE = ("now", "alerts", "students", "data")
+_KEYS = (
+    ("Ctrl K or /", "find a student, tutor, subject, region or page"),
+    ("J, K", "next, previous row of a list"),
+    ("Enter", "open the row"),
+    ("A", "acknowledge the row"),
+    ("U", "undo the last action"),
+    ("P", "pause or resume"),
+    ("T", "light or dark"),
+    ("?", "this sheet"),
+    ("Esc", "close what is open"),
+)
+
+
+def layout(config: WebConfig, now_us: int) -> html.Div:
+    """The whole document body. `now_us` lets the browser measure how far its own clock is off."""
+    return html.Div(
+        [
+            dcc.Location(id=SHELL.location, refresh="callback-nav"),
+            *(dcc.Store(id=name) for name in _STORES),
+            html.Div(id=SHELL.sink, hidden=True),
+            html.A("Skip to content", href="#main", className="io-skip"),
+            html.Div([_rail(config), _body()], className="io-app"),
+            _phone_bar(),
+            html.Div(id="io-toasts", className="io-toasts", role="status", **{"aria-live": "polite"}),
+            _help(),
+            _clear_dialog(),
+        ],
+        id="io-root",
+        **{"data-now": str(now_us)},
+    )
+
+
+_STORES = (SHELL.live, SHELL.command, SHELL.result, SHELL.toast, SHELL.canonical, SHELL.clear_done)
+
+
+def _rail(config: WebConfig) -> html.Nav:
+    main = [_nav_link(page) for page in PAGES if page.rail and not page.admin]
+    admin = [_nav_link(page) for page in PAGES if page.rail and page.admin]
+    where = (
+        f"{'Local engine' if config.runtime == 'local' else 'AWS ' + config.region}, version {config.version}"
+    )
+    demo = [html.B("Demo data", className="t2 fw5 demo-badge"), html.Br()]
+    clear = [html.Button("Clear demo data", id=SHELL.clear_demo, className="io-link", type="button")]
+    return html.Nav(
+        [
+            html.Div([html.Span(className="io-mark", **{"aria-hidden": "true"}), html.Span("iOps Dashboard", className="lb")], className="io-brand"),
+            html.Div(main, className="io-nav"),
+            html.Div("Admin", className="io-navh"),
+            html.Div(admin, className="io-nav"),
+            html.Div(
+                [html.Div([*demo, *clear], id=SHELL.demo, hidden=True), html.Span(where), html.Span(f", {config.stage}" if config.stage != "local" else "")],
+                className="io-railfoot",
+            ),
+        ],
+        className="io-rail", **{"aria-label": "Pages"},
+    )  # fmt: skip
+
+
+def _nav_link(page: Page) -> html.A:
+    count = html.Span(id=SHELL.alerts_count, className="n hot") if page.name == "alerts" else None
+    return html.A(
+        [icon(page.icon), html.Span(page.title, className="lb"), count],
+        href=page.path, title=page.title, **{"data-nav": page.path},
+    )  # fmt: skip
+
+
+def _phone_bar() -> html.Nav:
+    by_name = {page.name: page for page in PAGES}
+    pages = [by_name[name] for name in _PHONE if name in by_name]
+    links = [html.A([icon(p.icon, 20), p.title], href=p.path, **{"data-nav": p.path}) for p in pages]
+    return html.Nav(links, className="io-phonebar", **{"aria-label": "Main pages"})
+
+
+def _body() -> html.Div:
+    head = html.Header(
+        [_top(), _filter_bar(), html.Div(id=SHELL.mode_bar), html.Div(id=SHELL.notice, role="status")],
+        className="io-head",
+    )
+    return html.Div(
+        [head, html.Main(html.Div(id=SHELL.page), className="io-main", id="main", tabIndex="-1")],
+        className="io-body",
+    )
+
+
+def _top() -> html.Div:
+    modes = html.Span(
+        [_mode("live", "play", "Live"), _mode("paused", "pause", "Paused"), _at_menu()],
+        className="io-seg no-phone", role="group", **{"aria-label": "Data mode"},
+    )  # fmt: skip
+    theme = menu(
+        icon("theme"), [_choice(label, data_theme=value) for value, label in (("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))],
+        label="Theme", css="io-btn quiet icon no-phone", right=True,
+    )  # fmt: skip
+    return html.Div(
+        [
+            html.H1(id=SHELL.title, children="iOps Dashboard"),
+            html.Span(className="grow"),
+            html.Div(id="io-find", className="io-find no-phone"),
+            modes,
+            html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **{"data-transport": ""}),
+            theme,
+            html.Button(icon("help"), id=SHELL.help_open, className="io-btn quiet icon no-phone", type="button", **{"aria-label": "Help and shortcuts"}),
+        ],
+        className="io-top",
+    )  # fmt: skip
+
+
+def _mode(name: str, sign: str, label: str) -> html.Button:
+    return html.Button([icon(sign, 12), label], type="button", **{"data-mode": name, "aria-pressed": "false"})
+
+
+def _at_menu() -> html.Details:
+    presets = (
+        ("10 min ago", 600),
+        ("1 h ago", 3600),
+        ("Yesterday, same time", 86400),
+        ("A week ago", 604800),
+    )
+    body = [
+        html.Label(["Moment", dcc.Input(id="io-at", type="datetime-local", className="io-input")]),
+        button("Show that moment", kind="pri", data_at="io-at"),
+        *(_choice(label, data_at_back=str(seconds)) for label, seconds in presets),
+    ]
+    return menu(
+        [icon("timeline", 12), "At time"],
+        body,
+        label="Show the page as it was known then",
+        css="io-seg-menu",
+        data_mode="at",
+    )
+
+
+def menu(
+    face: Any, body: Any, *, label: str, css: str = "io-chip", right: bool = False, **data: str
+) -> html.Details:
+    """A button that opens a small panel; closes on Escape, on a click outside and on a choice (shell.js)."""
+    extra = {name.replace("_", "-"): value for name, value in data.items()}
+    return html.Details(
+        [html.Summary(face, className=css, role="button", **{"aria-label": label} if isinstance(face, html.Span) else {}, **extra),
+         html.Div(body, className="io-pop" + (" right" if right else ""), role="group", **{"aria-label": label})],
+        className="io-menu" + (" no-phone" if "no-phone" in css else ""),
+    )  # fmt: skip
+
+
+def _choice(label: str, **data: str) -> html.Button:
+    return html.Button(
+        label, className="io-choice", type="button", **{name.replace("_", "-"): v for name, v in data.items()}
+    )
+
+
+def _filter_bar() -> html.Div:
+    chips = [
+        html.Div(
+            [html.Button(id=SHELL.chip(kind), className="io-chip", type="button", children=[kind.capitalize(), " ", html.B("any"), icon("down", 12)],
+                         **{"data-pick": kind, "aria-haspopup": "listbox", "aria-expanded": "false"})],
+            className="io-menu",
+        )
+        for kind in ENTITY_KINDS
+    ]  # fmt: skip
+    ranges = [
+        _choice(text[:1].upper() + text[1:], data_set=json.dumps({"range": key, "from": None, "to": None}))
+        for key, (_, text) in RANGES.items()
+    ]
+    absolute = [
+        html.Label(["From", dcc.Input(id="io-from", type="datetime-local", className="io-input")]),
+        html.Label(["To", dcc.Input(id="io-to", type="datetime-local", className="io-input")]),
+        button("Apply", kind="pri", data_absolute="1"),
+    ]
+    zones = [_choice(label, data_set=json.dumps({"zone": value or None})) for value, label in CHOICES]
+    return html.Div(
+        [
+            html.Button(["Filters ", html.B("none", id=SHELL.filters_label)], className="io-chip only-phone", type="button", **{"data-toggle": "filters", "aria-expanded": "false"}),
+            html.Div([*chips, html.Button("Clear all", className="io-btn quiet io-clear", type="button", **{"data-clear": "1"})], className="io-filters"),
+            menu([icon("cal", 14), html.B("Last 24 h", id=SHELL.range_label), icon("down", 12)],
+                 [html.Div(ranges, className="io-choices"), html.Div(absolute, className="io-absolute")], label="Time range"),
+            menu([html.Span("", id=SHELL.zone_label), icon("down", 12)], zones, label="Time zone", css="io-chip tz"),
+            html.Span(className="grow"),
+            html.Span(className="io-stamp no-phone wide", id="io-clock"),
+            html.Button([icon("share", 14), "Share"], className="io-btn quiet no-phone", type="button", **{"data-share": "1"}),
+        ],
+        className="io-filter", role="group", **{"aria-label": "Filters"},
+    )  # fmt: skip
+
+
+def _help() -> dbc.Modal:
+    rows = [
+        html.Tr([html.Th([html.Kbd(keys, className="io-kbd")], scope="row"), html.Td(does)])
+        for keys, does in _KEYS
+    ]
+    single = html.Label(
+        [
+            dcc.Checklist(
+                [{"label": " Single letters work as shortcuts", "value": "on"}],
+                ["on"],
+                id="io-keys",
+                persistence=True,
+            )
+        ]
+    )
+    body = [html.Table(html.Tbody(rows), className="io-tbl"), html.Div(single, className="io-keys-switch")]
+    return dbc.Modal(
+        [dbc.ModalHeader(dbc.ModalTitle("Shortcuts", tag="h2")), dbc.ModalBody(body)],
+        id=SHELL.help_modal, is_open=False, centered=True,
+    )  # fmt: skip
+
+
+def _clear_dialog() -> dbc.Modal:
+    words = "Everything that was simulated is removed: events, students, tutors, alerts and what was computed from them. Your own events stay. This cannot be undone."
+    foot = [
+        html.Button("Keep it", id=SHELL.clear_cancel, className="io-btn", type="button"),
+        html.Button("Remove demo data", id=SHELL.clear_ask, className="io-btn pri", type="button"),
+    ]
+    return dbc.Modal(
+        [dbc.ModalHeader(dbc.ModalTitle("Clear demo data?", tag="h2")), dbc.ModalBody(words), dbc.ModalFooter(foot)],
+        id=SHELL.clear_modal, is_open=False, centered=True,
+    )  # fmt: skip
