@@ -152,6 +152,10 @@ class SqliteState(Connections):
             )
             return len(due)
 
+    def swept_us(self) -> int:
+        """The instant for which every window is exact; 0 before the first event."""
+        return _Meta(self.connection()).get("swept_us", 0)
+
     def is_behind(self, now_us: int) -> bool:
         """Whether another sweep is needed to bring the window edges to `now_us`."""
         meta = _Meta(self.connection())

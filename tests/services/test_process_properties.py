@@ -1,0 +1,129 @@
+"""State is a function of the set of accepted events and of the moment: whatever the order, batching or repetition."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.times import DAY, HOUR
+from backend.domain.windows import COUNTERS, WINDOW_DAYS, delta_of, entities_of
+from tests.builders import NOW, call, catch_up, event, fold_all, session
+
+CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@st.composite
+def parsed_events(draw):
+    found = []
+    for i in range(draw(st.integers(1, 14))):
+        at = NOW - draw(st.one_of(st.integers(0, 40 * DAY), st.sampled_from([days * DAY for days in WINDOW_DAYS])))
+        student, tutor = f"stu_{draw(st.integers(1, 2))}", f"tut_{draw(st.integers(1, 2))}"
+        kind = draw(st.integers(0, 4))
+        if kind == 0:
+            found.append(
+                session(f"e{i}", at, student_id=student, tutor_id=tutor, rating=draw(st.integers(1, 5)))
+            )
+        elif kind == 1:
+            found.append(session(f"e{i}", at, student_id=student, tutor_id=tutor, no_show=draw(st.booleans())))
+        elif kind == 2:
+            found.append(call(f"e{i}", at, student_id=student, resolved=draw(st.booleans())))
+        elif kind == 3:
+            score = {"student_id": student, "health_score": draw(st.integers(0, 100))}
+            found.append(event(f"e{i}", "customer_health_update", at, score))
+        else:
+            cell = {"subject": "algebra", "region": "west", "available_tutors": 4, "pending_requests": draw(st.integers(0, 9))}
+            found.append(event(f"e{i}", "supply_demand_update", at, cell))
+    return found
+
+
+def dump(store: SqliteStore) -> dict:
+    """Everything derived, without the marks of when it was written."""
+    connection = store.connection()
+    found = {}
+    for table, hidden in (("entities", ("updated_us", "version", "refresh_us", "state")), ("buckets", ()), ("links", ()), ("market", ())):
+        cursor = connection.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        rows = [{n: v for n, v in zip(names, row, strict=True) if n not in hidden} for row in cursor]
+        found[table] = sorted(rows, key=repr)
+    return found
+
+
+def built(events, sizes, order, moments) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "x.db", checkpoints=True)
+        queue = [events[i] for i in order]
+        moments = list(moments)
+        while queue:
+            size = sizes.pop() if sizes else 3
+            store.append(queue[:size])
+            del queue[:size]
+            store.fold(size, moments.pop() if moments else NOW)
+        fold_all(store, NOW)
+        catch_up(store, NOW)
+        refresh(store)
+        result = dump(store)
+        store.close()
+        return result
+
+
+def refresh(store: SqliteStore) -> None:
+    """Ageing scores are kept for hours; bring them all to the present so that two stores can be compared."""
+    with store.transaction() as connection:
+        connection.execute("UPDATE entities SET refresh_us = 0")
+    store.sweep(NOW)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
+@given(events=parsed_events(), data=st.data())
+def test_any_order_batching_and_repetition_gives_the_same_state(events, data):
+    straight = built(events, [len(events)], range(len(events)), [NOW])
+    order = data.draw(st.permutations(range(len(events))))
+    again = data.draw(st.lists(st.sampled_from(range(len(events))), max_size=6))
+    sizes = data.draw(st.lists(st.integers(1, 5), max_size=10))
+    moments = sorted(data.draw(st.lists(st.integers(NOW - 3 * DAY, NOW), max_size=6)), reverse=True)
+    assert built(events, sizes, [*order, *again], moments) == straight
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
+@given(events=parsed_events(), later=st.integers(0, 35 * DAY))
+def test_windows_equal_a_count_by_hand_at_every_moment(events, later):
+    moment = NOW + later
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "x.db", checkpoints=True)
+        store.append(events)
+        fold_all(store, NOW)
+        catch_up(store, moment)
+        found = {}
+        for kind, identity, blob in store.connection().execute("SELECT entity_type, entity_id, state FROM entities"):
+            tally = msgspec.msgpack.decode(blob)[2][0]
+            found[kind, identity] = tally
+        expected: dict = {}
+        for parsed in events:
+            for key in entities_of(parsed.event):
+                rings = expected.setdefault(key, [[0] * len(COUNTERS) for _ in WINDOW_DAYS])
+                age = moment - parsed.event.occurred_us
+                for ring, days in zip(rings, WINDOW_DAYS, strict=True):
+                    if age < days * DAY:
+                        for i, amount in delta_of(parsed.event):
+                            ring[i] += amount
+                        break
+        assert found == expected
+        store.close()
+
+
+def test_a_window_loses_an_event_at_its_documented_instant_and_not_before(tmp_path):
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    store.append([session("s", NOW - HOUR)])
+    fold_all(store, NOW)
+    for days, column in ((7, "sessions_7d"), (14, "sessions_14d"), (30, "sessions_30d")):
+        edge = NOW - HOUR + days * DAY
+        for moment, expected in ((edge - 1, 1), (edge, 0), (edge + 1, 0)):
+            catch_up(store, moment)
+            query = f"SELECT {column} FROM entities WHERE entity_type = 'student'"
+            assert store.connection().execute(query).fetchone() == (expected,), (days, moment - edge)
+    store.close()
