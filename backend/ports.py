@@ -5,7 +5,7 @@ All times are microseconds UTC. Every write is one transaction: all of it is dur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from backend.domain.alerts import Alert, AuditEntry
 from backend.domain.events import Event
 from backend.domain.parsing import Parsed
+from backend.domain.profiles import Profile
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -89,6 +90,139 @@ class Processor(Protocol):
 
     def sweep(self, now_us: int) -> int:
         """Move every window's edge to `now_us`: events leave windows, scores age, alerts resolve. Returns entities touched."""
+
+
+class Reads(Protocol):
+    """What the read side asks of a store. `filters` maps student, tutor, subject and region to the chosen value.
+
+    A row is a mapping of the names of a kept entity's columns to values, with its "profile". Ranges are (start, end].
+    """
+
+    # Entities, exact as of the last sweep
+    def entity_page(
+        self,
+        kind: str,
+        filters: Mapping[str, str],
+        *,
+        sort: str,
+        descending: bool,
+        limit: int,
+        offset: int = 0,
+        segment: str | None = None,
+        search: str | None = None,
+        callers_only: int = 0,
+    ) -> tuple[list[dict[str, Any]], int]: ...
+
+    def entities(self, kind: str, ids: Sequence[str]) -> list[dict[str, Any]]: ...
+
+    def profiles(self, kind: str, filters: Mapping[str, str]) -> list[Profile]: ...
+
+    def entity_names(self, kind: str, ids: Iterable[str]) -> dict[str, str]: ...
+
+    def health_counts(self, filters: Mapping[str, str]) -> list[tuple[int | None, str, int, float]]: ...
+
+    def students_below(self, filters: Mapping[str, str], health: float) -> int: ...
+
+    def active_students(self, filters: Mapping[str, str]) -> int: ...
+
+    def first_sessions(self, filters: Mapping[str, str], start_us: int, end_us: int) -> tuple[int, int]: ...
+
+    def tutor_supply(self) -> list[tuple[list[str], str | None, float, float]]: ...
+
+    def tutor_students(self, tutor_ids: Sequence[str], since_us: int) -> dict[str, int]: ...
+
+    def linked(
+        self, kind: str, filters: Mapping[str, str], text: str, limit: int
+    ) -> list[tuple[str, str | None, int]]: ...
+
+    def named(
+        self, kind: str, text: str, limit: int
+    ) -> list[tuple[str, str | None, str | None, str | None]]: ...
+
+    # The log and what it adds up to
+    def meta(self) -> dict[str, Any]: ...
+
+    def cursor(self) -> int: ...
+
+    def version(self) -> tuple[int, int]: ...
+
+    def log(
+        self,
+        filters: Mapping[str, str],
+        start_us: int,
+        end_us: int,
+        *,
+        types: Sequence[str] = (),
+        newest_first: bool = False,
+        limit: int = -1,
+    ) -> Iterator[Event]: ...
+
+    def first_us(self, filters: Mapping[str, str]) -> int | None: ...
+
+    def bucket_sums(
+        self, kind: str, entity_id: str, names: Sequence[str], first_us: int, last_us: int, step_us: int
+    ) -> list[tuple[int, ...]]: ...
+
+    def bucket_groups(
+        self, kind: str, filters: Mapping[str, str], names: Sequence[str], first_us: int, last_us: int
+    ) -> dict[str, tuple[int, ...]]: ...
+
+    def bucket_trends(
+        self, kind: str, ids: Sequence[str], name: str, end_us: int, step_us: int, steps: int
+    ) -> dict[str, list[float | None]]: ...
+
+    def window_sums(
+        self, kind: str, filters: Mapping[str, str], names: Sequence[str], at_us: int
+    ) -> dict[str, list[list[int]]]: ...
+
+    # Supply and demand
+    def market_newest(self, filters: Mapping[str, str], at_us: int) -> list[dict[str, Any]]: ...
+
+    def market_counts(
+        self, filters: Mapping[str, str], start_us: int, end_us: int
+    ) -> dict[tuple[str, str], int]: ...
+
+    def market_usual(self, filters: Mapping[str, str], at_us: int) -> dict[tuple[str, str], float]: ...
+
+    def market_history(
+        self, subject: str, region: str, start_us: int, end_us: int
+    ) -> list[dict[str, Any]]: ...
+
+    # Alerts
+    def alert_list(
+        self,
+        filters: Mapping[str, str],
+        *,
+        status: Sequence[str] = (),
+        severity: str | None = None,
+        alert_type: str | None = None,
+        entity: tuple[str, str] | None = None,
+        search: str | None = None,
+        limit: int = -1,
+        offset: int = 0,
+        as_of_us: int | None = None,
+    ) -> tuple[list[Alert], int]: ...
+
+    def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]: ...
+
+    def alert_by_id(self, alert_id: str) -> Alert | None: ...
+
+    def open_alerts(self, kind: str, ids: Sequence[str]) -> dict[str, int]: ...
+
+    def losses(self, ids: Sequence[str]) -> dict[str, float]: ...
+
+    def audit_rows(
+        self, alert_ids: Sequence[str], until_us: int, limit: int = 200
+    ) -> list[dict[str, Any]]: ...
+
+    # The pipeline itself
+    def pipeline(self) -> dict[str, Any]: ...
+
+    def type_counts(self, since_us: int, until_us: int, limit: int) -> list[tuple[str, int, int, int]]: ...
+
+    def arrivals(self, since_us: int, until_us: int, limit: int) -> dict[int, int]: ...
+
+    def rejects(self, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]: ...
 
 
 Events = Iterable[Event]

@@ -1,0 +1,97 @@
+"""Filters of a view as SQL conditions. Values are always parameters, never text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Clause:
+    """Conditions joined by AND, with their values in order."""
+
+    def __init__(self, text: str = "1", *values: Any) -> None:
+        self.text = text
+        self.values: list[Any] = list(values)
+
+    def add(self, text: str, *values: Any) -> Clause:
+        self.text += f" AND {text}"
+        self.values += values
+        return self
+
+
+def like(text: str) -> str:
+    """A pattern that finds the text anywhere, with ESCAPE '\\'."""
+    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def link_clause(filters: Mapping[str, str], alias: str = "l.") -> Clause:
+    """Rows of `links` within the filters."""
+    where = Clause()
+    for name, value in filters.items():
+        column = name if name in ("subject", "region") else f"{name}_id"
+        where.add(f"{alias}{column} = ?", value)
+    return where
+
+
+def entity_clause(kind: str, filters: Mapping[str, str], column: str = "entity_id") -> Clause:
+    """Entities of a kind within the filters: the thing itself, or what it has to do with the other filters.
+
+    Students and tutors match a subject or region if it is their newest or if they ever had a session in it.
+    """
+    return Clause("entity_type = ?", kind).add(*_membership(kind, filters, column))
+
+
+def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]:
+    """[condition, values...] on `column` holding an id of that kind; places are read from columns subject and region."""
+    if not filters:
+        return ["1"]
+    if kind in ("student", "tutor"):
+        own = filters.get(kind)
+        others = {name: value for name, value in filters.items() if name != kind}
+        parts, values = (["1"], []) if own is None else ([f"{column} = ?"], [own])
+        if others:
+            links = link_clause(others, "")
+            condition = f"{column} IN (SELECT {kind}_id FROM links WHERE {links.text})"
+            places = {name: value for name, value in others.items() if name in ("subject", "region")}
+            if len(places) == len(others):
+                condition = f"({condition} OR ({' AND '.join(f'{name} = ?' for name in places)}))"
+                links.values += places.values()
+            parts.append(condition)
+            values += links.values
+        return [" AND ".join(parts), *values]
+    if kind == "cell":
+        return _cell(filters, column)
+    if kind in ("subject", "region"):
+        own = filters.get(kind)
+        return ["1"] if own is None else [f"{column} = ?", own]
+    return ["1"]
+
+
+def _cell(filters: Mapping[str, str], column: str) -> list[Any]:
+    """Cells of a subject or region; of a student or tutor, those they had sessions in."""
+    parts, values = ["1"], []
+    for name in ("subject", "region"):
+        if name in filters:
+            split = f"substr({column}, 1, instr({column}, '|') - 1)"
+            part = split if name == "subject" else f"substr({column}, instr({column}, '|') + 1)"
+            parts.append(f"{part} = ?")
+            values.append(filters[name])
+    people = {name: filters[name] for name in ("student", "tutor") if name in filters}
+    if people:
+        links = link_clause(people, "")
+        parts.append(f"{column} IN (SELECT subject || '|' || region FROM links WHERE {links.text})")
+        values += links.values
+    return [" AND ".join(parts), *values]
+
+
+def alert_clause(filters: Mapping[str, str]) -> Clause:
+    """Alerts about anything within the filters; alerts of the pipeline as a whole only without a filter."""
+    if not filters:
+        return Clause()
+    parts, values = [], []
+    for kind in ("student", "tutor", "cell"):
+        condition, *found = _membership(kind, filters, "entity_id")
+        parts.append(f"(entity_type = '{kind}' AND {condition})")
+        values += found
+    return Clause(f"({' OR '.join(parts)})", *values)

@@ -1,0 +1,241 @@
+"""Reading kept state: entities with their profiles, who learns with whom, choices of the filters, search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from backend.adapters.sqlite.clauses import Clause, entity_clause, like, link_clause
+from backend.adapters.sqlite.connections import Connections
+from backend.domain.errors import Rejected
+from backend.domain.profiles import Fact, Profile
+
+COLUMNS = (
+    "entity_id", "name", "subject", "region", "tutor_id", "segment", "health", "health_source", "risk",
+    "expected_loss", "velocity", "velocity_change", "avg_rating", "utilisation", "ratio", "gap_hours", "status",
+    "sessions_7d", "sessions_14d", "sessions_30d", "ib_calls_7d", "ib_calls_14d", "ib_calls_30d", "monthly_value",
+    "last_session_us", "first_session_us", "first_success", "simulated",
+)  # fmt: skip
+_SORTS = frozenset(COLUMNS) - {"simulated", "first_success"}
+_profile = msgspec.msgpack.Decoder(Profile).decode
+
+
+class _Facts(msgspec.Struct, array_like=True):
+    """The head of a kept profile; counters are left undecoded, which makes this several times faster."""
+
+    entity_type: str
+    entity_id: str
+    tally: msgspec.Raw
+    lifetime: msgspec.Raw
+    facts: dict[str, Fact]
+
+
+_facts = msgspec.msgpack.Decoder(_Facts).decode
+
+
+class EntityReads(Connections):
+    """Entities are exact as of meta.swept_us."""
+
+    def entity_page(
+        self,
+        kind: str,
+        filters: Mapping[str, str],
+        *,
+        sort: str,
+        descending: bool,
+        limit: int,
+        offset: int = 0,
+        segment: str | None = None,
+        search: str | None = None,
+        callers_only: int = 0,
+    ) -> tuple[list[dict[str, Any]], int]:
+        """One page of rows, each with its "profile", and how many match. Unknown values sort last.
+
+        `callers_only` keeps those with at least so many inbound calls in 7 days. Raises Rejected for an unknown sort.
+        """
+        if sort not in _SORTS:
+            raise Rejected(f"cannot sort by {sort!r}; one of: {', '.join(sorted(_SORTS))}")
+        where = entity_clause(kind, filters)
+        if segment:
+            where.add("segment = ?", segment)
+        if search:
+            where.add("(name LIKE ? ESCAPE '\\' OR entity_id LIKE ? ESCAPE '\\')", like(search), like(search))
+        if callers_only:
+            where.add("ib_calls_7d >= ?", callers_only)
+        order = f"{sort} COLLATE NOCASE" if sort == "name" else sort
+        way = "DESC" if descending else "ASC"
+        connection = self.connection()
+        total = connection.execute(
+            f"SELECT count(*) FROM entities WHERE {where.text}", where.values
+        ).fetchone()[0]
+        ids = connection.execute(
+            f"SELECT entity_id FROM entities WHERE {where.text} ORDER BY {order} {way} NULLS LAST, entity_id LIMIT ? OFFSET ?",
+            (*where.values, limit, offset),
+        ).fetchall()
+        return self.entities(kind, [row[0] for row in ids]), total
+
+    def entities(self, kind: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows of these entities in this order, each with its "profile"; unknown ids are left out."""
+        found: dict[str, dict[str, Any]] = {}
+        for part in _parts(ids):
+            marks = ",".join("?" * len(part))
+            rows = self.connection().execute(
+                f"SELECT {', '.join(COLUMNS)}, state FROM entities WHERE entity_type = ? AND entity_id IN ({marks})",
+                (kind, *part),
+            )
+            for *values, state in rows:
+                found[values[0]] = dict(zip(COLUMNS, values, strict=True)) | {"profile": _profile(state)}
+        return [found[entity_id] for entity_id in ids if entity_id in found]
+
+    def profiles(self, kind: str, filters: Mapping[str, str]) -> list[Profile]:
+        """The kept profiles of all entities of a kind within the filters."""
+        where = entity_clause(kind, filters)
+        rows = self.connection().execute(f"SELECT state FROM entities WHERE {where.text}", where.values)
+        return [_profile(state) for (state,) in rows]
+
+    def entity_names(self, kind: str, ids: Iterable[str]) -> dict[str, str]:
+        """Display names of those of the ids that have one."""
+        names: dict[str, str] = {}
+        for part in _parts(list(ids)):
+            marks = ",".join("?" * len(part))
+            names |= dict(
+                self.connection().execute(
+                    f"SELECT entity_id, name FROM entities WHERE entity_type = ? AND name IS NOT NULL AND entity_id IN ({marks})",
+                    (kind, *part),
+                )
+            )
+        return names
+
+    def health_counts(self, filters: Mapping[str, str]) -> list[tuple[int | None, str, int, float]]:
+        """(5-point bin of the displayed health or None, segment, students, sum of health); 100 belongs to the last bin."""
+        where = entity_clause("student", filters)
+        return (
+            self.connection()
+            .execute(
+                "SELECT min(19, CAST(health / 5 AS INTEGER)) AS bin, coalesce(segment, 'unknown'), count(*), total(health)"
+                f" FROM entities WHERE {where.text} GROUP BY 1, 2",
+                where.values,
+            )
+            .fetchall()
+        )
+
+    def students_below(self, filters: Mapping[str, str], health: float) -> int:
+        """How many students have a displayed health under that value."""
+        where = entity_clause("student", filters)
+        where.add("health < ?", health)
+        return (
+            self.connection()
+            .execute(f"SELECT count(*) FROM entities WHERE {where.text}", where.values)
+            .fetchone()[0]
+        )
+
+    def active_students(self, filters: Mapping[str, str]) -> int:
+        """How many students had a session in the last 30 days."""
+        where = entity_clause("student", filters)
+        where.add("sessions_30d > 0")
+        return (
+            self.connection()
+            .execute(f"SELECT count(*) FROM entities WHERE {where.text}", where.values)
+            .fetchone()[0]
+        )
+
+    def first_sessions(self, filters: Mapping[str, str], start_us: int, end_us: int) -> tuple[int, int]:
+        """(students whose first session lies in (start, end] and is known to be good or bad, the good ones)."""
+        where = Clause(
+            "entity_type = 'student' AND first_session_us > ? AND first_session_us <= ?", start_us, end_us
+        )
+        where.add("first_success IS NOT NULL")
+        columns = {
+            "student": "entity_id",
+            "tutor": "first_tutor",
+            "subject": "first_subject",
+            "region": "first_region",
+        }
+        for name, value in filters.items():
+            where.add(f"{columns[name]} = ?", value)
+        row = (
+            self.connection()
+            .execute(f"SELECT count(*), total(first_success) FROM entities WHERE {where.text}", where.values)
+            .fetchone()
+        )
+        return row[0], int(row[1])
+
+    def tutor_supply(self) -> list[tuple[list[str], str | None, float, float]]:
+        """(subjects, region, hours offered, hours booked this week) of every tutor who sent both."""
+        rows = self.connection().execute("SELECT state FROM entities WHERE entity_type = 'tutor'")
+        found = []
+        for (state,) in rows:
+            facts = _facts(state).facts
+            offered, booked = facts.get("available_hours_this_week"), facts.get("booked_hours_this_week")
+            if offered and booked:
+                subjects, region = facts.get("subjects"), facts.get("region")
+                found.append(
+                    (
+                        subjects.value if subjects else [],
+                        region.value if region else None,
+                        offered.value,
+                        booked.value,
+                    )
+                )
+        return found
+
+    def tutor_students(self, tutor_ids: Sequence[str], since_us: int) -> dict[str, int]:
+        """How many students each tutor has met since then."""
+        marks = ",".join("?" * len(tutor_ids))
+        return dict(
+            self.connection().execute(
+                f"SELECT tutor_id, count(DISTINCT student_id) FROM links WHERE tutor_id IN ({marks}) AND last_us > ?"
+                " GROUP BY tutor_id",
+                (*tutor_ids, since_us),
+            )
+        )
+
+    def linked(
+        self, kind: str, filters: Mapping[str, str], text: str, limit: int
+    ) -> list[tuple[str, str | None, int]]:
+        """(id, name, sessions) of the values of one filter that occur together with the others, most sessions first."""
+        column = kind if kind in ("subject", "region") else f"{kind}_id"
+        where = link_clause(filters)
+        rows: list[tuple[str, str | None, int]] = (
+            self.connection()
+            .execute(
+                f"SELECT l.{column}, e.name, sum(l.sessions) AS n FROM links l"
+                f" LEFT JOIN entities e ON e.entity_type = ? AND e.entity_id = l.{column}"
+                f" WHERE {where.text} AND l.{column} != '' AND (e.name LIKE ? ESCAPE '\\' OR l.{column} LIKE ? ESCAPE '\\')"
+                f" GROUP BY l.{column} ORDER BY n DESC, l.{column} LIMIT ?",
+                (kind, *where.values, like(text), like(text), limit),
+            )
+            .fetchall()
+        )
+        return rows
+
+    def named(self, kind: str, text: str, limit: int) -> list[tuple[str, str | None, str | None, str | None]]:
+        """(id, name, subject, region) of entities whose name or id holds the text, those that begin with it first."""
+        connection = self.connection()
+        prefix, inside = like(text)[1:], like(text)
+        found: dict[str, None] = {}
+        for pattern in (prefix, inside):
+            if len(found) < limit:
+                rows = connection.execute(
+                    "SELECT entity_id FROM entities INDEXED BY entities_name WHERE entity_type = ?"
+                    " AND (name LIKE ? ESCAPE '\\' OR entity_id LIKE ? ESCAPE '\\') ORDER BY name COLLATE NOCASE LIMIT ?",
+                    (kind, pattern, pattern, limit),
+                )
+                found |= dict.fromkeys(row[0] for row in rows)
+        ids = list(found)[:limit]
+        marks = ",".join("?" * len(ids))
+        details = {
+            row[0]: row
+            for row in connection.execute(
+                f"SELECT entity_id, name, subject, region FROM entities WHERE entity_type = ? AND entity_id IN ({marks})",
+                (kind, *ids),
+            )
+        }
+        return [details[entity_id] for entity_id in ids if entity_id in details]
+
+
+def _parts(ids: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
+    """Slices that stay below SQLite's limit of parameters."""
+    return (ids[i : i + size] for i in range(0, len(ids), size))

@@ -1,0 +1,238 @@
+"""Alerts: the list, one with its evidence, counts, and the queue of what needs a person first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from backend.domain.alerts import Alert
+from backend.domain.errors import NotFound
+from backend.domain.rules import RULES, pretty
+from backend.domain.times import DAY, WEEK
+from backend.ports import Reads
+from backend.services.queries_counts import filters_of, series
+from backend.services.queries_timeline import timeline_of
+from backend.services.read_models import AlertDetail, AlertRow, AuditRow, Page, Point, QueueItem, Scope
+
+WAITING = ("open", "acknowledged")
+HOUR_VALUE = 40.0  # money that an hour of unmet demand is taken to be worth
+REASON_LENGTH = 90
+EVIDENCE = 20
+_SEVERITY = {"critical": 0, "warning": 1, "info": 2}
+_ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
+_SHOWN = {
+    "high_ib_call_frequency": "calls",
+    "supply_demand_imbalance": "completed",
+    "low_tutor_rating": "completed",
+}
+
+
+def alerts(
+    reads: Reads,
+    scope: Scope,
+    *,
+    status: Sequence[str] = WAITING,
+    severity: str | None = None,
+    alert_type: str | None = None,
+    entity: str | tuple[str, str] | None = None,
+    search: str | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> Page:
+    """A page of AlertRow, worst then newest first. `entity` is "type/id" or a pair; an empty status means all."""
+    whose = _entity(entity)
+    found, total = reads.alert_list(
+        filters_of(scope), status=status, severity=severity, alert_type=alert_type, entity=whose, search=search,
+        limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None,
+    )  # fmt: skip
+    return Page(rows=[alert_row(alert) for alert in found], total=total)
+
+
+def _entity(entity: str | tuple[str, str] | None) -> tuple[str, str] | None:
+    if isinstance(entity, str):
+        kind, _, identity = entity.partition("/")
+        return (kind, identity) if identity else ("student", kind)
+    return entity
+
+
+def alert_row(alert: Alert) -> AlertRow:
+    """An alert as lists show it."""
+    fields = {name: getattr(alert, name) for name in _ROW_FIELDS if name != "entity_name"}
+    return AlertRow(entity_name=alert.entity_name or alert.entity_id, **fields)
+
+
+_ROW_FIELDS = tuple(field.name for field in msgspec.structs.fields(AlertRow))
+
+
+def alert_counts(reads: Reads, scope: Scope) -> dict[str, int]:
+    """Alerts by status; by severity among those open or acknowledged; criticals that nobody owns."""
+    names = (
+        "open",
+        "acknowledged",
+        "snoozed",
+        "resolved",
+        "dismissed",
+        "critical",
+        "warning",
+        "info",
+        "unowned_critical",
+    )
+    counts = dict.fromkeys(names, 0)
+    for status, severity, owned, n in _tallies(reads, scope):
+        counts[status] += n
+        if status in WAITING:
+            counts[severity] += n
+            if severity == "critical" and not owned:
+                counts["unowned_critical"] += n
+    return counts
+
+
+def _tallies(reads: Reads, scope: Scope) -> list[tuple[str, str, bool, int]]:
+    filters = filters_of(scope)
+    if not scope.time_travel:
+        return reads.alert_tallies(filters)
+    found, _ = reads.alert_list(filters, as_of_us=scope.at_us)
+    return [(alert.status, alert.severity, alert.owner is not None, 1) for alert in found]
+
+
+def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
+    """One alert with its rule, every change, the events behind it, a series and alerts like it. Raises NotFound."""
+    found = reads.alert_by_id(alert_id)
+    if found is None:
+        raise NotFound(f"there is no alert {alert_id}; it may have been cleared with the demo data")
+    if scope.time_travel:
+        mine, _ = reads.alert_list({}, entity=(found.entity_type, found.entity_id), as_of_us=scope.at_us)
+        found = next((then for then in mine if then.alert_id == alert_id), found)
+    audit = reads.audit_rows([alert_id], scope.at_us)
+    alike, _ = reads.alert_list({}, status=(), alert_type=found.alert_type, limit=12)
+    rule = RULES.get(found.rule_id)
+    return AlertDetail(
+        alert=alert_row(found),
+        rule={} if rule is None else msgspec.to_builtins(rule),
+        audit=[AuditRow(**row) for row in audit],
+        evidence=_evidence(reads, found, scope.at_us),
+        series=_series(reads, found, scope.at_us),
+        similar=[alert_row(other) for other in alike if other.alert_id != alert_id][:10],
+    )
+
+
+def _entity_filters(alert: Alert) -> dict[str, str]:
+    if alert.entity_type == "cell":
+        subject, _, region = alert.entity_id.partition("|")
+        return {"subject": subject, "region": region}
+    return (
+        {alert.entity_type: alert.entity_id}
+        if alert.entity_type in ("student", "tutor", "subject", "region")
+        else {}
+    )
+
+
+def _evidence(reads: Reads, alert: Alert, at_us: int) -> list[Any]:
+    """The newest events of the entity in the 14 days before the alert was last seen."""
+    end = min(at_us, alert.last_seen_us)
+    filters = _entity_filters(alert)
+    if not filters:
+        return []
+    types = ("supply_demand_update",) if alert.entity_type == "cell" else ()
+    events = reads.log(filters, end - 14 * DAY, end, types=types, newest_first=True, limit=EVIDENCE)
+    return [timeline_of(event) for event in events]
+
+
+def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
+    """What the rule looks at, as far as it is counted by day: calls or sessions over 6 weeks."""
+    name = _SHOWN.get(alert.alert_type, "completed")
+    return series(reads, _entity_filters(alert), name, at_us - 6 * WEEK, at_us, DAY)
+
+
+def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
+    """Open and acknowledged alerts by severity, then by what is expected to be lost, then oldest first."""
+    as_of = scope.at_us if scope.time_travel else None
+    found, _ = reads.alert_list(filters_of(scope), status=WAITING, as_of_us=as_of)
+    losses = reads.losses([alert.entity_id for alert in found if alert.entity_type == "student"])
+    ranked = sorted(
+        found, key=lambda a: (_SEVERITY[a.severity], -_weight(a, losses), a.opened_us, a.alert_id)
+    )
+    return [_queue_item(alert, losses) for alert in ranked[:limit]]
+
+
+def _loss(alert: Alert, losses: dict[str, float]) -> float | None:
+    """Money a month: a student's expected loss; hours short x what an hour is worth for a cell."""
+    if alert.entity_type == "student":
+        return losses.get(alert.entity_id)
+    gap = alert.details.get("gap_hours")
+    return -gap * HOUR_VALUE if alert.entity_type == "cell" and gap is not None and gap < 0 else None
+
+
+def _weight(alert: Alert, losses: dict[str, float]) -> float:
+    loss = _loss(alert, losses)
+    return float(alert.occurrences) if loss is None else loss
+
+
+def _queue_item(alert: Alert, losses: dict[str, float]) -> QueueItem:
+    loss, name = _loss(alert, losses), alert.entity_name or alert.entity_id
+    if loss is None:
+        loss_text = f"seen {alert.occurrences} times" if alert.occurrences > 1 else "seen once"
+    elif alert.entity_type == "cell":
+        loss_text = f"${loss:,.0f}: {-alert.details['gap_hours']:.1f} h short at ${HOUR_VALUE:.0f} an hour"
+    else:
+        loss_text = f"${loss:,.0f} a month at stake"
+    return QueueItem(
+        alert_id=alert.alert_id,
+        version=alert.version,
+        severity=alert.severity,
+        claim=_claim(alert, name),
+        reason=shortened(_reason(alert)),
+        loss=loss,
+        loss_text=loss_text,
+        entity_type=alert.entity_type,
+        entity_id=alert.entity_id,
+        entity_name=name,
+        owner=alert.owner,
+        status=alert.status,
+        opened_us=alert.opened_us,
+        action=_ACTIONS.get(alert.entity_type, "Open alert"),
+    )
+
+
+def _claim(alert: Alert, name: str) -> str:
+    """What to do about whom, with the number that says why."""
+    d = alert.details
+    claims = {
+        "low_health_score": lambda: f"Call {name}: health {d['health_score']:.0f}",
+        "high_risk": lambda: f"Call {name}: risk {d['risk_score']:.0f}",
+        "high_ib_call_frequency": lambda: f"Call {name} back: {d['ib_calls_14d']} calls in 14 days",
+        "velocity_drop": lambda: f"Ask {name} about new times: no session in 7 days",
+        "supply_demand_imbalance": lambda: f"Find tutors for {name}" + _short(d.get("gap_hours")),
+        "tutor_over_use": lambda: f"Relieve {name}: {d['utilisation']:.0%} booked",
+        "low_tutor_rating": lambda: f"Talk to {name}: rated {d['avg_rating']:.1f}",
+        "tutor_capacity": lambda: f"Ask {name} for hours: {d['available_hours']:g} h offered",
+    }
+    try:
+        return claims[alert.alert_type]()
+    except (KeyError, TypeError, ValueError):  # a rule of another version left other details
+        return f"Look at {name}: {pretty(alert.alert_type).lower()}"
+
+
+def _short(gap_hours: float | None) -> str:
+    return f": {-gap_hours:.1f} h short" if gap_hours is not None and gap_hours < 0 else ""
+
+
+def _reason(alert: Alert) -> str:
+    """The message without the number that the claim already says."""
+    _, colon, rest = alert.message.partition(": ")
+    return rest if colon and alert.entity_type == "student" else alert.message
+
+
+def shortened(text: str, length: int = REASON_LENGTH) -> str:
+    """As many whole clauses as fit; never cut inside one unless the first alone is too long, then at a word."""
+    if len(text) <= length:
+        return text
+    kept = ""
+    for clause in re.findall(r"[^;,]+[;,]?", text):
+        if len((kept + clause).rstrip(";, ")) > length:
+            break
+        kept += clause
+    return kept.strip(";, ") or text[:length].rsplit(" ", 1)[0]

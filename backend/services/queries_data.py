@@ -1,0 +1,87 @@
+"""How fresh and complete the data is, and what was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from backend.domain.events import EVENT_TYPES
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
+from backend.ports import Reads
+from backend.services.read_models import Freshness, Page, Point, RejectRow
+
+NEWEST = 50_000  # arrivals that rates are taken from: beyond that a rate is that of the newest ones
+MINUTES = 60
+
+
+def freshness(reads: Reads, now_us: int) -> Freshness:
+    """State of the pipeline at `now_us`: what came, what it cost, what waits."""
+    meta, ends = reads.meta(), reads.pipeline()
+    tallies: dict[str, int] = ends["tallies"]
+    minutes = reads.arrivals(now_us - MINUTES * MINUTE, now_us, NEWEST)
+    return Freshness(
+        now_us=now_us,
+        last_event_us=ends["last_event_us"],
+        last_received_us=ends["last_received_us"],
+        lag_ms_p50=_number(meta.get("lag_ms_p50")),
+        lag_ms_p95=_number(meta.get("lag_ms_p95")),
+        backlog=max(0, ends["last_seq"] - int(meta.get("cursor", 0))),
+        swept_us=meta.get("swept_us"),
+        events_per_s=_rate(reads, now_us),
+        total_events=int(meta.get("events_total", ends["last_seq"])),
+        simulated_events=int(meta.get("events_simulated", 0)),
+        duplicates=tallies.get("duplicate", 0),
+        rejects=sum(n for name, n in tallies.items() if name.startswith("reject:")),
+        by_type=_by_type(reads, now_us, tallies),
+        throughput=_throughput(minutes, now_us),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _rate(reads: Reads, now_us: int) -> float:
+    """Arrivals a second over the last 10 seconds."""
+    recent = reads.type_counts(now_us - 10 * SECOND, now_us, NEWEST)
+    return sum(n for _, n, _, _ in recent) / 10
+
+
+def _throughput(minutes: dict[int, int], now_us: int) -> list[Point]:
+    last = now_us - now_us % MINUTE
+    return [
+        Point(at, float(minutes.get(at, 0))) for at in range(last - (MINUTES - 1) * MINUTE, last + 1, MINUTE)
+    ]
+
+
+def _by_type(reads: Reads, now_us: int, tallies: dict[str, int]) -> list[dict[str, Any]]:
+    """One row per type that ever came, or that belongs to the six core ones; usual is the hourly mean of the last day."""
+    hour = {row[0]: row for row in reads.type_counts(now_us - HOUR, now_us, NEWEST)}
+    day = {row[0]: row for row in reads.type_counts(now_us - DAY, now_us, NEWEST)}
+    rows = []
+    for kind in EVENT_TYPES:
+        if kind not in day and not tallies.get(f"type:{kind}") and EVENT_TYPES.index(kind) >= 6:
+            continue
+        _, events_24h, late, last_us = day.get(kind, (kind, 0, 0, None))
+        rows.append(
+            {
+                "event_type": kind,
+                "events_1h": hour[kind][1] if kind in hour else 0,
+                "events_24h": events_24h,
+                "last_us": last_us,
+                "late_share": late / events_24h if events_24h else None,
+                "duplicates": tallies.get(f"duplicate:{kind}", 0),
+                "rejects": tallies.get(f"reject_type:{kind}", 0),
+                "usual_1h": events_24h / 24 if events_24h else None,
+            }
+        )
+    return rows
+
+
+def rejects(reads: Reads, *, limit: int = 100, offset: int = 0) -> Page:
+    """Refused items, newest first."""
+    rows, total = reads.rejects(limit, offset)
+    return Page(
+        rows=[RejectRow(**row | {"errors": msgspec.json.decode(row["errors"])}) for row in rows], total=total
+    )

@@ -1,0 +1,206 @@
+"""The few numbers that say how the day is going, each worded as a finding."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from backend.domain.times import DAY, HOUR
+from backend.ports import Reads
+from backend.services.queries_alerts import alert_counts
+from backend.services.queries_counts import ENOUGH, earlier_totals, filters_of, percentile, series, totals
+from backend.services.queries_students import at_risk, health_histogram
+from backend.services.queries_supply import short_cells
+from backend.services.read_models import Kpi, Scope
+
+NOISE = 1.64  # standard deviations of a count (its square root) that are taken for chance: one in ten
+_COUNTED = ("calls", "completed", "no_show", "cancelled")
+
+
+def kpis(reads: Reads, scope: Scope) -> list[Kpi]:
+    """Eight numbers, the four most important first. Every one obeys the filters."""
+    spread = health_histogram(reads, scope)
+    span = _span(scope)
+    now = totals(reads, filters_of(scope), _COUNTED, scope.start_us, scope.at_us)
+    before = totals(reads, filters_of(scope), _COUNTED, scope.start_us - scope.span_us, scope.start_us)
+    usual = earlier_totals(reads, filters_of(scope), _COUNTED, scope.start_us, scope.at_us)
+    return [
+        _students_at_risk(reads, scope, spread),
+        _counted(reads, scope, "ib_calls", "Inbound calls", 0, now, before, usual, "down", span),
+        _counted(reads, scope, "sessions", "Sessions held", 1, now, before, usual, "up", span),
+        _first_session_success(reads, scope),
+        _no_show_rate(now, before, usual, span),
+        _mean_health(spread),
+        _short_cells(reads, scope),
+        _open_criticals(reads, scope),
+    ]
+
+
+def _span(scope: Scope) -> str:
+    hours = scope.span_us / HOUR
+    return f"last {hours:.0f} h" if hours <= 48 else f"last {hours / 24:.0f} d"
+
+
+def _students_at_risk(reads: Reads, scope: Scope, spread: dict) -> Kpi:
+    known = spread["total"] - spread["unknown"]
+    n = at_risk(reads, scope)
+    return Kpi(
+        key="students_at_risk",
+        title=f"Students at risk: {n:,} of {known:,}" if known else "Students at risk: no health known yet",
+        value=float(n) if known else None,
+        unit="",
+        delta=None,
+        delta_text=f"{n / known:.0%} of those with a known health" if known else "",
+        window_text="now, health below 60",
+        better="down",
+    )
+
+
+def _counted(
+    reads: Reads, scope: Scope, key: str, noun: str, place: int, now: list[int], before: list[int], usual: list[list[int]],
+    better: str, span: str,
+) -> Kpi:  # fmt: skip
+    """A count of the range against the same span in the weeks before; unusual when outside their band and beyond chance."""
+    value, sample = now[place], [float(totals_[place]) for totals_ in usual]
+    state, unusual, delta = "as usual", False, float(value - before[place])
+    delta_text, window = f"{delta:+,.0f} on the period before", f"{span} against the period before"
+    if len(sample) >= ENOUGH:
+        middle, chance = median(sample), NOISE * max(median(sample), 1.0) ** 0.5
+        low, high = (
+            min(percentile(sample, 0.1), middle - chance),
+            max(percentile(sample, 0.9), middle + chance),
+        )
+        unusual = not low <= value <= high
+        state = "as usual" if not unusual else ("above usual" if value > high else "below usual")
+        delta_text = f"{value - middle:+,.0f} on usual {middle:,.0f}"
+        window = f"{span} against {len(sample)} equal spans before"
+    elif not value and not before[place]:
+        state = "none so far"
+    else:
+        state = f"{value:,}"
+    return Kpi(
+        key=key,
+        title=f"{noun} {state}" if len(sample) >= ENOUGH else f"{noun}: {state}",
+        value=float(value),
+        unit="",
+        delta=delta,
+        delta_text=_minus(delta_text),
+        window_text=window,
+        better=better,
+        unusual=unusual,
+        series=series(reads, filters_of(scope), _COUNTED[place], scope.start_us, scope.at_us, scope.step_us),
+    )
+
+
+def _minus(text: str) -> str:
+    """With the true minus sign, so that figures line up and are read aloud rightly."""
+    return text.replace("-", "−")
+
+
+def _first_session_success(reads: Reads, scope: Scope) -> Kpi:
+    month = 30 * DAY
+    known, good = reads.first_sessions(filters_of(scope), scope.at_us - month, scope.at_us)
+    known_before, good_before = reads.first_sessions(
+        filters_of(scope), scope.at_us - 2 * month, scope.at_us - month
+    )
+    rate = 100 * good / known if known else None
+    earlier = 100 * good_before / known_before if known_before else None
+    delta = None if rate is None or earlier is None else rate - earlier
+    beyond_chance = delta is not None and abs(delta) > _noise_of_rates(
+        rate or 0, known, earlier or 0, known_before
+    )
+    state = ("up" if (delta or 0) > 0 else "down") if beyond_chance else "as usual"
+    return Kpi(
+        key="first_session_success",
+        title="First sessions: none rated yet" if rate is None else f"First-session success {state}",
+        value=rate,
+        unit="%",
+        delta=delta,
+        delta_text=f"{good:,} of {known:,}"
+        if delta is None
+        else _minus(f"{delta:+.0f} points, {good:,} of {known:,}"),
+        window_text="last 30 d against the 30 d before",
+        better="up",
+        unusual=beyond_chance,
+    )
+
+
+def _noise_of_rates(a: float, n: int, b: float, m: int) -> float:
+    """Difference of two percentages that chance alone explains in nine of ten cases (normal approximation)."""
+    shared = (a * n + b * m) / (n + m)
+    return NOISE * (max(shared * (100 - shared), 1.0) * (1 / n + 1 / m)) ** 0.5
+
+
+def _no_show_rate(now: list[int], before: list[int], usual: list[list[int]], span: str) -> Kpi:
+    value, earlier = _missed(now), _missed(before)
+    sample = [rate for rate in (_missed(week) for week in usual) if rate is not None]
+    middle = median(sample) if len(sample) >= ENOUGH else earlier
+    ended, ended_before = sum(now[1:]), sum(sum(week[1:]) for week in usual) or sum(before[1:])
+    delta = None if value is None or middle is None else value - middle
+    unusual = delta is not None and abs(delta) > _noise_of_rates(value or 0, ended, middle or 0, ended_before)
+    state = ("above usual" if (delta or 0) > 0 else "below usual") if unusual else "as usual"
+    return Kpi(
+        key="no_show_rate",
+        title="Missed sessions: none ended yet" if value is None else f"Missed sessions {state}",
+        value=value,
+        unit="%",
+        delta=delta,
+        delta_text="" if delta is None else _minus(f"{delta:+.1f} points on {middle:.1f} %"),
+        window_text=span,
+        better="down",
+        unusual=unusual,
+    )
+
+
+def _missed(counts: list[int]) -> float | None:
+    ended = sum(counts[1:])
+    return 100 * counts[2] / ended if ended else None
+
+
+def _mean_health(spread: dict) -> Kpi:
+    mean = spread["mean"]
+    known = spread["total"] - spread["unknown"]
+    return Kpi(
+        key="mean_health",
+        title="Mean health: none known yet"
+        if mean is None
+        else f"Mean health of {known:,} students: {mean:.0f}",
+        value=mean,
+        unit="",
+        delta=None,
+        delta_text=f"{spread['unknown']:,} without a score" if spread["unknown"] else "",
+        window_text="now",
+        better="up",
+    )
+
+
+def _short_cells(reads: Reads, scope: Scope) -> Kpi:
+    short, known = short_cells(reads, scope)
+    return Kpi(
+        key="short_cells",
+        title=f"Short of tutors: {short} of {known} markets"
+        if known
+        else "Supply and demand: nothing reported yet",
+        value=float(short) if known else None,
+        unit="",
+        delta=None,
+        delta_text="subject and region pairs where requests wait" if short else "",
+        window_text="newest report of each",
+        better="down",
+    )
+
+
+def _open_criticals(reads: Reads, scope: Scope) -> Kpi:
+    counts = alert_counts(reads, scope)
+    unowned = counts["unowned_critical"]
+    return Kpi(
+        key="open_criticals",
+        title=f"Critical alerts without an owner: {unowned}"
+        if unowned
+        else "No critical alert is without an owner",
+        value=float(counts["critical"]),
+        unit="",
+        delta=None,
+        delta_text=f"{counts['critical']} critical, {counts['warning']} warnings",
+        window_text="open or acknowledged",
+        better="down",
+    )
