@@ -101,27 +101,28 @@ class Sender:
         self.message = ""
         self._transport, self._sleep, self._stopped, self._tries = transport, sleep, stopped, tries
         self._answered: dict[str, None] = {}
+        self._unsure: set[str] = set()  # posted, but the answer was lost: it may have arrived
 
     def deliver(self, events: Sequence[dict[str, Any]]) -> bool:
         """Posts a batch until it is answered; False when stopped before that. Raises SenderRefused, ConnectionError."""
         waiting: deque[Sequence[dict[str, Any]]] = deque([events])
         while waiting:
             batch = waiting.popleft()
-            answer, resent = self._post(batch)
+            answer = self._post(batch)
             if answer is None:
                 return False
             if answer.status == 413 and len(batch) > 1:
                 middle = len(batch) // 2
                 waiting.extendleft((batch[middle:], batch[:middle]))
                 continue
-            self._count(batch, answer, resent)
+            self._count(batch, answer)
         return True
 
     def close(self) -> None:
         self._transport.close()
 
-    def _post(self, batch: Sequence[dict[str, Any]]) -> tuple[Answer | None, bool]:
-        """(the answer or None when stopped, whether an earlier try may have arrived)."""
+    def _post(self, batch: Sequence[dict[str, Any]]) -> Answer | None:
+        """Tries until there is an answer; None when stopped before that."""
         body = json.dumps(batch, separators=(",", ":")).encode()
         pause, tries = FIRST_PAUSE, 0
         while not self._stopped():
@@ -140,26 +141,28 @@ class Sender:
                     raise SenderRefused("No events are taken at this address. Check --url.")
                 if answer.status < 500 and answer.status != 429:
                     self.message = ""
-                    return answer, tries > 0
+                    return answer
                 retry_after = answer.retry_after
                 self.message = f"the server is busy ({answer.status}), trying again"
             self.counts.errors += 1
+            self._unsure.update(id_ for event in batch if (id_ := event["event_id"]) not in self._answered)
             tries += 1
             if self._tries is not None and tries >= self._tries:
                 raise ConnectionError(f"gave up after {tries} tries: {self.message}")
             self._sleep(_pause(retry_after, pause))
             pause = min(LONGEST_PAUSE, pause * 2)
-        return None, tries > 0
+        return None
 
-    def _count(self, batch: Sequence[dict[str, Any]], answer: Answer, resent: bool) -> None:
+    def _count(self, batch: Sequence[dict[str, Any]], answer: Answer) -> None:
         counts = self.counts
         verdicts = _verdicts(answer, len(batch))
         for event, verdict in zip(batch, verdicts, strict=True):
             counts.sent += 1
             counts.by_type[str(event.get("event_type"))] += 1
-            event_id = event.get("event_id", "")
-            if verdict == "duplicate" and resent and event_id not in self._answered:
+            event_id = event["event_id"]
+            if verdict == "duplicate" and event_id in self._unsure:
                 verdict = "accepted"  # it had arrived; only the answer was lost
+            self._unsure.discard(event_id)
             self._answered[event_id] = None
             if verdict == "accepted":
                 counts.accepted += 1

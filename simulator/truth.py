@@ -63,7 +63,7 @@ def courses(population: Population) -> dict[str, Course]:
 def health(student: Student, course: Course, days_before_end: float) -> float:
     """The true health, 0-100, on a day of the history: it slides over two weeks once a decline or a stop begins."""
     steady = 80.0 if student.segment in ("at_risk", "churned") else student.manner.health
-    turn = course.stop + 10 if course.stop is not None else course.decline
+    turn = course.stop + 10 if course.stop is not None else 14.0 if course.story else course.decline
     if turn is None:
         return steady
     slide = min(1.0, max(0.0, (turn - days_before_end) / 14))
