@@ -112,8 +112,8 @@ def raise_alert(signal: Signal, alert_id: str, now_us: int) -> Transition:
     return Transition(alert, _entry(None, alert, now_us, RULE_ACTOR, "opened", signal.message))
 
 
-def repeat(alert: Alert, signal: Signal, now_us: int) -> Transition:
-    """The condition still holds after another event: count it; a worse severity wakes a snoozed or acknowledged alert."""
+def repeat(alert: Alert, signal: Signal, now_us: int, times: int = 1) -> Transition:
+    """The condition still holds after `times` more events: count them; a worse severity wakes an alert put aside."""
     worse = SEVERITIES.index(signal.severity) > SEVERITIES.index(alert.severity)
     status = "open" if worse and alert.status != "open" else alert.status
     after = _changed(
@@ -124,7 +124,7 @@ def repeat(alert: Alert, signal: Signal, now_us: int) -> Transition:
         message=signal.message,
         details=signal.details,
         entity_name=signal.entity_name or alert.entity_name,
-        occurrences=alert.occurrences + 1,
+        occurrences=alert.occurrences + times,
         last_seen_us=now_us,
         snoozed_until_us=None if worse else alert.snoozed_until_us,
     )

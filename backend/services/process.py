@@ -108,14 +108,16 @@ def settle(
     if not verdicts:
         return []
     if len(events) <= 1:
-        return _settle_once(verdicts, living, now_us, counted=bool(events), key=_key(profile))
+        return _settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
+    if all(change_is_count(verdict, living) for verdict in verdicts):
+        return _settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
     step = before() or Profile.new(profile.entity_type, profile.entity_id)
     latest: dict[str, Transition] = {}
     kept: list[Transition] = []
     for event in events:
         step.fold(event, delta_of(event), now_us)
         verdicts = _verdicts(rules.Assessment(step, now_us), living)
-        for change in _settle_once(verdicts, living, now_us, counted=True, key=_key(profile)):
+        for change in _settle_once(verdicts, living, now_us, counted=1, key=_key(profile)):
             living = {**living, change.alert.rule_id: change.alert}
             if not change.alert.living:
                 living.pop(change.alert.rule_id)
@@ -124,6 +126,12 @@ def settle(
             latest[change.alert.alert_id] = change
     final = [change for change in latest.values() if change.entry is None]
     return kept + final
+
+
+def change_is_count(verdict: rules.Verdict, living: dict[str, Alert]) -> bool:
+    """Whether a verdict only says again what a living alert says already."""
+    alert = living.get(verdict.rule_id)
+    return alert is not None and verdict.signal is not None and verdict.signal.severity == alert.severity
 
 
 def _verdicts(assessment: rules.Assessment, living: dict[str, Alert]) -> list[rules.Verdict]:
@@ -135,7 +143,7 @@ def _key(profile: Profile) -> str:
 
 
 def _settle_once(
-    verdicts: list[rules.Verdict], living: dict[str, Alert], now_us: int, *, counted: bool, key: str
+    verdicts: list[rules.Verdict], living: dict[str, Alert], now_us: int, *, counted: int, key: str
 ) -> list[Transition]:
     found = []
     for verdict in verdicts:
@@ -146,7 +154,7 @@ def _settle_once(
         elif alert is None:
             found.append(alerts.raise_alert(signal, _alert_id(signal, now_us, key), now_us))
         elif counted or signal.severity != alert.severity:
-            found.append(alerts.repeat(alert, signal, now_us))
+            found.append(alerts.repeat(alert, signal, now_us, counted))
     return found
 
 

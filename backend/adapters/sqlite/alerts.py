@@ -92,6 +92,30 @@ def write_transition(connection: sqlite3.Connection, transition: Transition) -> 
     )
 
 
+_COUNT = """UPDATE alerts SET version = ?, title = ?, message = ?, details = ?, entity_name = ?, occurrences = ?, last_seen_us = ?
+  WHERE alert_id = ?"""
+
+
+def write_repeats(connection: sqlite3.Connection, repeats: Iterable[Alert]) -> None:
+    """Alerts that were only counted again: no state changed, so there is no audit row."""
+    connection.executemany(
+        _COUNT,
+        [
+            (
+                a.version,
+                a.title,
+                a.message,
+                msgspec.json.encode(a.details).decode(),
+                a.entity_name,
+                a.occurrences,
+                a.last_seen_us,
+                a.alert_id,
+            )
+            for a in repeats
+        ],
+    )
+
+
 def audit_digest(previous: bytes, entry: AuditEntry) -> bytes:
     """Digest of an audit row that also covers every row of its alert before it."""
     return blake2b(previous + msgspec.json.encode(entry), digest_size=16).digest()

@@ -9,11 +9,10 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.sqlite.alerts import living_alerts, write_transition
+from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
 from backend.domain import alerts, market
-from backend.domain.alerts import Transition
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
@@ -76,6 +75,7 @@ _ENTITY = (
     + ", ".join(f"{name} = excluded.{name}" for name in _ROW)
     + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state"
 )
+_CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
 _MARKET = """INSERT OR IGNORE INTO market (subject, region, at_us, event_id, available_tutors, active_students, pending_requests,
   demand_score, supply_score, demand_hours, supply_hours, wait_hours, ratio, status, reported_status)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -257,18 +257,20 @@ def _judge(
         return
     living = living_alerts(connection, keys)
     load = _loader(connection)
+    repeats, news = [], []
     for key in keys:
         for transition in settle(
             assessed[key], batch.touched.get(key, []), living.get(key, {}), functools.partial(load, key)
         ):
-            _write(connection, transition, now_us)
-
-
-def _write(connection: sqlite3.Connection, transition: Transition, now_us: int) -> None:
-    write_transition(connection, transition)
-    connection.execute(
-        "INSERT INTO changes (at_us, kind, key) VALUES (?, 'alert', ?)", (now_us, transition.alert.alert_id)
-    )
+            if transition.entry is None:
+                repeats.append(transition.alert)
+            else:
+                write_transition(connection, transition)
+                news.append(transition.alert.alert_id)
+    write_repeats(connection, repeats)
+    if len(news) > MANY_CHANGES:
+        news = ["*"]
+    connection.executemany(_CHANGE, [(now_us, "alert", alert_id) for alert_id in news])
 
 
 def _wake(connection: sqlite3.Connection, now_us: int) -> None:
@@ -283,7 +285,8 @@ def _wake(connection: sqlite3.Connection, now_us: int) -> None:
                 and alert.snoozed_until_us is not None
                 and alert.snoozed_until_us <= now_us
             ):
-                _write(connection, alerts.wake(alert, now_us), now_us)
+                write_transition(connection, alerts.wake(alert, now_us))
+                connection.execute(_CHANGE, (now_us, "alert", alert.alert_id))
 
 
 def _announce(connection: sqlite3.Connection, batch: Batch, now_us: int) -> None:
