@@ -38,9 +38,11 @@ def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed:
     without one the pages only refresh when asked. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
+    options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
     app = Dash(
-        "dashboard", server=server, pages_folder="", use_pages=False, title="iOps Dashboard", update_title=None,
+        "dashboard", pages_folder="", use_pages=False, title="iOps Dashboard",
         assets_ignore=r"boot\.js|.*\.txt", suppress_callback_exceptions=True, index_string=_INDEX, serve_locally=True,
+        **options,
     )  # fmt: skip
     names = lookup.Names(reads)
     ctx = Context(reads, clock, config, label=names.label)

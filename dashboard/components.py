@@ -25,10 +25,15 @@ SEVERITY = {
 }
 
 
+def wild(attributes: dict[str, Any]) -> dict[str, Any]:
+    """data-* and aria-* attributes, whose names no keyword can have and Dash's type stubs do not know."""
+    return attributes
+
+
 def icon(name: str, size: int = 16) -> html.Span:
     """A decorative sign of icons.css; whatever it says must also stand in words or an aria-label beside it."""
     return html.Span(
-        className=f"ico ico-{name}" + (f" s{size}" if size != 16 else ""), **{"aria-hidden": "true"}
+        className=f"ico ico-{name}" + (f" s{size}" if size != 16 else ""), **wild({"aria-hidden": "true"})
     )
 
 
@@ -46,8 +51,10 @@ def stamp(us: int | None, *, late_after_s: int | None = None, prefix: str = "") 
     """Age of something by event time; ticks in the browser and turns amber after `late_after_s`."""
     if us is None:
         return html.Span("no data yet", className="io-stamp")
-    late = {"data-late": str(late_after_s)} if late_after_s else {}
-    return html.Time("", className="io-stamp io-age", **{"data-us": str(us), "data-prefix": prefix}, **late)
+    late = wild({"data-late": str(late_after_s)} if late_after_s else {})
+    return html.Time(
+        "", className="io-stamp io-age", **wild({"data-us": str(us), "data-prefix": prefix}), **late
+    )
 
 
 def owner(
@@ -61,7 +68,7 @@ def owner(
     data = {"alert_id": alert.alert_id, "action": "assign", "version": alert.version, "owner": view.actor}
     return html.Button(
         "+", className="io-ava none", title="Nobody has it, take it",
-        **{"aria-label": f"Take {alert.title}", "data-command": json.dumps(data)},
+        **wild({"aria-label": f"Take {alert.title}", "data-command": json.dumps(data)}),
     )  # fmt: skip
 
 
@@ -118,7 +125,7 @@ def command_button(
     """
     data = {"alert_id": alert_id, "action": action, "version": version, **arguments}
     more = {} if view.forbidden else {"data-command": json.dumps(data)}
-    return button(label, kind=kind, sign=sign, disabled=view.forbidden, **more)
+    return button(label, kind="" if view.forbidden else kind, sign=sign, disabled=view.forbidden, **more)
 
 
 def query_link(label: Children, *, className: str = "", **changes: str | None) -> html.A:
@@ -181,19 +188,20 @@ def panel(
         html.Span(view.computed_text, className="io-computed"),
     ]
     inner = [head, html.Div(body, className="io-pbody"), html.Div(feet, className="io-pf")]
-    extra = {"id": id} if id else {}
+    extra = wild({"id": id} if id else {})
     return html.Section(
-        inner, className=f"io-p {className}".strip(), **{"data-scope": view.filters.key}, **extra
+        inner, className=f"io-p {className}".strip(), **wild({"data-scope": view.filters.key}), **extra
     )
 
 
 def graph(figure: Figure, says: str, height: int = 220, *, id: Any = None) -> html.Div:
     """A figure with a sentence for those who cannot see it."""
     extra = {"id": id} if id is not None else {}
+    config: Any = theme.CONFIG
     chart = dcc.Graph(
-        figure=figure, config=theme.CONFIG, style={"height": f"{height}px"}, className="io-chart", **extra
+        figure=figure, config=config, style={"height": f"{height}px"}, className="io-chart", **extra
     )
-    return html.Div(chart, role="img", **{"aria-label": says})
+    return html.Div(chart, role="img", **wild({"aria-label": says}))
 
 
 def chart_or_table(
@@ -243,7 +251,7 @@ def spark(values: list[float | None], says: str, width: int = 72, height: int = 
     )
     mask = f'url("data:image/svg+xml,{quote(svg)}")'
     size = {"width": f"{width}px", "height": f"{height}px", "maskImage": mask, "WebkitMaskImage": mask}
-    return html.Span(className="io-spark", role="img", style=size, **{"aria-label": says})
+    return html.Span(className="io-spark", role="img", style=size, **wild({"aria-label": says}))
 
 
 def kpi_tile(kpi: Kpi, view: View, *, href: str | None = None) -> html.Section:
@@ -265,7 +273,7 @@ def kpi_tile(kpi: Kpi, view: View, *, href: str | None = None) -> html.Section:
         html.Span(view.zone.clock(view.now_us)),
     ]
     parts.append(html.Div([*feet, html.Span("updating", className="io-updating")], className="c"))
-    return html.Section(parts, className="io-p io-kpi", **{"data-scope": view.filters.key})
+    return html.Section(parts, className="io-p io-kpi", **wild({"data-scope": view.filters.key}))
 
 
 def strip(facts: list[tuple[str, Children, Children]], label: str, className: str = "") -> html.Dl:
@@ -275,14 +283,18 @@ def strip(facts: list[tuple[str, Children, Children]], label: str, className: st
         for name, value, context in facts
     ]
     count = {"gridTemplateColumns": f"repeat({len(cells)}, minmax(0, 1fr))"}
-    return html.Dl(cells, className=f"io-strip {className}".strip(), style=count, **{"aria-label": label})
+    return html.Dl(
+        cells, className=f"io-strip {className}".strip(), style=count, **wild({"aria-label": label})
+    )
 
 
 def loading(rows: int = 1, height: int = 260) -> html.Div:
     """A still skeleton in the final shape, shown once."""
     boxes = [html.Div(className="io-skeleton", style={"height": f"{height}px"}) for _ in range(rows)]
     return html.Div(
-        [html.Span("Loading", className="io-sr"), *boxes], className="io-loading", **{"aria-busy": "true"}
+        [html.Span("Loading", className="io-sr"), *boxes],
+        className="io-loading",
+        **wild({"aria-busy": "true"}),
     )
 
 
@@ -334,7 +346,11 @@ def drawer(
     What is open stands in the address (`?open=ID`, `view.filters.get("open")`); closing removes it.
     """
     close = html.A(
-        icon("close"), href="?open=", className="io-btn quiet icon", title="Close", **{"aria-label": "Close"}
+        icon("close"),
+        href="?open=",
+        className="io-btn quiet icon",
+        title="Close",
+        **wild({"aria-label": "Close"}),
     )
     inner = [
         html.Div([html.Span(head, className="grow row-f"), close], className="io-drawer-head"),
@@ -343,7 +359,7 @@ def drawer(
         html.Div(sections, className="io-drawer-body"),
         html.Div(foot, className="io-pf") if foot else None,
     ]
-    return html.Aside(inner, className="io-drawer", **{"aria-label": title})
+    return html.Aside(inner, className="io-drawer", **wild({"aria-label": title}))
 
 
 def section(title: str, body: Children, end: Children = None) -> html.Section:
@@ -358,12 +374,12 @@ def tabs(current: str, items: list[tuple[str, str, int | None]], key: str = "tab
     links = []
     for i, (value, label, count) in enumerate(items):
         here = value == current or (i == 0 and not current)
-        mark = {"aria-current": "true"} if here else {}
-        text = [label, html.Span(number(count))] if count is not None else [label]
+        mark = wild({"aria-current": "true"} if here else {})
+        text: list[Children] = [label, html.Span(number(count))] if count is not None else [label]
         links.append(
             html.A(text, href=f"?{key}={quote(value) if i else ''}", className="on" if here else "", **mark)
         )
-    return html.Nav(links, className="io-tabs", **{"aria-label": "Views of this list"})
+    return html.Nav(links, className="io-tabs", **wild({"aria-label": "Views of this list"}))
 
 
 def count_title(count: int, one: str, rest: str, nothing: str) -> str:

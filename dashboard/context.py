@@ -99,7 +99,8 @@ class Context:
 
     def view(self, search: str | None) -> View:
         """The point of view of the request being answered; `search` is `location.search`."""
-        own_zone, person = UTC_ZONE, {}
+        own_zone = UTC_ZONE
+        person: dict[str, str] = {}
         if has_request_context():
             own_zone = zone_named(request.cookies.get(ZONE_COOKIE, "")) or UTC_ZONE
             person = getattr(g, "person", {})

@@ -78,7 +78,7 @@ def line_on_band(
         shapes.append(_horizontal(threshold[0]))
         notes.append(_note(threshold[1], x[0] if x else 0, threshold[0], theme.CRITICAL_TEXT, "left"))
     if usual and points:
-        notes.append(_note("usual", x[-1], points[-1].usual or 0, theme.TEXT_2, "right"))
+        notes.append(_note("usual", x[-1], points[-1].high or points[-1].usual or 0, theme.TEXT_2, "right"))
     margin = {"l": 2, "r": 6, "t": 6, "b": 16} if compact else {"l": 34, "r": 10, "t": 10, "b": 20}
     y = {"nticks": 2 if compact else 3, "ticklabelposition": "inside top" if compact else "outside"}
     axis = time_axis(points[0].at_us, points[-1].at_us, zone, 4 if compact else 6) if points else {}

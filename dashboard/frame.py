@@ -13,14 +13,14 @@ from backend.domain.times import MINUTE, SECOND, iso
 from backend.services import alerting, queries, simulation
 from backend.services.read_models import Freshness
 from dashboard import components
-from dashboard.components import icon
+from dashboard.components import icon, wild
 from dashboard.context import Context, View
 from dashboard.filters import ENTITY_KINDS, encode, window_text
 from dashboard.ids import SHELL
 from dashboard.lookup import Names
 from dashboard.pages import modules, page_at
-from dashboard.words import number
-from dashboard.zones import Zone, span
+from dashboard.words import number, percent
+from dashboard.zones import span
 
 log = logging.getLogger(__name__)
 LATE_AFTER_S = 15 * 60
@@ -113,13 +113,13 @@ def filter_bar(view: View, names: Names) -> tuple[Any, ...]:
     ]
     count = number(len(filters.chosen)) if filters.chosen else "none"
     return (*chips, count, window[:1].upper() + window[1:], zone, mode_bar(view),
-            html.Div(notice, className="io-notice") if notices else None, encode(filters))  # fmt: skip
+            html.Div(notice, className="io-notice") if notices else no_update, encode(filters))  # fmt: skip
 
 
 def _chip(kind: str, value: str | None, view: View) -> list[Any]:
     if not value:
         return [kind.capitalize(), " ", html.B("any"), icon("down", 12)]
-    clear = html.Span(icon("close", 12), className="x", title=f"Clear {kind}", **{"data-clear": kind})
+    clear = html.Span(icon("close", 12), className="x", title=f"Clear {kind}", **wild({"data-clear": kind}))
     return [
         html.Span(kind.capitalize(), className="on-mark"),
         " ",
@@ -162,7 +162,7 @@ def trust_and_counts(ctx: Context, view: View) -> tuple[Any, ...]:
     except Exception:
         log.exception("trust could not be judged (request %s)", g.get("request_id", ""))
         return [icon("status", 14), "Cannot be read"], "io-trust amber", no_update, no_update
-    words, css = trust_badge(fresh, view.now_us, view.zone, past=view.filters.at_us is not None)
+    words, css = trust_badge(fresh, view.now_us, past=view.filters.at_us is not None)
     critical = counts.get("critical", 0)
     hot = (
         [icon("sev-crit", 10), number(critical), html.Span(" open criticals", className="io-sr")]
@@ -172,21 +172,31 @@ def trust_and_counts(ctx: Context, view: View) -> tuple[Any, ...]:
     return words, css, hot, fresh.simulated_events == 0
 
 
-def trust_badge(fresh: Freshness, now_us: int, zone: Zone, *, past: bool = False) -> tuple[list[Any], str]:
+def trust_badge(fresh: Freshness, now_us: int, *, past: bool = False) -> tuple[list[Any], str]:
     """May I believe this page: by event time, in words. Amber when late or backed up, grey without data."""
     if fresh.last_event_us is None:
         return [icon("status", 14), "No data yet"], "io-trust grey"
     age = max(0, now_us - fresh.last_event_us)
+    if past:
+        return [icon("timeline", 14), "Past view"], "io-trust grey"
     late = age > LATE_AFTER_S * SECOND
     backlog = f" · {number(fresh.backlog)} waiting" if fresh.backlog > 1_000 else ""
     if late:
         return [icon("status", 14), f"Last event {span(age)} ago{backlog}"], "io-trust amber"
-    word = "Then" if past else "Fresh"
     css = "io-trust amber" if backlog else "io-trust"
     ticking = html.Time(
-        span(age), className="io-age", **{"data-us": str(fresh.last_event_us), "data-bare": "1"}
+        span(age), className="io-age", **wild({"data-us": str(fresh.last_event_us), "data-bare": "1"})
     )
-    return [icon("check", 14), html.Span([f"{word} ", ticking, backlog])], css
+    return [icon("check", 14), html.Span(["Fresh ", ticking, f" · {completeness(fresh)}", backlog])], css
+
+
+def completeness(fresh: Freshness) -> str:
+    """Share of what arrived that could be used: "99.8 %"; never rounded up to 100."""
+    seen = fresh.total_events + fresh.rejects
+    if not seen or not fresh.rejects:
+        return "100 %" if seen else "nothing received"
+    share = min(fresh.total_events / seen, 0.9999)
+    return percent(share, 2 if share > 0.9985 else 1)
 
 
 def obey(ctx: Context, asked: Any) -> dict[str, Any]:

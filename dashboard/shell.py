@@ -8,9 +8,9 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
-from dashboard.components import button, icon
+from dashboard.components import button, icon, wild
 from dashboard.context import WebConfig
-from dashboard.filters import ENTITY_KINDS, RANGES
+from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES
 from dashboard.ids import SHELL
 from dashboard.pages import PAGES, Page
 from dashboard.zones import CHOICES
@@ -39,12 +39,12 @@ def layout(config: WebConfig, now_us: int) -> html.Div:
             html.A("Skip to content", href="#main", className="io-skip"),
             html.Div([_rail(config), _body()], className="io-app"),
             _phone_bar(),
-            html.Div(id="io-toasts", className="io-toasts", role="status", **{"aria-live": "polite"}),
+            html.Div(id="io-toasts", className="io-toasts", role="status", **wild({"aria-live": "polite"})),
             _help(),
             _clear_dialog(),
         ],
         id="io-root",
-        **{"data-now": str(now_us)},
+        **wild({"data-now": str(now_us)}),
     )
 
 
@@ -61,7 +61,7 @@ def _rail(config: WebConfig) -> html.Nav:
     clear = [html.Button("Clear demo data", id=SHELL.clear_demo, className="io-link", type="button")]
     return html.Nav(
         [
-            html.Div([html.Span(className="io-mark", **{"aria-hidden": "true"}), html.Span("iOps Dashboard", className="lb")], className="io-brand"),
+            html.Div([html.Span(className="io-mark", **wild({"aria-hidden": "true"})), html.Span("iOps Dashboard", className="lb")], className="io-brand"),
             html.Div(main, className="io-nav"),
             html.Div("Admin", className="io-navh"),
             html.Div(admin, className="io-nav"),
@@ -70,7 +70,7 @@ def _rail(config: WebConfig) -> html.Nav:
                 className="io-railfoot",
             ),
         ],
-        className="io-rail", **{"aria-label": "Pages"},
+        className="io-rail", **wild({"aria-label": "Pages"}),
     )  # fmt: skip
 
 
@@ -78,15 +78,15 @@ def _nav_link(page: Page) -> html.A:
     count = html.Span(id=SHELL.alerts_count, className="n hot") if page.name == "alerts" else None
     return html.A(
         [icon(page.icon), html.Span(page.title, className="lb"), count],
-        href=page.path, title=page.title, **{"data-nav": page.path},
+        href=page.path, title=page.title, **wild({"data-nav": page.path}),
     )  # fmt: skip
 
 
 def _phone_bar() -> html.Nav:
     by_name = {page.name: page for page in PAGES}
     pages = [by_name[name] for name in _PHONE if name in by_name]
-    links = [html.A([icon(p.icon, 20), p.title], href=p.path, **{"data-nav": p.path}) for p in pages]
-    return html.Nav(links, className="io-phonebar", **{"aria-label": "Main pages"})
+    links = [html.A([icon(p.icon, 20), p.title], href=p.path, **wild({"data-nav": p.path})) for p in pages]
+    return html.Nav(links, className="io-phonebar", **wild({"aria-label": "Main pages"}))
 
 
 def _body() -> html.Div:
@@ -103,7 +103,7 @@ def _body() -> html.Div:
 def _top() -> html.Div:
     modes = html.Span(
         [_mode("live", "play", "Live"), _mode("paused", "pause", "Paused"), _at_menu()],
-        className="io-seg no-phone", role="group", **{"aria-label": "Data mode"},
+        className="io-seg no-phone", role="group", **wild({"aria-label": "Data mode"}),
     )  # fmt: skip
     theme = menu(
         icon("theme"), [_choice(label, data_theme=value) for value, label in (("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))],
@@ -115,16 +115,18 @@ def _top() -> html.Div:
             html.Span(className="grow"),
             html.Div(id="io-find", className="io-find no-phone"),
             modes,
-            html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **{"data-transport": ""}),
+            html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **wild({"data-transport": ""})),
             theme,
-            html.Button(icon("help"), id=SHELL.help_open, className="io-btn quiet icon no-phone", type="button", **{"aria-label": "Help and shortcuts"}),
+            html.Button(icon("help"), id=SHELL.help_open, className="io-btn quiet icon no-phone", type="button", **wild({"aria-label": "Help and shortcuts"})),
         ],
         className="io-top",
     )  # fmt: skip
 
 
 def _mode(name: str, sign: str, label: str) -> html.Button:
-    return html.Button([icon(sign, 12), label], type="button", **{"data-mode": name, "aria-pressed": "false"})
+    return html.Button(
+        [icon(sign, 12), label], type="button", **wild({"data-switch": name, "aria-pressed": "false"})
+    )
 
 
 def _at_menu() -> html.Details:
@@ -135,7 +137,7 @@ def _at_menu() -> html.Details:
         ("A week ago", 604800),
     )
     body = [
-        html.Label(["Moment", dcc.Input(id="io-at", type="datetime-local", className="io-input")]),
+        html.Label(["Moment", _moment("io-at")]),
         button("Show that moment", kind="pri", data_at="io-at"),
         *(_choice(label, data_at_back=str(seconds)) for label, seconds in presets),
     ]
@@ -144,25 +146,33 @@ def _at_menu() -> html.Details:
         body,
         label="Show the page as it was known then",
         css="io-seg-menu",
-        data_mode="at",
+        data_switch="at",
     )
+
+
+def _moment(id: str) -> dcc.Input:
+    kind: Any = "datetime-local"  # the browser knows it, Dash's type stubs do not
+    return dcc.Input(id=id, type=kind)
 
 
 def menu(
     face: Any, body: Any, *, label: str, css: str = "io-chip", right: bool = False, **data: str
 ) -> html.Details:
     """A button that opens a small panel; closes on Escape, on a click outside and on a choice (shell.js)."""
-    extra = {name.replace("_", "-"): value for name, value in data.items()}
+    extra = wild({name.replace("_", "-"): value for name, value in data.items()})
     return html.Details(
-        [html.Summary(face, className=css, role="button", **{"aria-label": label} if isinstance(face, html.Span) else {}, **extra),
-         html.Div(body, className="io-pop" + (" right" if right else ""), role="group", **{"aria-label": label})],
+        [html.Summary(face, className=css, role="button", **wild({"aria-label": label}) if isinstance(face, html.Span) else {}, **extra),
+         html.Div(body, className="io-pop" + (" right" if right else ""), role="group", **wild({"aria-label": label}))],
         className="io-menu" + (" no-phone" if "no-phone" in css else ""),
     )  # fmt: skip
 
 
 def _choice(label: str, **data: str) -> html.Button:
     return html.Button(
-        label, className="io-choice", type="button", **{name.replace("_", "-"): v for name, v in data.items()}
+        label,
+        className="io-choice",
+        type="button",
+        **wild({name.replace("_", "-"): v for name, v in data.items()}),
     )
 
 
@@ -170,33 +180,37 @@ def _filter_bar() -> html.Div:
     chips = [
         html.Div(
             [html.Button(id=SHELL.chip(kind), className="io-chip", type="button", children=[kind.capitalize(), " ", html.B("any"), icon("down", 12)],
-                         **{"data-pick": kind, "aria-haspopup": "listbox", "aria-expanded": "false"})],
+                         **wild({"data-pick": kind, "aria-haspopup": "listbox", "aria-expanded": "false"}))],
             className="io-menu",
         )
         for kind in ENTITY_KINDS
     ]  # fmt: skip
     ranges = [
-        _choice(text[:1].upper() + text[1:], data_set=json.dumps({"range": key, "from": None, "to": None}))
+        _choice(
+            text[:1].upper() + text[1:],
+            data_set=json.dumps({"range": None if key == DEFAULT_RANGE else key, "from": None, "to": None}),
+        )
         for key, (_, text) in RANGES.items()
     ]
     absolute = [
-        html.Label(["From", dcc.Input(id="io-from", type="datetime-local", className="io-input")]),
-        html.Label(["To", dcc.Input(id="io-to", type="datetime-local", className="io-input")]),
+        html.Label(["From", _moment("io-from")]),
+        html.Label(["To", _moment("io-to")]),
         button("Apply", kind="pri", data_absolute="1"),
     ]
     zones = [_choice(label, data_set=json.dumps({"zone": value or None})) for value, label in CHOICES]
     return html.Div(
         [
-            html.Button(["Filters ", html.B("none", id=SHELL.filters_label)], className="io-chip only-phone", type="button", **{"data-toggle": "filters", "aria-expanded": "false"}),
-            html.Div([*chips, html.Button("Clear all", className="io-btn quiet io-clear", type="button", **{"data-clear": "1"})], className="io-filters"),
+            html.Button(["Filters ", html.B("none", id=SHELL.filters_label)], className="io-chip only-phone", type="button", **wild({"data-toggle": "filters", "aria-expanded": "false"})),
+            html.Div([*chips, html.Button("Clear all", className="io-btn quiet io-clear", type="button", **wild({"data-clear": "1"}))], className="io-filters"),
+            html.Button([icon("play", 12), html.B("Live", className="io-mode-word")], className="io-chip only-phone", type="button", **wild({"data-switch": "toggle", "aria-label": "Live or paused"})),
             menu([icon("cal", 14), html.B("Last 24 h", id=SHELL.range_label), icon("down", 12)],
                  [html.Div(ranges, className="io-choices"), html.Div(absolute, className="io-absolute")], label="Time range"),
             menu([html.Span("", id=SHELL.zone_label), icon("down", 12)], zones, label="Time zone", css="io-chip tz"),
             html.Span(className="grow"),
             html.Span(className="io-stamp no-phone wide", id="io-clock"),
-            html.Button([icon("share", 14), "Share"], className="io-btn quiet no-phone", type="button", **{"data-share": "1"}),
+            html.Button([icon("share", 14), "Share"], className="io-btn quiet no-phone", type="button", **wild({"data-share": "1"})),
         ],
-        className="io-filter", role="group", **{"aria-label": "Filters"},
+        className="io-filter", role="group", **wild({"aria-label": "Filters"}),
     )  # fmt: skip
 
 

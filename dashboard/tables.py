@@ -7,6 +7,8 @@ from typing import Any
 import dash_ag_grid as dag
 from dash import html
 
+from dashboard.components import wild
+
 # One theme for light, dark and high contrast: the values are token names, resolved by the browser.
 _THEME = (
     "themeQuartz.withParams({fontFamily: 'inherit', fontSize: 13, rowHeight: 32, headerHeight: 28, headerFontSize: 11, "
@@ -60,4 +62,4 @@ def grid(
         dashGridOptions=settings | options, style={"height": f"{height}px" if height else None, "width": "100%"},
         dangerously_allow_code=False,
     )  # fmt: skip
-    return html.Div(table, role="region", **{"aria-label": label})
+    return html.Div(table, role="region", **wild({"aria-label": label}))

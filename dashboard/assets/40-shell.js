@@ -13,6 +13,8 @@
     const text = query.toString().replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%2F/g, "/");
     const url = path + (text ? "?" + text : "");
     if (url === location.pathname + location.search) return;
+    const notice = byId("shell-notice");
+    if (notice && notice.firstChild) setProps("shell-notice", { children: null });
     history[replace ? "replaceState" : "pushState"]({}, "", url);
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
     if (!replace && path !== iops.lastPath) window.scrollTo(0, 0);
@@ -36,7 +38,8 @@
   function settle() { // after every change of the address
     const query = new URLSearchParams(location.search);
     root.dataset.mode = query.get("at") ? "at" : query.get("paused") ? "paused" : "live";
-    document.querySelectorAll("[data-mode]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.mode === root.dataset.mode)));
+    document.querySelectorAll("[data-switch]").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.switch === root.dataset.mode)));
+    document.querySelectorAll(".io-mode-word").forEach((b) => { const word = { live: "Live", paused: "Paused", at: "Past" }[root.dataset.mode]; if (b.textContent !== word) b.textContent = word; });
     const here = "/" + location.pathname.split("/")[1];
     document.querySelectorAll("[data-nav]").forEach((a) => {
       a.dataset.nav === here ? a.setAttribute("aria-current", "page") : a.removeAttribute("aria-current");
@@ -64,11 +67,14 @@
     document.querySelectorAll("details.io-menu[open]").forEach((d) => { if (d !== except && !(except && d.contains(except))) d.open = false; });
     if (!except && iops.closePick) iops.closePick();
   }
-  function wall(input) { return input && input.value ? input.value : null; } // wall time; the server reads it in the page's zone
+  function wall(el) { const input = el && !el.matches("input") ? el.querySelector("input") : el; return (input && input.value) || null; } // wall time; the server reads it in the page's zone
 
   /* ---- clicks: one listener, by data attribute ---- */
   const actions = {
-    mode(el) { if (el.dataset.mode !== "at") iops.change({ paused: el.dataset.mode === "paused" ? "1" : null, at: null }); },
+    switch(el) {
+      const to = el.dataset.switch === "toggle" ? (root.dataset.mode === "live" ? "paused" : "live") : el.dataset.switch;
+      if (to !== "at") iops.change({ paused: to === "paused" ? "1" : null, at: null });
+    },
     theme(el) { iops.setTheme(el.dataset.theme); closeMenus(); },
     set(el) { iops.change(JSON.parse(el.dataset.set)); },
     at(el) { const value = wall(byId(el.dataset.at)); if (value) iops.change({ at: value, paused: null }); },
@@ -78,7 +84,7 @@
       const kinds = el.dataset.clear === "1" ? ["student", "tutor", "subject", "region", "range", "from", "to"] : [el.dataset.clear];
       iops.change(Object.fromEntries(kinds.map((k) => [k, null])));
     },
-    close(el) { el.closest(".io-notice").remove(); },
+    close() { setProps("shell-notice", { children: null }); },
     share() {
       const query = new URLSearchParams(location.search);
       if (!query.get("at")) query.set("at", new Date(iops.now()).toISOString().slice(0, 19) + "Z");
@@ -98,12 +104,12 @@
     command(el) { send(JSON.parse(el.dataset.command), el.closest("[data-row]")); },
   };
   document.addEventListener("click", (event) => {
-    const el = event.target.closest("[data-clear],[data-command],[data-mode],[data-theme],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],a[href]");
+    const el = event.target.closest("[data-clear],[data-command],[data-switch],[data-theme],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],a[href]");
     const menu = event.target.closest("details.io-menu");
     if (!event.target.closest(".io-pick")) closeMenus(menu);
     if (!el || el.getAttribute("aria-disabled") === "true") return;
     for (const name of Object.keys(actions)) {
-      if (name in el.dataset) { if (name !== "mode" || el.dataset.mode !== "at") event.preventDefault(); event.stopPropagation(); return actions[name](el); }
+      if (name in el.dataset) { if (el.dataset.switch !== "at") event.preventDefault(); event.stopPropagation(); return actions[name](el); }
     }
     const plain = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
     if (el.tagName !== "A" || !plain || el.origin !== location.origin || el.target === "_blank") return;
@@ -158,9 +164,8 @@
       cleared(said) { if (said) { iops.toast({ text: said.text, level: said.ok ? "" : "error" }); iops.refresh(); } return none(); },
       canonical(search) {
         if (typeof search === "string" && search !== location.search) {
-          const was = scopeKey();
           history.replaceState({}, "", location.pathname + search + location.hash);
-          if (scopeKey() !== was || true) window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+          window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
           settle();
         }
         return none();
@@ -200,7 +205,7 @@
       if (!el.title) el.title = new Date(Number(el.dataset.us) / 1000).toISOString().replace(".000", "");
     });
     const clock = byId("io-clock");
-    if (clock) clock.textContent = new Date(now).toLocaleString("en-GB", { timeZone: zoneName(query), weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+    if (clock) clock.textContent = new Date(now).toLocaleString("en-GB", { timeZone: zoneName(query), weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }) + " " + ((byId("shell-zone-label") || {}).textContent || "");
   }
   function zoneName(query) { return query.get("zone") || undefined; }
   setInterval(tick, 1000);
@@ -213,7 +218,7 @@
     tick();
     const title = byId("shell-title");
     if (title) { const text = title.textContent + " · iOps Dashboard"; if (document.title !== text) document.title = text; }
-    if (!document.querySelector("[data-nav][aria-current]") || !document.querySelector("[data-mode][aria-pressed=true]")) settle();
+    if (!document.querySelector("[data-nav][aria-current]") || !document.querySelector("[data-switch][aria-pressed=true]")) settle();
     if (iops.mountFind) iops.mountFind();
   }
   new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(finish); } })

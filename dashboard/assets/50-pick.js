@@ -5,7 +5,7 @@
   let open = null; // {chip, box}
   let serial = 0;
 
-  function box(label, ask, choose, hint) {
+  function box(label, ask, choose, hint, first) {
     const id = "io-list-" + ++serial;
     const wrap = document.createElement("div");
     const input = document.createElement("input");
@@ -52,7 +52,7 @@
       const mine = ++asked;
       try {
         const answer = await fetch(ask(input.value), { headers: { Accept: "application/json" } });
-        if (mine === asked && answer.ok) show(await answer.json());
+        if (mine === asked && answer.ok) show((input.value ? [] : first || []).concat(await answer.json()));
       } catch (e) { if (mine === asked) show([]); }
     }
     input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 60); });
@@ -76,8 +76,9 @@
     const was = open && open.chip === chip;
     iops.closePick();
     if (was) return;
+    const set = new URLSearchParams(location.search).has(kind);
     const ask = (text) => "/ui/options?kind=" + kind + "&text=" + encodeURIComponent(text) + "&search=" + encodeURIComponent(location.search);
-    const made = box("Filter by " + kind, ask, (row) => { iops.closePick(); iops.change({ [kind]: row.value }); chip.focus(); });
+    const made = box("Filter by " + kind, ask, (row) => { iops.closePick(); iops.change({ [kind]: row.value }); chip.focus(); }, "Type to search", set ? [{ label: "Any " + kind, value: null, hint: "" }] : []);
     const pop = document.createElement("div");
     pop.className = "io-pop io-pick";
     pop.append(made.wrap);

@@ -40,6 +40,8 @@
   }
   function push(forced) {
     if (!forced && (mode() !== "live" || document.hidden || busy() || !pending)) return;
+    const page = document.getElementById("shell-page");
+    if (!page || !page.firstChild) return; // Dash is still starting; plan() comes again
     const news = pending || { kinds: [], keys: [], count: 0 };
     pending = null;
     last = Date.now();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -12,17 +13,19 @@ from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, QueueItem
 from dashboard import components
-from dashboard.components import icon, severity
+from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
-from dashboard.frame import LATE_AFTER_S
+from dashboard.frame import LATE_AFTER_S, completeness
 from dashboard.ids import NOW, SHELL
 from dashboard.pages import page_named
-from dashboard.words import initials, number, percent, plural, readable, signed
+from dashboard.words import initials, number, plural, readable, signed
 from dashboard.zones import ago, span
 
 PAGE = page_named("now")
-CELLS = 6  # worst cells shown
+CELLS = 5  # worst cells shown
+NEWS = 4
+_AMOUNT = re.compile(r"^(\S+(?: (?:h|min|%|calls?|sessions?|students?))?)\s*(.*)$")
 _KPI_PAGE = {"students_at_risk": "/students", "ib_calls": "/calls", "supply_gaps": "/supply", "fill_rate": "/supply",
              "open_criticals": "/alerts", "open_alerts": "/alerts"}  # fmt: skip
 
@@ -81,7 +84,7 @@ def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
     """Alerts with the most recent news first, ended ones too."""
     status = ("open", "acknowledged", "resolved", "snoozed", "dismissed")
     rows: list[AlertRow] = queries.alerts(reads, scope, status=status, limit=40).rows
-    return sorted(rows, key=_news_us, reverse=True)[:6]
+    return sorted(rows, key=_news_us, reverse=True)[:NEWS]
 
 
 def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl:
@@ -107,13 +110,15 @@ def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl
 
 
 def _freshness(fresh: Freshness, view: View) -> tuple[Any, str]:
+    if view.filters.at_us is not None:
+        return "Past view", f"as known {view.zone.moment(view.filters.at_us)}"
     if fresh.last_event_us is None:
         return "No event yet", "waiting for the first one"
     late = view.now_us - fresh.last_event_us > LATE_AFTER_S * SECOND
     age = html.Time(
         span(view.now_us - fresh.last_event_us),
         className="io-age",
-        **{"data-us": str(fresh.last_event_us), "data-bare": "1"},
+        **wild({"data-us": str(fresh.last_event_us), "data-bare": "1"}),
     )
     lag = (
         "event to screen not measured"
@@ -129,11 +134,7 @@ def _seconds(ms: float) -> str:
 
 def _completeness(fresh: Freshness) -> tuple[str, str]:
     seen = fresh.total_events + fresh.rejects
-    if not seen:
-        return "–", "nothing received"
-    share = fresh.total_events / seen
-    text = "100 %" if not fresh.rejects else percent(min(share, 0.9999), 2 if share > 0.99 else 1)
-    return text, f"{number(fresh.rejects)} of {number(seen)} refused"
+    return completeness(fresh), f"{number(fresh.rejects)} of {number(seen)} refused"
 
 
 def queue_panel(items: list[QueueItem], view: View) -> html.Section:
@@ -147,8 +148,8 @@ def queue_panel(items: list[QueueItem], view: View) -> html.Section:
     )
     title += f", {number(critical)} critical" if critical else ""
     keys = [
-        html.Span([html.Kbd(key, className="io-kbd"), f" {does}"])
-        for key, does in (("J K", "move"), ("A", "acknowledge"), ("U", "undo"), ("?", "all keys"))
+        html.Span([*(html.Kbd(key, className="io-kbd") for key in names), f" {does}"], className="io-keyhint")
+        for *names, does in (("J", "K", "move"), ("A", "acknowledge"), ("U", "undo"), ("?", "all keys"))
     ]
     if items:
         inside: Any = html.Ol(
@@ -188,9 +189,10 @@ def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
         href=open_href,
         className="io-btn quiet icon",
         title="Open the alert",
-        **{"aria-label": f"Open the alert: {item.claim}"},
+        **wild({"aria-label": f"Open the alert: {item.claim}"}),
     )
-    amount, _, of = item.loss_text.partition(" ")
+    found = _AMOUNT.match(item.loss_text)
+    amount, of = found.groups() if found else (item.loss_text, "")
     return html.Li(
         [
             severity(item.severity),
@@ -199,7 +201,7 @@ def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
             _owner(item, view),
             html.Span([ack, more], className="act"),
         ],
-        className="sel" if first else "", key=item.alert_id, **{"data-row": item.alert_id},
+        className="sel" if first else "", key=item.alert_id, **wild({"data-row": item.alert_id}),
     )  # fmt: skip
 
 
@@ -211,7 +213,7 @@ def _owner(item: QueueItem, view: View) -> Any:
     data = {"alert_id": item.alert_id, "action": "assign", "version": item.version, "owner": view.actor}
     return html.Button(
         "+", className="io-ava none", title="Nobody has it, take it", type="button",
-        **{"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)},
+        **wild({"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)}),
     )  # fmt: skip
 
 
@@ -285,11 +287,7 @@ def _cell_row(cell: Cell, view: View) -> html.Tr:
 def gap_class(gap_hours: float) -> str:
     """Fill of a cell by hours to spare (positive) or short (negative), eight steps with a wide middle."""
     steps = ((-6, "d4"), (-3, "d3"), (-1.5, "d2"), (-0.5, "d1"), (0.8, "v0"), (2, "s1"), (4, "s2"))
-    return (
-        next((css for limit, css in steps if gap_hours <= limit), "s3")
-        if gap_hours < 0.8
-        else ("s1" if gap_hours < 2 else "s2" if gap_hours < 4 else "s3")
-    )
+    return next((css for limit, css in steps if gap_hours <= limit), "s3")
 
 
 def _news_us(row: AlertRow) -> int:

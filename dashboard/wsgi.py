@@ -1,0 +1,40 @@
+"""The WSGI entry of the web process: settings, the store, and the dashboard over it. gunicorn loads `application` in its worker."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+
+from backend.adapters.sqlite.store import SqliteStore
+from backend.runtime import lifeline, local_access, settings
+from backend.runtime.feed import StoreFeed
+from dashboard.app import create_app
+from dashboard.context import WebConfig
+
+
+def _clock() -> int:
+    return time.time_ns() // 1_000
+
+
+def build():
+    """The dashboard of this installation. Only the engine checkpoints the database, so this process never does."""
+    chosen = settings.read()
+    local_access.prepare(chosen.data_dir)
+    lifeline.watch(parent_too=True)
+    store = SqliteStore(chosen.database, checkpoints=False)
+    config = WebConfig(
+        token=local_access.token(chosen),
+        secret=local_access.secret(chosen.data_dir, local_access.SIGNING),
+        read_only=chosen.read_only,
+        stage=chosen.stage,
+        region=chosen.region or "local",
+        version=importlib.metadata.version("iops-dashboard"),
+        runtime=chosen.runtime,
+        hosts=chosen.allowed_hosts,
+        tls=chosen.behind_tls,
+        max_sockets=max(1, chosen.web_threads // 2),
+    )
+    return create_app(store, _clock, config=config, feed=StoreFeed(store))
+
+
+application = build()
