@@ -32,6 +32,10 @@ class UnsupportedType(Malformed):
     """The content type or the encoding is not one of those understood (415)."""
 
 
+class OutOfRange(Malformed):
+    """Well-formed JSON with a number that no field could hold (422)."""
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """An item of a batch that is not JSON; `raw` is what was sent."""
 
@@ -137,7 +141,7 @@ def _value(body: bytes | msgspec.Raw) -> Any:
     except RecursionError:
         raise Malformed("depth", f"the JSON is nested deeper than {MAX_DEPTH}") from None
     except msgspec.ValidationError:
-        raise Malformed("number_range", "a number is out of range") from None
+        raise OutOfRange("range", "a number is out of range") from None
     except ValueError as error:
         message = "the body is not valid UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise Malformed("invalid_json", f"the body is not JSON: {message}") from None

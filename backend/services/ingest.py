@@ -56,13 +56,11 @@ def judge(posted: Posted, received_us: int, source: str, *, metrics: bool = Fals
         except InvalidEvent as error:
             found.refusals.append(Refusal(index, error.violations, _id_of(item)))
             found.rejects.append(reject_row(received_us, error.violations, item, source))
-            _count(found.tallies, f"reject:{error.violations[0].code}")
+            name = f"reject:{error.violations[0].code}"
+            found.tallies[name] = found.tallies.get(name, 0) + 1
             continue
         found.entries.extend(parsed)
         found.places.extend([index] * len(parsed))
-        for entry in parsed:
-            for name in entry.unknown_fields:
-                _count(found.tallies, f"unknown:{entry.event.event_type}.{_plain(name)}")
     return found
 
 
@@ -177,7 +175,3 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 def _id_of(item: Any) -> str | None:
     value = item.get("event_id") if isinstance(item, dict) else None
     return _plain(value)[:256] if isinstance(value, str) else None
-
-
-def _count(tallies: dict[str, int], name: str) -> None:
-    tallies[name] = tallies.get(name, 0) + 1

@@ -1,0 +1,359 @@
+"""The routes of the public API as data: read by the local server, the OpenAPI document, the access matrix and the cloud stacks.
+
+A route that is not here does not exist; a route here without a decided audience cannot be written.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+# Who may call: anyone; sender (an ingest key); or a person's token with at least that role.
+AUDIENCES = ("anyone", "sender", "viewer", "operator", "admin")
+ROLES = ("viewer", "operator", "admin")
+
+
+class Parameter(msgspec.Struct, frozen=True):
+    """One query parameter or header; `schema` is JSON Schema."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    where: str = "query"
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation. `path` marks parameters as `{name}`; `{name:path}` may hold slashes. `aliases` answer the same."""
+
+    method: str
+    path: str
+    operation: str
+    audience: str
+    summary: str
+    parameters: tuple[Parameter, ...] = ()
+    aliases: tuple[str, ...] = ()
+    body: str | None = None  # name of a body schema in the OpenAPI document
+    media: str = "application/json"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path, *self.aliases)
+
+
+def allows(audience: str, kind: str | None, role: str | None) -> bool:
+    """Whether a credential (`kind` ingest or access, None: none) may call a route of that audience."""
+    if audience == "anyone":
+        return True
+    if audience == "sender":
+        return kind == "ingest"
+    return kind == "access" and role in ROLES and ROLES.index(role) >= ROLES.index(audience)
+
+
+def _text(name: str, description: str, **schema: Any) -> Parameter:
+    return Parameter(name, description, {"type": "string", "maxLength": 256, **schema})
+
+
+_LIMIT = Parameter(
+    "limit", "rows in one page", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}
+)
+_CURSOR = _text("cursor", "`cursor` of the page before", maxLength=1024)
+_PAGE = (_LIMIT, _CURSOR)
+_FILTERS = tuple(_text(name, f"only this {name}") for name in ("student", "tutor", "subject", "region"))
+_MOMENT = {"format": "date-time"}
+_RANGE = (
+    Parameter(
+        "range",
+        "span that ends now or at `as_of`",
+        {"enum": ["1h", "3h", "24h", "7d", "14d", "30d", "90d"]},
+    ),
+    _text("from", "start of the range, instead of `range`", **_MOMENT),
+    _text("to", "end of the range", **_MOMENT),
+    _text("as_of", "answer as things were known at this moment", **_MOMENT),
+)
+_SCOPE = _FILTERS + _RANGE
+_ENTITY_TYPES = {"enum": ["student", "tutor", "subject", "region"]}
+SERIES = ("sessions", "started", "no_show", "cancelled", "ib_calls", "negative_calls", "rating", "events")
+ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
+ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note")
+_SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
+_DRY_RUN = Parameter("dry_run", "judge only, store nothing", {"type": "boolean", "default": False})
+_IDEMPOTENCY = _text("Idempotency-Key", "the same key and body get the first answer again for 24 h")
+_IDEMPOTENCY = msgspec.structs.replace(_IDEMPOTENCY, where="header")
+_IF_MATCH = msgspec.structs.replace(
+    _text("If-Match", 'version that was seen, for instance "3"'), where="header"
+)
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/healthz",
+        operation="health",
+        audience="anyone",
+        summary="Whether events can be accepted now",
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        operation="docs",
+        audience="anyone",
+        summary="This API, to read and try",
+        media="text/html",
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        operation="openapi",
+        audience="viewer",
+        summary="This API as OpenAPI 3.1",
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        operation="prometheus",
+        audience="operator",
+        summary="Figures of the engine as Prometheus text",
+        media="text/plain",
+    ),
+    Route(
+        method="POST",
+        path="/v1/events",
+        operation="post_events",
+        audience="sender",
+        summary="Post one event or a batch; 202 means durable and deduplicated",
+        parameters=(_DRY_RUN, _IDEMPOTENCY),
+        aliases=("/ingest",),
+        body="Events",
+    ),
+    Route(
+        method="POST",
+        path="/v1/metrics",
+        operation="post_metrics",
+        audience="sender",
+        summary="Post numeric samples",
+        parameters=(_DRY_RUN, _IDEMPOTENCY),
+        aliases=("/metrics",),
+        body="Samples",
+    ),
+    Route(
+        method="GET",
+        path="/v1/events",
+        operation="list_events",
+        audience="viewer",
+        summary="The log, newest first",
+        parameters=(
+            *_PAGE,
+            _text("event_type", "only this type"),
+            _text("student", "only this student"),
+            _text("tutor", "only this tutor"),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/metrics",
+        operation="list_metrics",
+        audience="viewer",
+        summary="Samples with their anomaly scores, oldest first",
+        parameters=(*_PAGE, _text("source", "sender"), _text("name", "series"), *_RANGE[1:3]),
+    ),
+    Route(
+        method="GET",
+        path="/v1/entities/{type}",
+        operation="list_entities",
+        audience="viewer",
+        summary="Students, tutors, subjects or regions with their metrics",
+        parameters=(
+            *_PAGE,
+            *_SCOPE,
+            _text("sort", "field to sort by"),
+            Parameter("order", "direction", {"enum": ["asc", "desc"]}),
+            _text("search", "part of a name or id"),
+            _text("segment", "only this segment"),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/entities/{type}/{id:path}",
+        operation="get_entity",
+        audience="viewer",
+        summary="One entity: windows, health, open alerts, what happened",
+        parameters=_RANGE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/timeseries/{metric}",
+        operation="timeseries",
+        audience="viewer",
+        summary="One measure over the range",
+        parameters=_SCOPE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/market",
+        operation="market",
+        audience="viewer",
+        summary="Supply and demand by subject and region",
+        parameters=_SCOPE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/kpis",
+        operation="kpis",
+        audience="viewer",
+        summary="The headline numbers",
+        parameters=_SCOPE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/freshness",
+        operation="freshness",
+        audience="viewer",
+        summary="How current and complete the data is",
+    ),
+    Route(
+        method="GET",
+        path="/v1/rejects",
+        operation="rejects",
+        audience="operator",
+        summary="Refused items with their reasons, newest first",
+        parameters=_PAGE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/search",
+        operation="search",
+        audience="viewer",
+        summary="Students, tutors, subjects and regions by name",
+        parameters=(_text("q", "part of a name or id"), _LIMIT),
+    ),
+    Route(
+        method="GET",
+        path="/v1/insights",
+        operation="insights",
+        audience="viewer",
+        summary="What needs attention and why, newest first",
+        parameters=(
+            *_PAGE,
+            _SINCE,
+            _text("nextToken", "same as cursor", maxLength=1024),
+            Parameter("entity_type", "only this kind", {"enum": ["student", "tutor", "cell"]}),
+            Parameter("aggregations", "add counts", {"type": "boolean", "default": False}),
+        ),
+        aliases=("/insights", "/v1/insights/recent", "/insights/recent"),
+    ),
+    Route(
+        method="GET",
+        path="/v1/insights/aggregations",
+        operation="insight_aggregations",
+        audience="viewer",
+        summary="Counts of what needs attention",
+        parameters=(_SINCE,),
+        aliases=("/insights/aggregations",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/insights/{id:path}",
+        operation="get_insight",
+        audience="viewer",
+        summary="One insight",
+        aliases=("/insights/{id:path}",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/alerts",
+        operation="list_alerts",
+        audience="viewer",
+        summary="Alerts",
+        parameters=(
+            *_PAGE,
+            *_SCOPE,
+            _text("status", f"comma-separated: {', '.join(ALERT_STATES)}; default open,acknowledged"),
+            Parameter("severity", "only this severity", {"enum": ["critical", "warning", "info"]}),
+            _text("alert_type", "only this type"),
+            _text("entity", "only this entity's"),
+            _text("search", "text in title or message"),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/alerts/counts",
+        operation="alert_counts",
+        audience="viewer",
+        summary="Alerts by state and severity",
+        parameters=_SCOPE,
+    ),
+    Route(
+        method="GET",
+        path="/v1/alerts/{id:path}",
+        operation="get_alert",
+        audience="viewer",
+        summary="One alert with rule, evidence and audit",
+        parameters=_RANGE,
+    ),
+    Route(
+        method="POST",
+        path="/v1/alerts/{id:path}/{action}",
+        operation="alert_command",
+        audience="operator",
+        summary=f"Act on an alert: {', '.join(ALERT_ACTIONS)}",
+        parameters=(_IF_MATCH,),
+        body="AlertCommand",
+    ),
+    Route(
+        method="GET",
+        path="/v1/simulator",
+        operation="simulator_status",
+        audience="viewer",
+        summary="What the simulator should do and does",
+    ),
+    Route(
+        method="POST",
+        path="/v1/simulator",
+        operation="simulator_command",
+        audience="operator",
+        summary="start, stop, pause, resume, step, set, clear",
+        body="SimulatorCommand",
+    ),
+    Route(
+        method="GET",
+        path="/v1/schemas/{event_type}",
+        operation="event_schema",
+        audience="viewer",
+        summary="JSON Schema of one event type's payload",
+    ),
+)
+
+
+def pattern(path: str) -> re.Pattern[str]:
+    """The regular expression of a route's path, with one named group per parameter."""
+    parts = []
+    for part in re.split(r"(\{[a-z_]+(?::path)?\})", path):
+        if part.startswith("{"):
+            name, _, kind = part[1:-1].partition(":")
+            parts.append(f"(?P<{name}>{'.+' if kind else '[^/]+'})")
+        else:
+            parts.append(re.escape(part))
+    return re.compile("".join(parts) + r"\Z")
+
+
+_PLAIN: dict[str, dict[str, tuple[Route, dict[str, str]]]] = {}
+_PATTERNS: list[tuple[re.Pattern[str], Route]] = []
+for _route in ROUTES:
+    for _path in _route.paths:
+        if "{" in _path:
+            _PATTERNS.append((pattern(_path), _route))
+        else:
+            _PLAIN.setdefault(_path, {})[_route.method] = (_route, {})
+
+
+def resolve(path: str) -> dict[str, tuple[Route, dict[str, str]]]:
+    """What can be done at a path: method -> (route, the path's parameters). Empty when there is nothing at all."""
+    if path in _PLAIN:
+        return _PLAIN[path]
+    found: dict[str, tuple[Route, dict[str, str]]] = {}
+    for compiled, route in _PATTERNS:
+        match = compiled.match(path)
+        if match and (route.method not in found or len(match.groupdict()) > len(found[route.method][1])):
+            found[route.method] = (route, match.groupdict())
+    return found

@@ -1,0 +1,125 @@
+"""Commands over HTTP: alerts and the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from backend.domain.errors import Conflict, Forbidden, InvalidEvent, Violation
+from backend.domain.times import MINUTE, to_us
+from backend.http_api import ALERT_ACTIONS
+from backend.runtime.api_context import Api, Call, bad
+from backend.runtime.api_read import plain, reply
+from backend.runtime.replies import Denied, Reply
+from backend.services import alerting, simulation
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class AlertCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of an alert command. `version` is the one that was seen; `until` or `minutes` go with snooze."""
+
+    version: int | None = None
+    note: str | None = None
+    owner: str | None = None
+    until: str | None = None
+    minutes: float | None = None
+
+
+class SimulatorCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of a simulator command; settings may come with any action."""
+
+    action: str
+    scenario: str | None = None
+    rate: float | None = None
+    streams: int | None = None
+    speed: float | None = None
+    seed: int | None = None
+    count: int | None = None
+
+
+def alert_command(api: Api, call: Call) -> Reply:
+    _writable(api)
+    if call.path["action"] not in ALERT_ACTIONS:
+        raise bad("action", f"is not one of: {', '.join(ALERT_ACTIONS)}")
+    body = _body(call, AlertCommand)
+    expected = _expected(call, body.version)
+    try:
+        row = alerting.command(
+            api.store,
+            call.path["id"],
+            call.path["action"],
+            actor=call.actor,
+            now_us=call.now_us,
+            version=expected,
+            note=body.note,
+            owner=body.owner,
+            until_us=_until(body, call.now_us),
+        )
+    except Conflict as conflict:
+        if call.if_match:
+            raise Denied(412, "version", str(conflict)) from None
+        raise Conflict(str(conflict), plain(conflict.current)) from None
+    answer = reply(plain(row))
+    return msgspec.structs.replace(answer, headers=((b"etag", b'"%d"' % row.version),))
+
+
+def simulator_status(api: Api, call: Call) -> Reply:
+    return reply(plain(simulation.status(api.store)))
+
+
+def simulator_command(api: Api, call: Call) -> Reply:
+    _writable(api)
+    body = _body(call, SimulatorCommand)
+    if body.action == "clear" and call.role != "admin":
+        raise Forbidden("removing demo data needs the role admin")
+    settings = {name: value for name, value in msgspec.structs.asdict(body).items() if value is not None}
+    action = settings.pop("action")
+    return reply(plain(simulation.command(api.store, action, call.now_us, call.actor, **settings)), 202)
+
+
+def _writable(api: Api) -> None:
+    if api.settings.read_only:
+        raise Forbidden("this installation is read-only")
+
+
+def _body(call: Call, kind: type[Any]) -> Any:
+    try:
+        return msgspec.convert(call.body or {}, kind)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        raise InvalidEvent([Violation(path.strip(".`"), "schema", reason)]) from None
+
+
+def _expected(call: Call, version: int | None) -> int | None:
+    if not call.if_match or call.if_match == "*":
+        return version
+    text = call.if_match.removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise bad("If-Match", "must be the version that was seen, in quotes")
+    return int(text)
+
+
+def _until(body: AlertCommand, now_us: int) -> int | None:
+    if body.minutes is not None:
+        if not 1 <= body.minutes <= 60 * 24 * 90:
+            raise InvalidEvent([Violation("minutes", "range", "minutes must be from 1 to 129600 (90 days)")])
+        return now_us + int(body.minutes * MINUTE)
+    if body.until is None:
+        return None
+    try:
+        return to_us(msgspec.convert(body.until, _Moment))
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        raise InvalidEvent(
+            [Violation("until", "timestamp", "until must be a time in ISO 8601 with a zone")]
+        ) from None
+
+
+HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
+    "alert_command": alert_command,
+    "simulator_status": simulator_status,
+    "simulator_command": simulator_command,
+}

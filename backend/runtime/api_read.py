@@ -1,0 +1,335 @@
+"""Answers of the read side: each handler reads the query, asks one service, and shapes the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from backend.adapters.sqlite.access import event_rows, sample_rows
+from backend.domain.errors import NotFound
+from backend.domain.times import DAY, iso
+from backend.http_api import ALERT_STATES, SERIES
+from backend.runtime.api_context import Api, Call, bad
+from backend.runtime.replies import Reply
+from backend.services import insights, places, queries
+from backend.services.read_models import AlertRow, EntityDetail, Health, Scope, StudentRow, TutorRow
+
+_decode = msgspec.json.decode
+SCAN = 1_000  # living alerts that insights are made from at most
+_COUNTS = tuple(f"{kind}_{days}d" for kind in ("sessions", "ib_calls") for days in (7, 14, 30))
+
+
+def reply(document: Any, status: int = 200) -> Reply:
+    return Reply(status, msgspec.json.encode(document))
+
+
+def health(api: Api, call: Call) -> Reply:
+    return reply({"status": "ok"}) if api.ready() else reply({"status": "unavailable"}, 503)
+
+
+def list_entities(api: Api, call: Call) -> Reply:
+    kind, scope, limit = call.path["type"], call.scope(), call.limit()
+    offset = _offset(api, call)
+    if kind in places.KINDS:
+        items, total = places.places(api.store, scope, kind, limit=limit, offset=offset)
+        return _page(api, call, items, total, offset + limit, scope)
+    descending = call.choice("order", ("asc", "desc"), "desc") == "desc"
+    search, segment = call.text("search"), call.text("segment")
+    if kind == "student":
+        sort = call.text("sort", "expected_loss") or ""
+        found = queries.students(
+            api.store,
+            scope,
+            sort=sort,
+            descending=descending,
+            limit=limit,
+            offset=offset,
+            segment=segment,
+            search=search,
+        )
+    elif kind == "tutor":
+        sort = call.text("sort", "utilisation") or ""
+        found = queries.tutors(
+            api.store, scope, sort=sort, descending=descending, limit=limit, offset=offset, search=search
+        )
+    else:
+        raise NotFound("entities are student, tutor, subject or region")
+    return _page(
+        api, call, [_row(kind, row, scope) for row in found.rows], found.total, offset + limit, scope
+    )
+
+
+def get_entity(api: Api, call: Call) -> Reply:
+    kind, name, scope = call.path["type"], call.path["id"], call.scope()
+    if kind in places.KINDS:
+        return reply(places.place(api.store, scope, kind, name))
+    if kind not in ("student", "tutor"):
+        raise NotFound("entities are student, tutor, subject or region")
+    find = queries.student if kind == "student" else queries.tutor
+    return reply(_detail(find(api.store, scope, name), scope))
+
+
+def timeseries(api: Api, call: Call) -> Reply:
+    metric, scope = call.path["metric"], call.scope()
+    if metric not in SERIES:
+        raise NotFound(f"there is no series of that name; one of: {', '.join(SERIES)}")
+    points = [
+        {"at": iso(p.at_us), "value": p.value, "usual": p.usual, "low": p.low, "high": p.high}
+        for p in queries.timeseries(api.store, scope, metric)
+    ]
+    return reply({"metric": metric, "step_s": scope.step_us // 1_000_000, "points": points, **_asked(scope)})
+
+
+def market(api: Api, call: Call) -> Reply:
+    scope = call.scope()
+    return reply({"items": [plain(cell) for cell in queries.market(api.store, scope)], **_asked(scope)})
+
+
+def kpis(api: Api, call: Call) -> Reply:
+    scope = call.scope()
+    return reply({"items": [plain(kpi) for kpi in queries.kpis(api.store, scope)], **_asked(scope)})
+
+
+def freshness(api: Api, call: Call) -> Reply:
+    return reply(plain(queries.freshness(api.store, call.now_us)))
+
+
+def rejects(api: Api, call: Call) -> Reply:
+    limit, offset = call.limit(), _offset(api, call)
+    found = queries.rejects(api.store, limit=limit, offset=offset)
+    return _page(api, call, [plain(row) for row in found.rows], found.total, offset + limit)
+
+
+def search(api: Api, call: Call) -> Reply:
+    text = call.text("q")
+    if text is None:
+        raise bad("q", "must say what to look for")
+    return reply({"items": queries.search(api.store, text, limit=min(call.limit(), 100))})
+
+
+def list_alerts(api: Api, call: Call) -> Reply:
+    scope, limit, offset = call.scope(), call.limit(), _offset(api, call)
+    states = tuple(part.strip() for part in (call.text("status") or "open,acknowledged").split(","))
+    if not set(states) <= {*ALERT_STATES, "all"}:
+        raise bad("status", f"must be some of: {', '.join(ALERT_STATES)}, or all")
+    found = queries.alerts(
+        api.store,
+        scope,
+        status=ALERT_STATES if "all" in states else states,
+        severity=call.choice("severity", ("critical", "warning", "info")),
+        alert_type=call.text("alert_type"),
+        entity=call.text("entity"),
+        search=call.text("search"),
+        limit=limit,
+        offset=offset,
+    )
+    return _page(api, call, [plain(row) for row in found.rows], found.total, offset + limit, scope)
+
+
+def alert_counts(api: Api, call: Call) -> Reply:
+    return reply(queries.alert_counts(api.store, call.scope()))
+
+
+def get_alert(api: Api, call: Call) -> Reply:
+    found = queries.alert(api.store, call.scope(), call.path["id"])
+    body = msgspec.json.encode(plain(found))
+    return Reply(200, body, headers=((b"etag", b'"%d"' % found.alert.version),))
+
+
+def list_insights(api: Api, call: Call) -> Reply:
+    limit = call.limit()
+    offset = call.after(api) or call.after(api, "nextToken") or 0
+    rows = _living(api, call)
+    kind = call.choice("entity_type", ("student", "tutor", "cell"))
+    rows = [row for row in rows if kind is None or row.entity_type == kind]
+    items = [insights.insight(row) for row in rows[offset : offset + limit]]
+    document: dict[str, Any] = {"items": items}
+    if offset + limit < len(rows):
+        document["nextToken"] = call.cursor(api, offset + limit)
+    if call.flag("aggregations"):
+        document["aggregations"] = insights.aggregations(rows)
+    return reply(document)
+
+
+def insight_aggregations(api: Api, call: Call) -> Reply:
+    return reply(insights.aggregations(_living(api, call)))
+
+
+def get_insight(api: Api, call: Call) -> Reply:
+    return reply(insights.insight(queries.alert(api.store, call.scope(), call.path["id"]).alert))
+
+
+def _living(api: Api, call: Call) -> list[AlertRow]:
+    """Living alerts, newest first, raised after `since`."""
+    since = call.moment("since") or 0
+    scope = Scope(at_us=call.now_us, start_us=call.now_us - 400 * DAY)
+    found = queries.alerts(api.store, scope, status=("open", "acknowledged", "snoozed"), limit=SCAN).rows
+    rows = [row for row in found if row.opened_us > since]
+    return sorted(rows, key=lambda row: (-row.opened_us, row.alert_id))
+
+
+def list_events(api: Api, call: Call) -> Reply:
+    limit = call.limit()
+    wanted = {"event_type": "event_type", "student": "student_id", "tutor": "tutor_id"}
+    filters = {column: value for name, column in wanted.items() if (value := call.text(name)) is not None}
+    rows = event_rows(api.store, call.after(api), limit, filters)
+    items = [
+        {
+            "seq": seq,
+            "event_id": event_id,
+            "event_type": event_type,
+            "occurred_at": iso(occurred_us),
+            "received_at": iso(received_us),
+            "source": source,
+            "payload": _decode(body),
+        }
+        for seq, event_id, event_type, occurred_us, received_us, source, body in rows
+    ]
+    document: dict[str, Any] = {"items": items}
+    if len(rows) == limit:
+        document["cursor"] = call.cursor(api, rows[-1][0])
+    return reply(document)
+
+
+def list_metrics(api: Api, call: Call) -> Reply:
+    limit = call.limit()
+    start, end = call.moment("from"), call.moment("to")
+    span = (start if start is not None else call.now_us - DAY, end if end is not None else call.now_us + DAY)
+    after = call.after(api)
+    rows = sample_rows(api.store, call.text("source"), call.text("name"), span, after and tuple(after), limit)
+    items = [
+        {
+            "source": source,
+            "name": name,
+            "time": iso(at_us),
+            "value": value,
+            "unit": unit,
+            "anomaly_score": score,
+        }
+        for source, name, at_us, _, value, unit, score in rows
+    ]
+    document: dict[str, Any] = {"items": items}
+    if len(rows) == limit:
+        document["cursor"] = call.cursor(api, rows[-1][:4])
+    return reply(document)
+
+
+def prometheus(api: Api, call: Call) -> Reply:
+    """The engine's figures. Names come from code, so labels cannot explode."""
+    fresh = queries.freshness(api.store, call.now_us)
+    figures = {
+        **api.figures(),
+        "events_total": fresh.total_events,
+        "duplicates_total": fresh.duplicates,
+        "rejects_total": fresh.rejects,
+        "backlog_events": fresh.backlog,
+        "lag_p95_seconds": None if fresh.lag_ms_p95 is None else fresh.lag_ms_p95 / 1000,
+        "sweep_age_seconds": None if fresh.swept_us is None else (call.now_us - fresh.swept_us) / 1e6,
+    }
+    lines = []
+    for name, value in figures.items():
+        if value is not None:
+            kind = "counter" if name.endswith("_total") else "gauge"
+            lines.append(
+                f"# TYPE iops_{name} {kind}\niops_{name} {value:g}\n"
+                if isinstance(value, float)
+                else f"# TYPE iops_{name} {kind}\niops_{name} {value}\n"
+            )
+    return Reply(200, "".join(lines).encode(), b"text/plain; version=0.0.4; charset=utf-8")
+
+
+def plain(value: Any) -> Any:
+    """A read model as JSON values, with every time (`..._us`) in ISO 8601 as `..._at`."""
+    return _timed(msgspec.to_builtins(value))
+
+
+def _timed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_timed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        (name[:-3] + "_at" if name.endswith("_us") else name): (
+            iso(item) if name.endswith("_us") and isinstance(item, int) else _timed(item)
+        )
+        for name, item in value.items()
+    }
+
+
+def _offset(api: Api, call: Call) -> int:
+    return call.after(api) or 0
+
+
+def _asked(scope: Scope) -> dict[str, Any]:
+    filters = {
+        name: getattr(scope, name)
+        for name in ("student", "tutor", "subject", "region")
+        if getattr(scope, name)
+    }
+    return {"as_of": iso(scope.at_us), "from": iso(scope.start_us), "filters": filters}
+
+
+def _page(
+    api: Api, call: Call, items: list[Any], total: int, next_offset: int, scope: Scope | None = None
+) -> Reply:
+    document: dict[str, Any] = {"items": items, "total": total}
+    if next_offset < total and items:
+        document["cursor"] = call.cursor(api, next_offset)
+    if scope is not None:
+        document |= _asked(scope)
+    return reply(document)
+
+
+def _row(kind: str, row: StudentRow | TutorRow, scope: Scope) -> dict[str, Any]:
+    fields = plain(row)
+    entity_id = fields.pop(f"{kind}_id")
+    metrics = {name: fields.pop(name) for name in _COUNTS if name in fields}
+    metrics["avg_rating"] = fields.pop("avg_rating")
+    metrics["health_score"] = fields.pop("health", None)
+    return {
+        "entity_type": kind,
+        "entity_id": entity_id,
+        "name": fields.pop("name"),
+        "metrics": metrics,
+        "as_of": iso(scope.at_us),
+        **fields,
+    }
+
+
+def _detail(detail: EntityDetail, scope: Scope) -> dict[str, Any]:
+    document = _row(detail.entity_type, detail.row, scope)
+    metrics = plain(detail.metrics) | document["metrics"]
+    known = detail.health or Health(displayed=None, source="unknown")
+    return document | {
+        "metrics": metrics,
+        "health": plain(known),
+        "timeline": plain(detail.timeline),
+        "by_subject": plain(detail.by_subject),
+        "alerts": plain(detail.alerts),
+        "first_event_at": iso(detail.first_event_us),
+        "last_event_at": iso(detail.last_event_us),
+    }
+
+
+HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
+    "health": health,
+    "prometheus": prometheus,
+    "list_events": list_events,
+    "list_metrics": list_metrics,
+    "list_entities": list_entities,
+    "get_entity": get_entity,
+    "timeseries": timeseries,
+    "market": market,
+    "kpis": kpis,
+    "freshness": freshness,
+    "rejects": rejects,
+    "search": search,
+    "insights": list_insights,
+    "insight_aggregations": insight_aggregations,
+    "get_insight": get_insight,
+    "list_alerts": list_alerts,
+    "alert_counts": alert_counts,
+    "get_alert": get_alert,
+}

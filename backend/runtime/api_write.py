@@ -1,0 +1,262 @@
+"""The hot path: events and samples in. Bare ASGI, no framework; everything that can be decided early is.
+
+Order: credential, rate, body, items, judgement, append, answer. A request is answered when its events are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from secrets import token_hex
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from backend.domain.errors import IopsError, Malformed, Violation
+from backend.runtime.replies import JSON, Denied, Headers, Reply, problem, summary
+from backend.services import bodies
+from backend.services.access import Credential, Gate
+from backend.services.ingest import Answer, answer, conflict_rejects, judge, reject_row
+from backend.services.rate_limit import POLICY, Limiter
+
+READ_SECONDS = 10.0
+DRAIN_BYTES = 8 * bodies.MAX_BODY
+LOCAL_ROLE = "local"  # the key of this machine's own simulator: no rate limit
+_CLOUDEVENT = (b"ce-specversion", b"ce-type", b"ce-id", b"ce-source")
+_UNAUTHORISED: Headers = ((b"www-authenticate", b'Bearer realm="iops"'),)
+
+
+class Gone(Exception):
+    """The client went away before the request was complete; nobody waits for an answer."""
+
+
+class Writer(Protocol):
+    """What takes events for the next commit; `token` is completed with the verdicts once they are durable."""
+
+    def submit(self, entries: Any, rejects: Any = (), tallies: Any = None, token: Any = None) -> Any: ...
+
+
+class Memory(Protocol):
+    """Answers kept for `Idempotency-Key`."""
+
+    def remembered(self, key: str, now_us: int) -> tuple[bytes, int, bytes] | None: ...
+
+    def remember(self, key: str, digest: bytes, status: int, answer: bytes, now_us: int) -> None: ...
+
+
+class Intake:
+    """Takes POSTs of events and samples."""
+
+    def __init__(
+        self, gate: Gate, writer: Writer, memory: Memory, clock: Callable[[], int], *, limited: bool
+    ) -> None:
+        self._gate, self._writer, self._memory, self._clock = gate, writer, memory, clock
+        self._limiter = Limiter() if limited else None
+        self._in_flight: set[str] = set()
+
+    async def post(self, headers: dict[bytes, bytes], query: bytes, receive: Any, *, metrics: bool) -> Reply:
+        """Answer one POST. Raises Gone, or an IopsError whose answer is decided."""
+        now_us = self._clock()
+        who = self._authenticate(headers, now_us)
+        limiter = self._limiter if who.role != LOCAL_ROLE else None
+        if limiter is not None and (wait := limiter.request(who.key_id, time.monotonic())):
+            raise _limited(wait)
+        try:
+            body = await read_body(receive, headers)
+        except bodies.TooLarge as error:
+            await self._refuse_body(error, b"", who.name, now_us)
+            raise
+        idempotency = headers.get(b"idempotency-key")
+        if idempotency is None:
+            reply = await self._take(who, headers, query, body, limiter, metrics)
+        else:
+            reply = await self._once(idempotency, who, headers, query, body, limiter, metrics)
+        if limiter is None:
+            return reply
+        rate = ((b"ratelimit-policy", POLICY), (b"ratelimit", limiter.header(who.key_id)))
+        return Reply(reply.status, reply.body, reply.media, (*reply.headers, *rate))
+
+    def _authenticate(self, headers: dict[bytes, bytes], now_us: int) -> Credential:
+        secret = headers.get(b"x-api-key")
+        if secret is None:
+            secret = bearer(headers)
+        if not secret:
+            raise Denied(401, "unauthorized", "send an ingest key as X-API-Key or Bearer", _UNAUTHORISED)
+        who = self._gate.find(secret, now_us)
+        if who is None:
+            raise Denied(401, "unauthorized", "this key is not known or no longer valid", _UNAUTHORISED)
+        if who.kind != "ingest":
+            raise Denied(403, "forbidden", "an access token cannot send events; use an ingest key")
+        return who
+
+    async def _take(
+        self,
+        who: Credential,
+        headers: dict[bytes, bytes],
+        query: bytes,
+        body: bytes,
+        limiter: Limiter | None,
+        metrics: bool,
+    ) -> Reply:
+        now_us = self._clock()
+        try:
+            posted = _decode(headers, body)
+        except Malformed as error:
+            await self._refuse_body(error, body, who.name, now_us)
+            raise
+        if limiter is not None and (wait := limiter.events(who.key_id, len(posted.items), time.monotonic())):
+            raise _limited(wait)
+        found = judge(posted, now_us, who.name, metrics=metrics)
+        if query and _dry_run(query):
+            result = answer(found, ["accepted"] * len(found.entries))
+            return _reply(Answer(200, result.body) if result.status == 202 else result)
+        verdicts: list[str] = []
+        if found.entries or found.rejects:
+            verdicts = await self._append(found.entries, found.rejects, found.tallies)
+        if "conflict" in verdicts:
+            await self._append([], conflict_rejects(found, verdicts, now_us), {"reject:conflict": 1})
+        return _reply(answer(found, verdicts))
+
+    async def _append(self, entries: list[Any], rejects: list[Any], tallies: dict[str, int]) -> list[str]:
+        waiter = asyncio.get_running_loop().create_future()
+        self._writer.submit(entries, rejects, tallies, waiter)
+        return await waiter
+
+    async def _refuse_body(self, error: Malformed, body: bytes, source: str, now_us: int) -> None:
+        violations = [Violation("", error.code, str(error))]
+        row = reject_row(now_us, violations, body[: bodies.MAX_BODY], source)
+        await self._append([], [row], {f"reject:{error.code}": 1})
+
+    async def _once(
+        self, key: bytes, who: Credential, headers: dict[bytes, bytes], query: bytes, body: bytes, *rest: Any
+    ) -> Reply:
+        """The first answer again for a request that was seen before."""
+        if not 1 <= len(key) <= 256:
+            raise Malformed("idempotency_key", "an Idempotency-Key holds 1 to 256 characters")
+        name = f"{who.key_id}:{key.decode('latin-1')}"
+        digest = sha256(b"\0".join((headers.get(b"content-type", b""), query, body))).digest()
+        if name in self._in_flight:
+            raise Denied(409, "in_flight", "a request with this Idempotency-Key is still being worked on")
+        self._in_flight.add(name)
+        try:
+            known = await asyncio.to_thread(self._memory.remembered, name, self._clock())
+            if known is not None:
+                if known[0] != digest:
+                    raise Denied(422, "idempotency_key", "this Idempotency-Key was used with another request")
+                return Reply(known[1], known[2], JSON, ((b"idempotency-replayed", b"true"),))
+            reply = await self._take(who, headers, query, body, *rest)
+            if reply.status == 202:
+                await asyncio.to_thread(
+                    self._memory.remember, name, digest, reply.status, reply.body, self._clock()
+                )
+            return reply
+        finally:
+            self._in_flight.discard(name)
+
+
+def deliver_to(loop: asyncio.AbstractEventLoop) -> Callable[[list[Any]], None]:
+    """A `deliver` for the log writer: one wake-up of the loop per commit answers everyone who waits for it."""
+
+    def complete(done: list[Any]) -> None:
+        for submission in done:
+            waiter = submission.token
+            if waiter.done():
+                continue
+            if submission.error is not None:
+                waiter.set_exception(submission.error)
+            else:
+                waiter.set_result(submission.verdicts or [])
+
+    def deliver(done: list[Any]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(complete, done)
+
+    return deliver
+
+
+def bearer(headers: dict[bytes, bytes]) -> bytes | None:
+    """The secret of `Authorization: Bearer ...`, or None."""
+    value = headers.get(b"authorization", b"")
+    return value[7:].strip() if value[:7].lower() == b"bearer " else None
+
+
+async def read_body(receive: Any, headers: dict[bytes, bytes]) -> bytes:
+    """The body within its limits of size and time. Raises TooLarge, Denied (408, 501) or Gone."""
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None and coding.strip().lower() != b"chunked":
+        raise Denied(
+            501, "transfer_encoding", "the only transfer encoding is chunked", ((b"connection", b"close"),)
+        )
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit():
+        raise Malformed("content_length", "Content-Length is not a number")
+    if int(length[:18]) > DRAIN_BYTES:
+        raise Denied(413, "too_large", _TOO_LARGE, ((b"connection", b"close"),))
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await _read(receive)
+    except TimeoutError:
+        message = f"the body did not arrive within {READ_SECONDS:.0f} seconds"
+        raise Denied(408, "slow_body", message, ((b"connection", b"close"),)) from None
+
+
+_TOO_LARGE = f"the body is larger than {bodies.MAX_BODY} bytes"
+
+
+async def _read(receive: Any) -> bytes:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Gone
+    body = message.get("body", b"")
+    size = len(body)
+    if not message.get("more_body"):
+        if size > bodies.MAX_BODY:
+            raise bodies.TooLarge("too_large", _TOO_LARGE)
+        return body
+    chunks = [body]
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size <= bodies.MAX_BODY:
+            chunks.append(chunk)
+        elif size > DRAIN_BYTES:
+            raise Denied(413, "too_large", _TOO_LARGE, ((b"connection", b"close"),))
+    if size > bodies.MAX_BODY:
+        raise bodies.TooLarge("too_large", _TOO_LARGE)
+    return b"".join(chunks)
+
+
+def _decode(headers: dict[bytes, bytes], body: bytes) -> bodies.Posted:
+    encoding = headers.get(b"content-encoding")
+    if encoding is not None:
+        body = bodies.expand(body, encoding.decode("latin-1"))
+    attributes = None
+    if any(name in headers for name in _CLOUDEVENT):
+        attributes = {
+            name[3:].decode("latin-1"): value.decode("latin-1")
+            for name, value in headers.items()
+            if name.startswith(b"ce-")
+        }
+    return bodies.items_of(body, headers.get(b"content-type", b"").decode("latin-1"), attributes)
+
+
+def _dry_run(query: bytes) -> bool:
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run", ["false"])
+    if values[-1].lower() not in ("true", "false", "1", "0"):
+        raise Malformed("dry_run", "dry_run must be true or false")
+    return values[-1].lower() in ("true", "1")
+
+
+def _limited(wait: int) -> IopsError:
+    headers = ((b"retry-after", b"%d" % wait), (b"ratelimit-policy", POLICY))
+    return Denied(429, "rate_limit", f"this key sends too fast; try again in {wait} s", headers)
+
+
+def _reply(result: Answer) -> Reply:
+    if result.body:
+        return Reply(result.status, result.body)
+    return problem(result.status, summary(result.errors), result.errors, token_hex(8))

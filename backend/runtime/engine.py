@@ -1,0 +1,139 @@
+"""The engine process: the API's front door, the log writer, and the follower of the simulator's orders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+import uvicorn
+
+from backend.adapters.sqlite.access import SqliteAccess
+from backend.adapters.sqlite.store import SqliteStore
+from backend.runtime import lifeline, local_access
+from backend.runtime.api_app import FrontDoor
+from backend.runtime.api_context import Api
+from backend.runtime.api_write import Intake, deliver_to
+from backend.runtime.log_writer import LogWriter
+from backend.runtime.settings import Settings
+from backend.runtime.simulator_follower import SimulatorFollower
+from backend.services.access import Gate
+
+log = logging.getLogger("iops.engine")
+KEEP_ALIVE_SECONDS = 75
+USE_SECONDS = 60.0  # how often it is written down when keys were last used
+
+
+def clock() -> int:
+    """Microseconds UTC now."""
+    return time.time_ns() // 1_000
+
+
+class Engine:
+    """Everything the engine runs beside the server; started and stopped with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stopping = threading.Event()
+        self._store: SqliteStore | None = None
+        self._writer: LogWriter | None = None
+        self._follower: SimulatorFollower | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
+        settings = self.settings
+        local_access.prepare(settings.data_dir)
+        store = self._store = SqliteStore(settings.database, checkpoints=True)
+        access = SqliteAccess(store)
+        gate = Gate(access, local_access.fixed_credentials(settings), time.monotonic)
+        writer = self._writer = LogWriter(store, clock, deliver_to(loop))
+        writer.start()
+        secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
+        began = time.monotonic()
+
+        def figures() -> dict[str, float]:
+            found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
+            return found | {"uptime_seconds": time.monotonic() - began}
+
+        api = Api(settings, store, gate, clock, secret, figures, lambda: not self._stopping.is_set())
+        self._follower = SimulatorFollower(store, self._runner, clock)
+        self._follower.start()
+        threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
+        log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
+        return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
+
+    def stop(self) -> None:
+        """Stop the simulator, commit what is waiting, fold the WAL back into the file."""
+        self._stopping.set()
+        if self._follower is not None:
+            self._follower.stop()
+        if self._writer is not None:
+            self._writer.stop()
+        if self._store is not None:
+            self._store.close()
+
+    def _runner(self, **chosen: Any) -> Any:
+        from simulator.run import Runner
+
+        return Runner(self.settings.api_url, local_access.local_key(self.settings), **chosen)
+
+    def _save_use(self, gate: Gate) -> None:
+        while not self._stopping.wait(USE_SECONDS):
+            try:
+                gate.save_use()
+            except Exception:
+                log.exception("could not note when keys were used")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line; control characters of any text are escaped by the encoding."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage()[:2_000],
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)[-4_000:]
+        return json.dumps(line)
+
+
+def log_to_stderr(level: str) -> None:
+    """Log JSON lines to stderr; libraries only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("WARNING")
+    logging.getLogger("iops").setLevel(level)
+    logging.getLogger("uvicorn.error").setLevel("ERROR")  # it warns of every malformed request
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl+C; returns when everything accepted is durable."""
+    log_to_stderr(settings.log_level)
+    lifeline.watch()
+    engine = Engine(settings)
+    config = uvicorn.Config(
+        FrontDoor(settings, engine.start, engine.stop),
+        host=settings.host,
+        port=settings.api_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=2_048,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run()

@@ -1,0 +1,187 @@
+"""Settings: environment variables `IOPS_...`, read here and nowhere else. docs/settings.md is the same table for people."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
+
+
+class Setting(NamedTuple):
+    """One documented variable: `field` is the attribute of Settings that it fills."""
+
+    variable: str
+    field: str
+    default: str
+    meaning: str
+
+
+TABLE = (
+    Setting(
+        "IOPS_DATA_DIR",
+        "data_dir",
+        "$XDG_DATA_HOME/iops or ~/.local/share/iops",
+        "folder of the database, the local access token and the local ingest key",
+    ),
+    Setting(
+        "IOPS_HOST",
+        "host",
+        "127.0.0.1",
+        "address to listen on; wider than loopback needs IOPS_TOKEN and IOPS_BEHIND_TLS=1",
+    ),
+    Setting("IOPS_PORT", "port", "8050", "port of the dashboard"),
+    Setting("IOPS_API_PORT", "api_port", "8051", "port of the HTTP API"),
+    Setting(
+        "IOPS_TOKEN", "token", "made at the first start, file `token`", "access token of the local admin"
+    ),
+    Setting(
+        "IOPS_INGEST_KEY", "ingest_key", "none", "a key accepted for ingest, besides those of `iops keys`"
+    ),
+    Setting("IOPS_RUNTIME", "runtime", "local", "`local` (SQLite, this machine) or `aws`"),
+    Setting("IOPS_RATE_LIMIT", "rate_limit", "on", "`off` lifts the limits per key, for load tests"),
+    Setting(
+        "IOPS_BEHIND_TLS", "behind_tls", "0", "1: a proxy in front ends TLS; allows listening beyond loopback"
+    ),
+    Setting(
+        "IOPS_ALLOWED_HOSTS",
+        "allowed_hosts",
+        "loopback names",
+        "further host names that requests may carry, comma-separated",
+    ),
+    Setting(
+        "IOPS_CORS_ORIGINS",
+        "cors_origins",
+        "none",
+        "exact origins whose pages may call the API, comma-separated",
+    ),
+    Setting("IOPS_READ_ONLY", "read_only", "0", "1: the dashboard and the API take no commands"),
+    Setting("IOPS_STAGE", "stage", "local", "name of the environment, shown in the header"),
+    Setting("IOPS_REGION", "region", "none", "name of the region, shown in the header"),
+    Setting(
+        "IOPS_WEB_THREADS",
+        "web_threads",
+        "48",
+        "threads of the dashboard; each open live connection holds one",
+    ),
+    Setting("IOPS_LOG_LEVEL", "log_level", "INFO", "DEBUG, INFO, WARNING or ERROR"),
+)
+_BOOLEANS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+    "": False,
+}
+
+
+class BadSetting(click.ClickException):
+    """A setting cannot be used; the message names the variable and says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process of this installation runs with. Secrets are kept out of `repr`."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8050
+    api_port: int = 8051
+    token: str | None = None
+    ingest_key: str | None = None
+    runtime: str = "local"
+    rate_limit: bool = True
+    behind_tls: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    read_only: bool = False
+    stage: str = "local"
+    region: str | None = None
+    web_threads: int = 48
+    log_level: str = "INFO"
+
+    def __repr__(self) -> str:
+        shown = ", ".join(
+            f"{f.name}={'***' if f.name in ('token', 'ingest_key') and getattr(self, f.name) else getattr(self, f.name)!r}"
+            for f in fields(self)
+        )
+        return f"Settings({shown})"
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "iops.db"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://{_reachable(self.host)}:{self.api_port}"
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Host names that requests may carry; None: any (only behind a proxy that was not given names)."""
+        if self.host in LOOPBACK or self.allowed_hosts:
+            return LOOPBACK | {name.lower() for name in self.allowed_hosts}
+        return None
+
+
+def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings from the environment; `overrides` that are not None win (command-line options).
+
+    Raises BadSetting with the variable's name. Refuses to listen beyond loopback without a token of one's own and TLS.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {"data_dir": default_data_dir(environ)}
+    for setting in TABLE:
+        text = environ.get(setting.variable)
+        if text is not None and (text or setting.field not in ("data_dir", "token", "ingest_key")):
+            values[setting.field] = _value(setting, text.strip())
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
+    settings = Settings(**values)
+    if settings.host not in LOOPBACK and not (environ.get("IOPS_TOKEN") and settings.behind_tls):
+        raise BadSetting(
+            f"{settings.host} can be reached from other machines. That needs an access token of your own (IOPS_TOKEN) and "
+            "a proxy in front that ends TLS (IOPS_BEHIND_TLS=1). To use it on this machine only, leave out --host."
+        )
+    return settings
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """Where data lives unless IOPS_DATA_DIR says otherwise."""
+    base = environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "iops"
+
+
+def _value(setting: Setting, text: str) -> Any:
+    kind = next(f.type for f in fields(Settings) if f.name == setting.field)
+    if kind == "int":
+        if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65_535:
+            raise BadSetting(f"{setting.variable} must be a number from 0 to 65535, not {text!r}")
+        return int(text)
+    if kind == "bool":
+        if text.lower() not in _BOOLEANS:
+            raise BadSetting(f"{setting.variable} must be on or off, not {text!r}")
+        return _BOOLEANS[text.lower()]
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if setting.field == "runtime" and text not in ("local", "aws"):
+        raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
+    if setting.field == "log_level" and text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise BadSetting(f"{setting.variable} must be DEBUG, INFO, WARNING or ERROR, not {text!r}")
+    return text.upper() if setting.field == "log_level" else text
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host

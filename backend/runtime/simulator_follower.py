@@ -1,0 +1,99 @@
+"""Follows the simulator's orders in the store: the only place where the engine starts, steers and ends the simulator."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from backend.domain.errors import IopsError
+from backend.domain.events import SIMULATOR
+from backend.services.simulation import ACTUAL, desired
+from simulator.run import Runner
+
+log = logging.getLogger("iops.simulator")
+LOOK_SECONDS = 0.25
+REPORT_US = 1_000_000
+_SETTINGS = ("scenario", "rate", "streams", "speed", "seed")
+
+
+class SimulatorFollower:
+    """`make_runner(**settings)` builds an unstarted Runner that posts to this engine's own public API."""
+
+    def __init__(self, store: Any, make_runner: Callable[..., Runner], clock: Callable[[], int]) -> None:
+        self._store, self._make_runner, self._clock = store, make_runner, clock
+        self._runner: Runner | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="simulator-follower", daemon=True)
+        self._told: dict[str, Any] = {}
+        self._reported_us = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        # Orders of an earlier life that need doing once (steps) are not repeated; an unfinished clear is.
+        self._told = desired(self._store) | {"clears": (self._store.document(ACTUAL) or {}).get("clears", 0)}
+        while not self._stop.is_set():
+            try:
+                self._follow(desired(self._store))
+            except (IopsError, ValueError):
+                log.exception("cannot follow the simulator's orders; trying again")
+            self._stop.wait(LOOK_SECONDS)
+        if self._runner is not None:
+            self._runner.stop(1.0)
+
+    def _follow(self, order: dict[str, Any]) -> None:
+        """Bring the runner to the ordered state."""
+        before = self._state()
+        settings = {name: order[name] for name in _SETTINGS}
+        if order["clears"] != self._told["clears"]:
+            self._clear()
+        if order["state"] == "stopped":
+            self._end()
+        elif self._runner is None or self._runner.state in ("stopped", "failed"):
+            self._runner = self._make_runner(**settings)
+            if order["state"] == "paused":
+                self._runner.pause()
+            self._runner.start()
+        else:
+            self._runner.set(**settings)
+            (self._runner.pause if order["state"] == "paused" else self._runner.resume)()
+        if self._runner is not None and order["steps"] > self._told["steps"]:
+            self._runner.step(order["steps"] - self._told["steps"])
+        changed = order != self._told or before != self._state()
+        self._told = order
+        self._report(order, at_once=changed)
+
+    def _state(self) -> str:
+        return "stopped" if self._runner is None else self._runner.state
+
+    def _end(self) -> None:
+        if self._runner is not None:
+            self._runner.stop()
+            self._last = self._runner.status() | {"state": "stopped", "events_per_s": 0.0}
+            self._runner = None
+
+    def _clear(self) -> None:
+        """Remove what was simulated, after the last of it has arrived."""
+        self._end()
+        gone = self._store.erase_source(SIMULATOR, self._clock())
+        log.info("removed %d simulated events", gone)
+        self._last = {"message": f"{gone:,} simulated events were removed"}
+
+    _last: dict[str, Any] = {}  # noqa: RUF012 - replaced as a whole, never changed in place
+
+    def _report(self, order: dict[str, Any], *, at_once: bool) -> None:
+        now_us = self._clock()
+        if self._runner is None and not at_once:
+            return
+        if at_once or now_us - self._reported_us >= REPORT_US:
+            self._reported_us = now_us
+            figures = self._runner.status() if self._runner is not None else self._last
+            document = {"state": "stopped", **figures, "clears": order["clears"], "updated_us": now_us}
+            self._store.put_document(ACTUAL, document, now_us)
