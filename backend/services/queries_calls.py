@@ -13,8 +13,9 @@ from backend.services.queries_counts import (
     WEEKS_BEFORE,
     Filters,
     bucket_key,
-    earlier_totals,
+    earlier_spans,
     filters_of,
+    observed,
     series,
     sums,
     totals,
@@ -121,32 +122,29 @@ def _weekday_hour(reads: Reads, filters: Filters, end_us: int) -> list[list[floa
 
 
 def _drivers(reads: Reads, scope: Scope, filters: Filters, now: dict[str, int]) -> list[dict[str, Any]]:
-    """Where more calls come from than usual, largest excess first.
+    """Where more calls come from than usual, largest excess first; none while there is nothing to compare with.
 
     Usual is the mean of the same span in the weeks before, else the span right before when the log is younger.
     """
-    start, end = scope.start_us, scope.at_us
-    history = [
-        dict(zip(_COUNTERS, values, strict=True))
-        for values in earlier_totals(reads, filters, _COUNTERS, start, end)
-    ]
-    shift = -(-scope.span_us // WEEK) * WEEK
-    moves = [k * shift for k in range(1, len(history) + 1)] or [scope.span_us]
-    if not history:
-        values = totals(reads, filters, _COUNTERS, start - scope.span_us, start)
-        history = [dict(zip(_COUNTERS, values, strict=True))]
+    spans = earlier_spans(reads, scope.start_us, scope.at_us)
+    if not spans and observed(reads, scope.start_us - scope.span_us):
+        spans = [(scope.start_us - scope.span_us, scope.start_us)]
+    if not spans:
+        return []
+    history = [dict(zip(_COUNTERS, totals(reads, filters, _COUNTERS, *span), strict=True)) for span in spans]
+    names = [f"calls_{reason}" for reason in CALL_REASONS]
     found = [
-        _driver("reason", reason, now[f"calls_{reason}"], [h[f"calls_{reason}"] for h in history])
-        for reason in CALL_REASONS
+        _driver("reason", name.removeprefix("calls_"), now[name], [h[name] for h in history])
+        for name in names
     ]
     for dimension in ("subject", "region"):
         if dimension not in filters:
-            current = _by_place(reads, filters, dimension, start, end)
-            earlier = [_by_place(reads, filters, dimension, start - move, end - move) for move in moves]
-            names = sorted(set(current).union(*earlier))
+            current = _by_place(reads, filters, dimension, scope.start_us, scope.at_us)
+            earlier = [_by_place(reads, filters, dimension, *span) for span in spans]
+            places = sorted(set(current).union(*earlier))
             found += [
                 _driver(dimension, name, current.get(name, 0), [e.get(name, 0) for e in earlier])
-                for name in names
+                for name in places
             ]
     excess = [row for row in found if row["excess"] > 0]
     return sorted(excess, key=lambda row: (-row["excess"], row["dimension"], row["value"]))[:12]

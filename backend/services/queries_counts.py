@@ -131,18 +131,14 @@ def _usual(
     return median(sample), percentile(sample, 0.1), percentile(sample, 0.9)
 
 
-def earlier_totals(
-    reads: Reads, filters: Filters, names: Sequence[str], start_us: int, end_us: int
-) -> list[list[int]]:
-    """Totals of the same span, moved back by whole weeks so that days and hours match, up to 4 times, newest first.
-
-    Only spans that lie wholly after the first event count: before it there was nothing to observe.
-    """
+def observed(reads: Reads, start_us: int) -> bool:
+    """Whether the log reaches back to that moment: before its first event there was nothing to compare with."""
     first = reads.first_us({})
+    return first is not None and start_us >= first - HOUR
+
+
+def earlier_spans(reads: Reads, start_us: int, end_us: int) -> list[tuple[int, int]]:
+    """The same span moved back by whole weeks, so that days and hours match, up to 4 times; only what was observed."""
     shift = -(-(end_us - start_us) // WEEK) * WEEK
     spans = [(start_us - k * shift, end_us - k * shift) for k in range(1, WEEKS_BEFORE + 1)]
-    return [
-        totals(reads, filters, names, *span)
-        for span in spans
-        if first is not None and span[0] >= first - HOUR
-    ]
+    return [span for span in spans if observed(reads, span[0])]

@@ -7,7 +7,15 @@ from statistics import median
 from backend.domain.times import DAY, HOUR
 from backend.ports import Reads
 from backend.services.queries_alerts import alert_counts
-from backend.services.queries_counts import ENOUGH, earlier_totals, filters_of, percentile, series, totals
+from backend.services.queries_counts import (
+    ENOUGH,
+    earlier_spans,
+    filters_of,
+    observed,
+    percentile,
+    series,
+    totals,
+)
 from backend.services.queries_students import at_risk, health_histogram
 from backend.services.queries_supply import short_cells
 from backend.services.read_models import Kpi, Scope
@@ -21,8 +29,11 @@ def kpis(reads: Reads, scope: Scope) -> list[Kpi]:
     spread = health_histogram(reads, scope)
     span = _span(scope)
     now = totals(reads, filters_of(scope), _COUNTED, scope.start_us, scope.at_us)
-    before = totals(reads, filters_of(scope), _COUNTED, scope.start_us - scope.span_us, scope.start_us)
-    usual = earlier_totals(reads, filters_of(scope), _COUNTED, scope.start_us, scope.at_us)
+    before = None
+    if observed(reads, scope.start_us - scope.span_us):
+        before = totals(reads, filters_of(scope), _COUNTED, scope.start_us - scope.span_us, scope.start_us)
+    spans = earlier_spans(reads, scope.start_us, scope.at_us)
+    usual = [totals(reads, filters_of(scope), _COUNTED, *span) for span in spans]
     return [
         _students_at_risk(reads, scope, spread),
         _counted(reads, scope, "ib_calls", "Inbound calls", 0, now, before, usual, "down", span),
@@ -56,30 +67,30 @@ def _students_at_risk(reads: Reads, scope: Scope, spread: dict) -> Kpi:
 
 
 def _counted(
-    reads: Reads, scope: Scope, key: str, noun: str, place: int, now: list[int], before: list[int], usual: list[list[int]],
-    better: str, span: str,
+    reads: Reads, scope: Scope, key: str, noun: str, place: int, now: list[int], before: list[int] | None,
+    usual: list[list[int]], better: str, span: str,
 ) -> Kpi:  # fmt: skip
     """A count of the range against the same span in the weeks before; unusual when outside their band and beyond chance."""
-    value, sample = now[place], [float(totals_[place]) for totals_ in usual]
-    state, unusual, delta = "as usual", False, float(value - before[place])
-    delta_text, window = f"{delta:+,.0f} on the period before", f"{span} against the period before"
+    value = now[place]
+    delta = None if before is None else float(value - before[place])
+    sample = [float(counts[place]) for counts in usual]
+    title, unusual = f"{noun}: {value:,}", False
+    delta_text, window = (
+        "" if delta is None else f"{delta:+,.0f} on the period before",
+        f"{span}, nothing to compare with yet",
+    )
     if len(sample) >= ENOUGH:
-        middle, chance = median(sample), NOISE * max(median(sample), 1.0) ** 0.5
-        low, high = (
-            min(percentile(sample, 0.1), middle - chance),
-            max(percentile(sample, 0.9), middle + chance),
-        )
+        middle = median(sample)
+        low, high = _band(sample)
         unusual = not low <= value <= high
-        state = "as usual" if not unusual else ("above usual" if value > high else "below usual")
+        title = f"{noun} {'as usual' if not unusual else 'above usual' if value > high else 'below usual'}"
         delta_text = f"{value - middle:+,.0f} on usual {middle:,.0f}"
         window = f"{span} against {len(sample)} equal spans before"
-    elif not value and not before[place]:
-        state = "none so far"
-    else:
-        state = f"{value:,}"
+    elif delta is not None:
+        window = f"{span} against the period before"
     return Kpi(
         key=key,
-        title=f"{noun} {state}" if len(sample) >= ENOUGH else f"{noun}: {state}",
+        title=title,
         value=float(value),
         unit="",
         delta=delta,
@@ -89,6 +100,13 @@ def _counted(
         unusual=unusual,
         series=series(reads, filters_of(scope), _COUNTED[place], scope.start_us, scope.at_us, scope.step_us),
     )
+
+
+def _band(sample: list[float]) -> tuple[float, float]:
+    """What counts as usual: the 10th to 90th percentile, and no narrower than the chance in a count of that size."""
+    middle = median(sample)
+    chance = NOISE * max(middle, 1.0) ** 0.5
+    return min(percentile(sample, 0.1), middle - chance), max(percentile(sample, 0.9), middle + chance)
 
 
 def _minus(text: str) -> str:
@@ -130,14 +148,15 @@ def _noise_of_rates(a: float, n: int, b: float, m: int) -> float:
     return NOISE * (max(shared * (100 - shared), 1.0) * (1 / n + 1 / m)) ** 0.5
 
 
-def _no_show_rate(now: list[int], before: list[int], usual: list[list[int]], span: str) -> Kpi:
-    value, earlier = _missed(now), _missed(before)
-    sample = [rate for rate in (_missed(week) for week in usual) if rate is not None]
-    middle = median(sample) if len(sample) >= ENOUGH else earlier
-    ended, ended_before = sum(now[1:]), sum(sum(week[1:]) for week in usual) or sum(before[1:])
-    delta = None if value is None or middle is None else value - middle
-    unusual = delta is not None and abs(delta) > _noise_of_rates(value or 0, ended, middle or 0, ended_before)
-    state = ("above usual" if (delta or 0) > 0 else "below usual") if unusual else "as usual"
+def _no_show_rate(now: list[int], before: list[int] | None, usual: list[list[int]], span: str) -> Kpi:
+    """Missed among ended sessions, against all comparable spans together, else against the period before."""
+    reference = [sum(column) for column in zip(*usual, strict=True)] if len(usual) >= ENOUGH else before
+    value, middle = _missed(now), None if reference is None else _missed(reference)
+    delta, unusual, state = None, False, "as usual"
+    if reference is not None and value is not None and middle is not None:
+        delta = value - middle
+        unusual = abs(delta) > _noise_of_rates(value, sum(now[1:]), middle, sum(reference[1:]))
+        state = ("above usual" if delta > 0 else "below usual") if unusual else state
     return Kpi(
         key="no_show_rate",
         title="Missed sessions: none ended yet" if value is None else f"Missed sessions {state}",
