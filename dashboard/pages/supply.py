@@ -1,26 +1,94 @@
-"""The supply page."""
+"""Supply: which subject runs short of tutors in which region, why, since when."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dash import html
+from dash import Input, Output, html
 
-from dashboard import components
-from dashboard.context import Context
-from dashboard.ids import SUPPLY
+from backend.services import queries
+from backend.services.read_models import AlertRow, Cell
+from dashboard import components, frames
+from dashboard import supply_panels as panels
+from dashboard.context import Context, View
+from dashboard.ids import SHELL, SUPPLY
 from dashboard.pages import page_named
 
 PAGE = page_named("supply")
+MULTIPLES = 3
+SHORTAGE = "supply_demand_imbalance"
+LIVING = ("open", "acknowledged", "snoozed")
 
 
 def layout() -> html.Div:
-    return html.Div(
-        components.empty("Nothing is shown here yet", "This page has no panels in this version."),
-        id=SUPPLY.body,
-        className="io-p",
-    )
+    top = html.Div([components.loading(1, 452), components.loading(1, 452)], className="sup-grid")
+    rest = html.Div([components.loading(1, 222) for _ in range(4)], className="sup-multiples")
+    return html.Div([components.loading(1, 54), top, rest], id=SUPPLY.body)
 
 
 def register(app: Any, ctx: Context) -> None:
-    """This page has no callbacks."""
+    ctx.exports["supply"] = lambda view: frames.flat(queries.market(ctx.reads, view.scope))
+
+    @app.callback(Output(SUPPLY.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    def refresh(search: str | None, _live: Any) -> Any:
+        view = ctx.view(search)
+        return ctx.guarded("Supply", lambda: body(ctx, view))
+
+
+def body(ctx: Context, view: View) -> list[Any]:
+    """The whole page from one read of the market."""
+    reads, scope = ctx.reads, view.scope
+    cells = queries.market(reads, scope)
+    if not cells:
+        return [nothing(view)]
+    chosen = chosen_cell(cells, view.filters.get("cell"))
+    alerts = shortage_alerts(queries.alerts(reads, scope, status=LIVING, alert_type=SHORTAGE).rows)
+    shown = charted(cells, chosen)
+    marked = chosen or shown[0]
+    return [
+        ctx.guarded("Measures", lambda: panels.measures(
+            cells, queries.timeseries(reads, scope, "no_show"), queries.timeseries(reads, scope, "sessions"), view)),
+        html.Div([panels.gap_map(cells, chosen, view), panels.runs_short(cells, chosen, alerts, view)], className="sup-grid"),
+        html.Div([*(_history(ctx, c, c is chosen, view) for c in shown), _alerts_of(ctx, marked, view)], className="sup-multiples"),
+    ]  # fmt: skip
+
+
+def nothing(view: View) -> html.Section:
+    """No snapshot within the filter."""
+    why = "Supply and demand come with supply_demand_update events, cell by cell; none is known within this filter."
+    act = (
+        [components.button("Clear filters", kind="quiet", data_clear="1")]
+        if view.scope.filtered
+        else [html.A("Start the simulator", href="/simulator", className="io-btn")]
+    )
+    return components.panel("No supply known", components.empty("No cell has sent supply and demand", why, act), view)  # fmt: skip
+
+
+def chosen_cell(cells: list[Cell], key: str) -> Cell | None:
+    """The cell of the address; a filter that leaves one cell chooses it."""
+    if len(cells) == 1:
+        return cells[0]
+    return next((c for c in cells if panels.key_of(c) == key), None)
+
+
+def charted(cells: list[Cell], chosen: Cell | None) -> list[Cell]:
+    """The chosen cell, then the worst, then the tightest of the rest."""
+    tight = sorted(cells, key=lambda c: (c.gap_hours is None, c.gap_hours or 0, c.ratio or 0))
+    order = ([chosen] if chosen else []) + panels.by_need(cells) + tight
+    return list({panels.key_of(c): c for c in order}.values())[:MULTIPLES]
+
+
+def shortage_alerts(rows: list[AlertRow]) -> dict[str, AlertRow]:
+    """Living shortage alerts by the key of their cell."""
+    return {f"{r.subject}|{r.region}": r for r in rows if r.subject and r.region}
+
+
+def _history(ctx: Context, cell: Cell, chosen: bool, view: View) -> Any:
+    return ctx.guarded(panels.name_of(cell), lambda: panels.history(
+        cell, queries.market_history(ctx.reads, view.scope, cell.subject, cell.region), chosen, view))  # fmt: skip
+
+
+def _alerts_of(ctx: Context, cell: Cell, view: View) -> Any:
+    entity = ("cell", panels.key_of(cell))
+    return ctx.guarded("Alerts", lambda: panels.cell_alerts(
+        cell, queries.alerts(ctx.reads, view.scope, status=(), entity=entity, limit=8).rows, view))  # fmt: skip
