@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 from dash import ClientsideFunction, Input, Output, State, html, no_update
 from flask import g
 
@@ -101,8 +102,9 @@ def filter_bar(view: View, names: Names) -> tuple[Any, ...]:
     """Labels of the four chips, of the phone's button, of range and zone; the mode bar; notices; the canonical address."""
     filters, notices = view.filters, list(view.notices)
     for kind, value in filters.chosen.items():
-        if names.find(kind, value) is None:
-            notices.append(f"No {kind} “{value[:40]}” is known, so nothing can match it.")
+        if names.missing(kind, value):
+            notices.append(f"No {kind} “{value[:40]}” is known; that filter was removed.")
+            filters = msgspec.structs.replace(filters, **{kind: None})
     chips = [_chip(kind, getattr(filters, kind), view) for kind in ENTITY_KINDS]
     window = window_text(filters, view.zone)
     zone = "Phoenix" if view.zone.name == "America/Phoenix" else view.zone.short(view.now_us)

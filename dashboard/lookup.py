@@ -17,6 +17,8 @@ from dashboard.pages import PAGES
 from dashboard.security import problem
 from dashboard.words import readable
 
+_MANY = 50  # hits of one search; fewer means that it was complete
+
 
 class Names:
     """Names of entities by id, remembered; a name hardly ever changes and the page must not ask for it again and again."""
@@ -28,12 +30,12 @@ class Names:
         self._lock = threading.Lock()
 
     def find(self, kind: str, value: str) -> str | None:
-        """The name, or None when there is no such entity."""
+        """The name, or None when it was not found; see `missing` for whether that proves anything."""
         with self._lock:
             known = self._known.get((kind, value))
         if known is not None:
             return known
-        for row in queries.search(self._reads, value, kinds=(kind,), limit=20):
+        for row in queries.search(self._reads, value, kinds=(kind,), limit=_MANY):
             if row["id"] == value:
                 with self._lock:
                     if len(self._known) >= self._limit:
@@ -41,6 +43,12 @@ class Names:
                     self._known[kind, value] = row["label"]
                 return row["label"]
         return None
+
+    def missing(self, kind: str, value: str) -> bool:
+        """Certainly no such entity: the search for its id was complete and it was not in it."""
+        if self.find(kind, value) is not None:
+            return False
+        return len(queries.search(self._reads, value, kinds=(kind,), limit=_MANY)) < _MANY
 
     def label(self, kind: str, value: str) -> str:
         """The name, or the id made readable."""

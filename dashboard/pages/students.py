@@ -1,26 +1,244 @@
-"""The students page."""
+"""Students: who needs attention and why, ranked by what may be lost, up to 100,000 of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
-from dash import html
+from dash import Input, Output, html
 
-from dashboard import components
-from dashboard.context import Context
-from dashboard.ids import STUDENTS
+from backend.services import queries
+from backend.services.read_models import Page, StudentRow
+from dashboard import components, frames, lists, segments
+from dashboard.comparisons import histogram
+from dashboard.context import Context, View
+from dashboard.ids import SHELL, STUDENTS
+from dashboard.lists import Asked, column
 from dashboard.pages import page_named
+from dashboard.words import money, number, percent, plural, readable, signed
+from dashboard.zones import ago
 
 PAGE = page_named("students")
+SORTS = {
+    "expected_loss": "expected loss", "name": "name", "segment": "segment", "health": "health", "risk": "risk",
+    "velocity": "sessions a week", "sessions_30d": "sessions", "ib_calls_14d": "calls", "avg_rating": "rating",
+    "last_session_us": "last session", "open_alerts": "open alerts",
+}  # fmt: skip
+_EXPORT_PAGE = 1_000
+_COLUMNS = [
+    column("name", "Student", "Person", help="Name, and the two largest losses of health in points"),
+    column("segment", "Segment", "SegmentMark", help="From health and the chance to leave", width=104),
+    column("health", "Health", "Pair", help="0 to 100 with its source; at risk below 60", width=82, right=True),
+    column("risk", "Risk", "Pair", help="Chance to leave, 0 to 100", width=58, right=True),
+    column("expected_loss", "Exp. loss", "Pair", help="Risk x monthly value, a month", width=86, right=True),
+    column("velocity", "Sessions/wk", "Pair", help="Mean of 28 days, and 7 days against the 30-day pace", width=94, right=True),
+    column("sessions_30d", "Sessions", "Pair", help="Completed in 7, 14 and 30 days", width=92, right=True),
+    column("ib_calls_14d", "Calls", "Pair", help="Inbound calls in 14 days", width=66, right=True),
+    column("avg_rating", "Rating", "Pair", help="Mean rating given in 30 days, of 5", width=68, right=True),
+    column("last_session_us", "Last session", "Pair", help="Newest completed session", width=96, right=True),
+    column(None, "Tutor", "Named", help="Tutor of the newest session", width=112),
+    column("open_alerts", "Alerts", "Pair", help="Open alerts about this student", width=64, right=True),
+]  # fmt: skip
+_COLUMNS[0]["headerComponentParams"]["first"] = next(iter(SORTS))
 
 
 def layout() -> html.Div:
     return html.Div(
-        components.empty("Nothing is shown here yet", "This page has no panels in this version."),
-        id=STUDENTS.body,
-        className="io-p",
-    )
+        [
+            html.Div(components.loading(1, 222), id=STUDENTS.body),
+            lists.list_panel(STUDENTS, _COLUMNS, SORTS, row_id="student_id", card="PersonCard", label="Students"),
+        ],
+        className="ppl-page",
+    )  # fmt: skip
 
 
 def register(app: Any, ctx: Context) -> None:
-    """This page has no callbacks."""
+    ctx.exports["students"] = lambda view: frames.flat(every_row(ctx.reads, view))
+    lists.register(app, STUDENTS)
+
+    @app.callback(
+        Output(STUDENTS.body, "children"), *lists.outputs(STUDENTS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+    )  # fmt: skip
+    def refresh(search: str | None, _live: Any) -> list[Any]:
+        view = ctx.view(search)
+        top = ctx.guarded(
+            "How health is spread", lambda: overview(queries.health_histogram(ctx.reads, view.scope), view)
+        )
+        found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
+        return [top, *(found if isinstance(found, list) else lists.failed(found))]
+
+
+def fetch(
+    reads: Any, view: View, want: Asked, limit: int = lists.PER_PAGE, offset: int | None = None
+) -> Page:
+    """One page of the list as asked for."""
+    return queries.students(
+        reads, view.scope, sort=want.sort, descending=want.descending, limit=limit,
+        offset=want.offset if offset is None else offset, segment=want.segment or None, search=want.search or None,
+    )  # fmt: skip
+
+
+def every_row(reads: Any, view: View) -> Iterator[StudentRow]:
+    """All rows of the filtered list in its order, for the file."""
+    want, offset = lists.asked(view, list(SORTS), list(segments.STUDENT)), 0
+    while rows := fetch(reads, view, want, _EXPORT_PAGE, offset).rows:
+        yield from rows
+        offset += len(rows)
+
+
+def overview(spread: dict[str, Any], view: View) -> html.Div:
+    """How many need attention, how health is spread, and the segments as filters."""
+    return html.Div([spread_panel(spread, view), segment_panel(spread, view)], className="ppl-top")
+
+
+def finding(spread: dict[str, Any]) -> str:
+    """For instance `14 of 312 students need attention`."""
+    total = spread["total"]
+    need = sum(n for name, n in spread["segments"].items() if name in segments.ATTENTION)
+    if not total:
+        return "No student yet"
+    if not need:
+        return f"None of {plural(total, 'student')} needs attention"
+    return f"{number(need)} of {plural(total, 'student')} {'needs' if need == 1 else 'need'} attention"
+
+
+def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
+    """The distribution in 20 bins with the threshold; students without a score stand apart."""
+    bins, unknown, mean = spread["bins"], spread["unknown"], spread["mean"]
+    known = sum(bins)
+    below = sum(bins[: segments.AT_RISK_BELOW // 5])
+    if not known:
+        body: Any = components.empty(
+            "No health score yet", "A score needs a completed session or a reported score; both come as events.",
+            [html.A("How to send the first event", href="/data", className="io-btn")], "students",
+        )  # fmt: skip
+        return components.panel(finding(spread), body, view)
+    edges = [5.0 * i for i in range(21)]
+    figure = histogram(
+        edges, bins, view.filters.key, threshold=(segments.AT_RISK_BELOW, " at risk below 60"), unit="health"
+    )
+    figure["layout"]["margin"] = {"l": 34, "r": 6, "t": 8, "b": 20}
+    says = (
+        f"Health of {plural(known, 'student')} in 20 bins: {number(below)} below 60, mean {number(mean, 0)}"
+    )
+    rows = [[f"{i * 5} to {i * 5 + 5}", number(n)] for i, n in enumerate(bins)] + [
+        ["Not scored", number(unknown)]
+    ]
+    chart = components.chart_or_table(
+        components.graph(figure, says, 148), ["Health", "Students"], rows, caption="Students by health"
+    )
+    facts = html.Dl(
+        [
+            _fact("Mean health", number(mean, 0), f"of {number(known)} scored"),
+            _fact("Below 60", number(below), percent(below / known, 1 if below / known < 0.1 else 0)),
+            _fact("Not scored", number(unknown), "no session yet", hatched=bool(unknown)),
+        ],
+        className="ppl-facts",
+    )
+    body = html.Div([html.Div(chart, className="grow"), facts], className="ppl-spread io-pad")
+    return components.panel(
+        finding(spread), body, view, sub="churned or at risk; health 0 to 100 in steps of 5"
+    )
+
+
+def _fact(name: str, value: str, context: str, hatched: bool = False) -> html.Div:
+    return html.Div(
+        [html.Dt(name), html.Dd([html.B(value), html.Span(context)])], className="hatched" if hatched else ""
+    )
+
+
+def segment_panel(spread: dict[str, Any], view: View) -> html.Section:
+    """Counts by segment; each is a filter of the list, the chosen one lets go again."""
+    counts, total = spread["segments"], spread["total"]
+    chosen = view.filters.get("segment")
+    largest = max(counts, key=lambda name: counts[name], default="")
+    title = (
+        f"{percent(counts[largest] / total)} are {segments.word('student', largest).lower()}"
+        if total
+        else "Segments"
+    )
+    rows = [_segment_row(name, counts.get(name, 0), total, name == chosen) for name in segments.STUDENT]
+    return components.panel(
+        title, html.Ul(rows, className="ppl-segs"), view, sub="choose one to filter the list"
+    )
+
+
+def _segment_row(name: str, count: int, total: int, chosen: bool) -> html.Li:
+    share = count / total if total else 0
+    bar = html.Span(html.I(style={"width": f"{100 * share:.1f}%"}), className="io-bar")
+    parts = [
+        segments.mark("student", name), bar, html.B(number(count)), html.Span(percent(share, 1 if 0 < share < 0.1 else 0), className="t3"),
+    ]  # fmt: skip
+    state = {"aria-current": "true"} if chosen else {}
+    return html.Li(
+        html.A(
+            parts, href=f"?segment={'' if chosen else name}&page=", className="on" if chosen else "", **state
+        )
+    )
+
+
+def listing(reads: Any, view: View) -> list[Any]:
+    """The page of the list that the address asks for, as values of `lists.outputs`."""
+    want = lists.asked(view, list(SORTS), list(segments.STUDENT))
+    page = fetch(reads, view, want)
+    head = lists.title(
+        list_title(page.total, want), "Expected loss is risk × monthly value. Click a row for why."
+    )
+    names = reads_names(reads, page.rows)
+    empty = lists.nothing(
+        view, want, "student", "Students appear with their first session, call or health event."
+    )
+    return lists.filled(
+        head,
+        empty,
+        [row_data(row, view, names) for row in page.rows],
+        lists.foot(page, want, view, "students"),
+    )
+
+
+def reads_names(reads: Any, rows: list[StudentRow]) -> dict[str, str]:
+    """Names of the tutors in these rows."""
+    found = reads.entity_names("tutor", {row.tutor_id for row in rows if row.tutor_id})
+    return dict(found)
+
+
+def list_title(total: int, want: Asked) -> str:
+    """What the list shows, and in which order."""
+    kind = f"{segments.word('student', want.segment).lower()} student" if want.segment else "student"
+    what = plural(total, kind) + (f" like “{want.search}”" if want.search else "")
+    way = (
+        "A to Z"
+        if want.sort in ("name", "segment") and not want.descending
+        else ("highest first" if want.descending else "lowest first")
+    )
+    return f"{what}, by {SORTS[want.sort]}, {way}"
+
+
+def row_data(row: StudentRow, view: View, tutors: dict[str, str]) -> dict[str, Any]:
+    """One row as the cells and the card draw it: every number with its context."""
+    tutor = tutors.get(row.tutor_id or "") or row.tutor_id
+    health = number(row.health, 0)
+    last = ago(row.last_session_us, view.now_us if row.last_session_us else 0)
+    loss = f"{money(row.expected_loss)}" if row.expected_loss is not None else lists.UNKNOWN
+    where = ", ".join(readable(part) for part in (row.subject, row.region) if part)
+    return {
+        "student_id": row.student_id, "name": row.name, "href": f"/students/{quote(row.student_id, safe='')}",
+        "reason": row.reason, "segment": segments.cell("student", row.segment),
+        "health": [health, row.health_source if row.health is not None else "not scored"],
+        "risk": [number(row.risk, 0), "of 100" if row.risk is not None else ""],
+        "expected_loss": [loss, f"of {money(row.monthly_value)}" if row.monthly_value is not None else "no value"],
+        "velocity": [number(row.velocity, 2), _change(row.velocity_change)],
+        "sessions_30d": [f"{row.sessions_7d} · {row.sessions_14d} · {row.sessions_30d}", "7 · 14 · 30 d"],
+        "ib_calls_14d": [number(row.ib_calls_14d), "in 14 d"],
+        "avg_rating": [number(row.avg_rating, 1), "of 5" if row.avg_rating is not None else "none"],
+        "last_session_us": [last.removesuffix(" ago"), "ago" if row.last_session_us else ""],
+        "Tutor": [tutor, f"/tutors/{quote(row.tutor_id, safe='')}"] if row.tutor_id else None,
+        "open_alerts": [number(row.open_alerts) if row.open_alerts else lists.UNKNOWN, "open" if row.open_alerts else ""],
+        "card": [where, [["health", health], ["a month at risk", loss], ["last session", last.removesuffix(" ago")]]],
+    }  # fmt: skip
+
+
+def _change(value: float | None) -> str:
+    """A change of pace in words; a difference that rounds to nothing is steady."""
+    return "" if value is None else ("steady" if abs(value) < 0.05 else f"{signed(value, 1)} this week")

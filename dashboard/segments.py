@@ -1,0 +1,47 @@
+"""Segments of students and tutors: their words, their marks, and who is counted as needing attention."""
+
+from __future__ import annotations
+
+from dash import html
+
+from dashboard.components import severity
+
+# segment -> (mark, word); the order is the one lists show them in
+STUDENT = {
+    "churned": ("critical", "Churned"),
+    "at_risk": ("warning", "At risk"),
+    "new": ("info", "New"),
+    "healthy": ("ok", "Healthy"),
+    "thriving": ("ok", "Thriving"),
+    "unknown": ("unknown", "Not scored"),
+}
+TUTOR = {
+    "churning": ("critical", "Churning"),
+    "at_risk": ("warning", "At risk"),
+    "healthy": ("ok", "Healthy"),
+    "star": ("ok", "Star"),
+    "unknown": ("unknown", "Not scored"),
+}
+ATTENTION = frozenset(("churned", "churning", "at_risk"))
+AT_RISK_BELOW = 60  # displayed health
+_SHORT = {"critical": "crit", "warning": "warn", "info": "info", "ok": "ok", "unknown": "unk"}
+
+
+def of(kind: str) -> dict[str, tuple[str, str]]:
+    return STUDENT if kind == "student" else TUTOR
+
+
+def word(kind: str, segment: str) -> str:
+    return of(kind).get(segment, of(kind)["unknown"])[1]
+
+
+def mark(kind: str, segment: str) -> html.Span:
+    """Shape, then word, then colour."""
+    level, text = of(kind).get(segment, of(kind)["unknown"])
+    return severity(level, text)
+
+
+def cell(kind: str, segment: str) -> list[str]:
+    """The same for a table cell: [short name of the mark, word]."""
+    level, text = of(kind).get(segment, of(kind)["unknown"])
+    return [_SHORT[level], text]
