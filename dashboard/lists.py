@@ -68,7 +68,9 @@ def list_panel(
     ids: PageIds, columns: list[dict[str, Any]], sorts: dict[str, str], *, row_id: str, card: str, label: str
 ) -> html.Section:
     """The list's frame: title, search and sort, the table, and the foot with pages. Filled by `fill`."""
-    card_column = tables.column("card", label, renderer=card, hide=True, flex=1, sortable=False, cellDataType=False)
+    card_column = tables.column(
+        "card", label, renderer=card, hide=True, flex=1, sortable=False, cellDataType=False
+    )
     grid = tables.grid(
         ids.part("grid"), [*columns, card_column], [], row_id=row_id, label=label, two_lines=True,
         getRowHeight={"function": "peopleRowHeight(params)"}, suppressRowHoverHighlight=False,

@@ -118,7 +118,8 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
     figure = histogram(
         edges, bins, view.filters.key, threshold=(segments.AT_RISK_BELOW, " at risk below 60"), unit="health"
     )
-    figure["layout"]["margin"] = {"l": 34, "r": 6, "t": 8, "b": 20}
+    figure["layout"]["margin"] = {"l": 34, "r": 10, "t": 8, "b": 20}
+    figure["layout"]["xaxis"] |= {"tickvals": [0, 20, 40, 60, 80, 100]}
     says = (
         f"Health of {plural(known, 'student')} in 20 bins: {number(below)} below 60, mean {number(mean, 0)}"
     )
@@ -126,7 +127,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
         ["Not scored", number(unknown)]
     ]
     chart = components.chart_or_table(
-        components.graph(figure, says, 148), ["Health", "Students"], rows, caption="Students by health"
+        components.graph(figure, says, 170), ["Health", "Students"], rows, caption="Students by health"
     )
     facts = html.Dl(
         [
