@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 
@@ -58,7 +60,7 @@ def test_a_series_adds_up_to_the_total_of_its_range(world: World, span: int) -> 
         == totals(world.store, {}, ("completed",), scope.start_us, NOW)[0]
         > 0
     )
-    assert {b.at_us - a.at_us for a, b in zip(points, points[1:], strict=False)} == {scope.step_us}
+    assert {b.at_us - a.at_us for a, b in pairwise(points)} == {scope.step_us}
 
 
 def test_the_usual_band_looks_back_four_weeks_and_needs_three(world: World) -> None:

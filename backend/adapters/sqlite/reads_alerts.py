@@ -44,9 +44,8 @@ class AlertReads(Connections):
             where.add("entity_type = ? AND entity_id = ?", *entity)
         if search:
             fields = ("title", "message", "entity_id", "entity_name")
-            where.add(
-                f"({' OR '.join(f'{f} LIKE ? ESCAPE ' + repr(chr(92)) for f in fields)})", *[like(search)] * 4
-            )
+            found = " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields)
+            where.add(f"({found})", *[like(search)] * len(fields))
         if as_of_us is not None:
             where.add("opened_us <= ?", as_of_us)
             return self._as_of(where.text, where.values, as_of_us, status, severity, limit, offset)
