@@ -71,9 +71,7 @@ class _Past:
 
     def _times(self, student: Student, rng: Random) -> list[int]:
         """Starts of the recurring sessions that take place, in order."""
-        keep = (
-            min(0.97, student.manner.weekly / len(student.slots)) if student.segment != "thriving" else 0.95
-        )
+        keep = 0.96 if student.segment in ("thriving", "healthy") else 0.9
         since = self.end - student.signup_days_ago * DAY
         times = []
         for weekday, hour, minute in student.slots:

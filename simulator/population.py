@@ -159,7 +159,9 @@ def _student(rng: Random, fake: Faker, number: int, segment: str, staff: tuple[T
             subjects.append(subject)
     region = rng.choices(REGIONS, _REGION_WEIGHTS)[0]
     tier = rng.choices(TIERS, manner.tiers)[0]
-    weekly = max(1.0, rng.gauss(manner.weekly, 0.3))
+    weekly = max(
+        1.0, rng.gauss(manner.weekly, 0.3) + (0.6 if tier == "premium" else 0.0)
+    )  # who pays more books more
     return Student(
         id=f"sim_stu_{1000 + number}",
         name=f"{fake.first_name()} {fake.last_name()}",
@@ -171,9 +173,18 @@ def _student(rng: Random, fake: Faker, number: int, segment: str, staff: tuple[T
         tutors={subject: _favourites(rng, subject, region, staff) for subject in subjects},
         monthly_value=round(weekly * 52 / 12 * PRICE[tier]),
         signup_days_ago=rng.randint(29, 34) if number % 25 == 0 else rng.randint(40, 400),
-        slots=tuple(weekly_slot(rng) for _ in range(round(weekly + 0.25))),
+        slots=_slots(rng, round(weekly + 0.25)),
         reports_health=number % 3 == 0,
     )
+
+
+def _slots(rng: Random, count: int) -> tuple[tuple[int, int, int], ...]:
+    """Recurring weekly slots on different days, in order."""
+    days: dict[int, tuple[int, int, int]] = {}
+    while len(days) < min(count, 7):
+        slot = weekly_slot(rng)
+        days.setdefault(slot[0], slot)
+    return tuple(days[day] for day in sorted(days))
 
 
 def _favourites(rng: Random, subject: str, region: str, staff: tuple[Tutor, ...]) -> tuple[str, ...]:

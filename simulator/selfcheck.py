@@ -57,6 +57,7 @@ def _judge(check: Check, struck: truth.Struck, counts: Mapping[str, int], read: 
 
 
 def _living(alert_type: str, entity: str, read: Read) -> int:
-    query = urlencode({"alert_type": alert_type, "entity": entity, "status": LIVING})
+    kind = {SHORTAGE: "cell", OVERBOOKED: "tutor"}.get(alert_type, "student")
+    query = urlencode({"alert_type": alert_type, "entity": f"{kind}/{entity}", "status": LIVING})
     items = read(f"/v1/alerts?{query}").get("items", [])
     return sum(item.get("entity_id") == entity and item.get("alert_type") == alert_type for item in items)

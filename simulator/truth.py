@@ -54,7 +54,7 @@ def courses(population: Population) -> dict[str, Course]:
         elif student.segment == "at_risk" and stories and not student.reports_health:
             out[student.id] = Course("at_risk", story=stories.pop(0))
         elif student.segment == "at_risk":
-            out[student.id] = Course("at_risk", decline=rng.uniform(-75, 17))
+            out[student.id] = Course("at_risk", decline=rng.uniform(-80, 14))
         else:
             out[student.id] = Course(student.segment)
     return out
