@@ -268,7 +268,7 @@ def _ib_calls(a: Assessment) -> Reading:
     return Reading(
         calls,
         lambda: (
-            f"{calls} inbound calls in 14 days",
+            f"{scores.calls_in_words(calls)} in 14 days",
             {"ib_calls_14d": calls, "health_score": a.health.displayed},
         ),
     )
@@ -311,7 +311,7 @@ def _risk(a: Assessment) -> Reading:
         if value is None:
             return "no risk score any more", details
         return (
-            f"risk {value:.0f}: health {health:.0f}, {calls} calls in 14 days, {s7} sessions in 7 days",
+            f"risk {value:.0f}: health {health:.0f}, {scores.calls_in_words(calls)} in 14 days, {s7} sessions in 7 days",
             details,
         )
 

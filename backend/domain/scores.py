@@ -142,7 +142,7 @@ def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
         "not rated in 30 days, neutral"
         if n.rating_30 is None
         else f"rated {n.rating_30:.1f} of 5 over 30 days",
-        f"{_calls(n.calls_14)} in 14 days, {n.unresolved_14} unresolved",
+        f"{calls_in_words(n.calls_14)} in 14 days, {n.unresolved_14} unresolved",
         f"last session {days:.0f} days ago",
     )
     return tuple(
@@ -151,8 +151,9 @@ def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
     )
 
 
-def _calls(n: int) -> str:
-    return "1 call" if n == 1 else f"{n} calls"
+def calls_in_words(n: int) -> str:
+    """Inbound calls, counted in words."""
+    return "1 inbound call" if n == 1 else f"{n} inbound calls"
 
 
 def health(profile: Profile, now_us: int, known: Numbers | None = None) -> HealthScore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -40,6 +40,29 @@ class SqliteLog(Connections):
     def add_tallies(self, day_us: int, counts: dict[str, int]) -> None:
         with self.transaction() as connection:
             add_tallies(connection, day_us, counts)
+
+    def import_progress(self, path: str) -> tuple[str, bytes] | None:
+        """(digest of the contents, report) of an import begun before."""
+        row = (
+            self.connection().execute("SELECT digest, report FROM imports WHERE path = ?", (path,)).fetchone()
+        )
+        return None if row is None else (row[0], row[1])
+
+    def append_import(
+        self,
+        path: str,
+        digest: str,
+        entries: Sequence[Parsed],
+        report: Callable[[list[str]], bytes],
+        at_us: int,
+    ) -> None:
+        """Append, and save in the same transaction the report that `report(verdicts)` gives."""
+        with self.transaction() as connection:
+            saved = report(append_entries(connection, entries))
+            connection.execute(
+                "INSERT OR REPLACE INTO imports (path, digest, report, updated_us) VALUES (?, ?, ?, ?)",
+                (path, digest, saved, at_us),
+            )
 
 
 def append_entries(connection: sqlite3.Connection, entries: Sequence[Parsed]) -> list[str]:

@@ -1,0 +1,180 @@
+"""The alert state machine: every command in every state, and no sequence that leaves the map."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.domain import alerts
+from backend.domain.alerts import ACTIONS, ENDED, LIVING, Alert, Command, apply, clear, raise_alert, repeat, wake
+from backend.domain.errors import Rejected
+from backend.domain.rules import Signal
+from backend.domain.times import HOUR
+from tests.builders import NOW
+
+
+def signal(severity: str = "warning") -> Signal:
+    return Signal(
+        rule_id="high_ib_call_frequency",
+        severity=severity,
+        entity_type="student",
+        entity_id="stu_1",
+        entity_name="Maya R.",
+        subject="algebra",
+        region="west",
+        title="Maya R. keeps calling",
+        message="3 inbound calls in 14 days",
+        details={"ib_calls_14d": 3},
+    )
+
+
+def opened(severity: str = "warning") -> Alert:
+    return raise_alert(signal(severity), "al_1", NOW).alert
+
+
+def in_state(status: str) -> Alert:
+    alert = opened()
+    if status == "open":
+        return alert
+    by = {"acknowledged": "ack", "snoozed": "snooze", "resolved": "resolve", "dismissed": "dismiss"}[status]
+    return apply(alert, Command(action=by, actor="ana", until_us=NOW + HOUR), NOW).alert
+
+
+EXPECTED = {
+    ("open", "ack"): "acknowledged",
+    ("open", "unack"): "open",
+    ("open", "assign"): "open",
+    ("open", "snooze"): "snoozed",
+    ("open", "resolve"): "resolved",
+    ("open", "reopen"): "open",
+    ("open", "dismiss"): "dismissed",
+    ("open", "note"): "open",
+    ("acknowledged", "ack"): "acknowledged",
+    ("acknowledged", "unack"): "open",
+    ("acknowledged", "assign"): "acknowledged",
+    ("acknowledged", "snooze"): "snoozed",
+    ("acknowledged", "resolve"): "resolved",
+    ("acknowledged", "reopen"): "acknowledged",
+    ("acknowledged", "dismiss"): "dismissed",
+    ("acknowledged", "note"): "acknowledged",
+    ("snoozed", "ack"): "acknowledged",
+    ("snoozed", "unack"): "snoozed",
+    ("snoozed", "assign"): "snoozed",
+    ("snoozed", "snooze"): "snoozed",
+    ("snoozed", "resolve"): "resolved",
+    ("snoozed", "reopen"): "snoozed",
+    ("snoozed", "dismiss"): "dismissed",
+    ("snoozed", "note"): "snoozed",
+    ("resolved", "ack"): Rejected,
+    ("resolved", "unack"): Rejected,
+    ("resolved", "assign"): Rejected,
+    ("resolved", "snooze"): Rejected,
+    ("resolved", "resolve"): "resolved",
+    ("resolved", "reopen"): "open",
+    ("resolved", "dismiss"): Rejected,
+    ("resolved", "note"): "resolved",
+    ("dismissed", "ack"): Rejected,
+    ("dismissed", "unack"): Rejected,
+    ("dismissed", "assign"): Rejected,
+    ("dismissed", "snooze"): Rejected,
+    ("dismissed", "resolve"): Rejected,
+    ("dismissed", "reopen"): "open",
+    ("dismissed", "dismiss"): "dismissed",
+    ("dismissed", "note"): "dismissed",
+}
+
+
+@pytest.mark.parametrize(("status", "action"), [(s, a) for s in (*LIVING, *ENDED) for a in ACTIONS])
+def test_every_command_has_one_defined_answer_in_every_state(status, action):
+    alert = in_state(status)
+    command = Command(action=action, actor="ben", note="seen", owner="cleo", until_us=NOW + 2 * HOUR)
+    expected = EXPECTED[status, action]
+    if expected is Rejected:
+        with pytest.raises(Rejected, match="already"):
+            apply(alert, command, NOW)
+        return
+    transition = apply(alert, command, NOW)
+    assert transition.alert.status == expected
+    if transition.entry is None:
+        assert transition.alert == alert
+    else:
+        assert transition.alert.version == alert.version + 1
+        assert transition.entry.actor == "ben"
+        assert transition.entry.after.startswith(expected)
+
+
+def test_the_first_acknowledger_stands_and_owns_the_alert():
+    first = apply(opened(), Command(action="ack", actor="ana"), NOW).alert
+    second = apply(first, Command(action="ack", actor="ben"), NOW + 1)
+    assert (second.alert.acknowledged_by, second.alert.owner, second.entry) == ("ana", "ana", None)
+
+
+def test_undoing_an_acknowledgement_gives_the_alert_back():
+    acknowledged = apply(opened(), Command(action="ack", actor="ana"), NOW).alert
+    undone = apply(acknowledged, Command(action="unack", actor="ana"), NOW).alert
+    assert (undone.status, undone.owner, undone.acknowledged_by, undone.acknowledged_us) == ("open", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (Command(action="snooze", actor="a"), "end in the future"),
+        (Command(action="snooze", actor="a", until_us=NOW), "end in the future"),
+        (Command(action="note", actor="a"), "needs text"),
+        (Command(action="note", actor="a", note="x" * 2001), "2,000"),
+        (Command(action="assign", actor="a", owner="x" * 121), "120"),
+        (Command(action="explode", actor="a"), "unknown action"),
+    ],
+)
+def test_a_command_without_sense_is_refused_with_a_reason(command, message):
+    with pytest.raises(Rejected, match=message):
+        apply(opened(), command, NOW)
+
+
+def test_repeats_are_counted_without_an_audit_row():
+    transition = repeat(opened(), signal(), NOW + 5, 3)
+    assert (transition.alert.occurrences, transition.alert.last_seen_us, transition.entry) == (4, NOW + 5, None)
+
+
+def test_a_worse_severity_reopens_what_was_put_aside_and_an_easier_one_does_not():
+    put_aside = in_state("snoozed")
+    worse = repeat(put_aside, signal("critical"), NOW)
+    assert (worse.alert.status, worse.alert.severity, worse.entry.action) == ("open", "critical", "worsened")
+    acknowledged = apply(worse.alert, Command(action="ack", actor="ana"), NOW).alert
+    eased = repeat(acknowledged, signal("warning"), NOW)
+    assert (eased.alert.status, eased.alert.severity, eased.entry.action) == ("acknowledged", "warning", "eased")
+
+
+def test_an_alert_ends_by_itself_with_its_cause_and_wakes_from_a_snooze():
+    ended = clear(opened(), "back to normal: 1 inbound call in 14 days", NOW + 9)
+    assert (ended.alert.status, ended.alert.resolved_us) == ("resolved", NOW + 9)
+    assert ended.entry.note == ended.alert.cause
+    assert wake(in_state("snoozed"), NOW).alert.status == "open"
+
+
+@given(st.lists(st.sampled_from([*ACTIONS, "repeat", "worse", "clear", "wake"]), max_size=25))
+def test_no_sequence_of_stimuli_leaves_the_map(steps):
+    alert = opened()
+    for offset, step in enumerate(steps):
+        now = NOW + offset
+        before = alert
+        if step in ACTIONS:
+            try:
+                alert = apply(alert, Command(action=step, actor="ana", note="n", owner="o", until_us=now + 1), now).alert
+            except Rejected:
+                continue
+        elif not alert.living:
+            continue
+        else:
+            alert = {
+                "repeat": lambda a, t: repeat(a, signal(a.severity), t),
+                "worse": lambda a, t: repeat(a, signal("critical"), t),
+                "clear": lambda a, t: clear(a, "calm", t),
+                "wake": wake,
+            }[step](alert, now).alert
+        assert alert.status in (*LIVING, *ENDED)
+        assert alert.version in (before.version, before.version + 1)
+        assert (alert.resolved_us is None) == alert.living
+        assert (alert.acknowledged_by is None) == (alert.acknowledged_us is None)
+        assert alerts.SEVERITIES.index(alert.severity) >= 0
