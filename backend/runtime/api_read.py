@@ -18,6 +18,9 @@ from backend.services.read_models import AlertRow, EntityDetail, Health, Scope, 
 
 _decode = msgspec.json.decode
 SCAN = 1_000  # living alerts that insights are made from at most
+_POINTS = frozenset(
+    ("series", "throughput", "volume", "sessions", "calls", "ratings")
+)  # fields of read_models.Point
 _COUNTS = tuple(f"{kind}_{days}d" for kind in ("sessions", "ib_calls") for days in (7, 14, 30))
 
 
@@ -75,10 +78,7 @@ def timeseries(api: Api, call: Call) -> Reply:
     metric, scope = call.path["metric"], call.scope()
     if metric not in SERIES:
         raise NotFound(f"there is no series of that name; one of: {', '.join(SERIES)}")
-    points = [
-        {"at": iso(p.at_us), "value": p.value, "usual": p.usual, "low": p.low, "high": p.high}
-        for p in queries.timeseries(api.store, scope, metric)
-    ]
+    points = [_point(msgspec.to_builtins(p)) for p in queries.timeseries(api.store, scope, metric)]
     return reply({"metric": metric, "step_s": scope.step_us // 1_000_000, "points": points, **_asked(scope)})
 
 
@@ -245,17 +245,24 @@ def plain(value: Any) -> Any:
     return _timed(msgspec.to_builtins(value))
 
 
-def _timed(value: Any) -> Any:
+def _timed(value: Any, name: str = "") -> Any:
     if isinstance(value, list):
+        if name in _POINTS:
+            return [_point(item) for item in value]
         return [_timed(item) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         (name[:-3] + "_at" if name.endswith("_us") else name): (
-            iso(item) if name.endswith("_us") and isinstance(item, int) else _timed(item)
+            iso(item) if name.endswith("_us") and isinstance(item, int) else _timed(item, name)
         )
         for name, item in value.items()
     }
+
+
+def _point(values: list[Any]) -> dict[str, Any]:
+    at_us, *rest = values
+    return {"at": iso(at_us), **dict(zip(("value", "usual", "low", "high"), rest, strict=False))}
 
 
 def _offset(api: Api, call: Call) -> int:

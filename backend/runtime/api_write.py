@@ -115,7 +115,8 @@ class Intake:
         if found.entries or found.rejects:
             verdicts = await self._append(found.entries, found.rejects, found.tallies)
         if "conflict" in verdicts:
-            await self._append([], conflict_rejects(found, verdicts, now_us), {"reject:conflict": 1})
+            rejects = conflict_rejects(found, verdicts, now_us)
+            await self._append([], rejects, {"reject:conflict": len(rejects)})
         return _reply(answer(found, verdicts))
 
     async def _append(self, entries: list[Any], rejects: list[Any], tallies: dict[str, int]) -> list[str]:

@@ -18,7 +18,7 @@ from backend.runtime import lifeline, local_access
 from backend.runtime.api_app import FrontDoor
 from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
-from backend.runtime.log_writer import LogWriter
+from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
 from backend.services.access import Gate
@@ -58,7 +58,10 @@ class Engine:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
             return found | {"uptime_seconds": time.monotonic() - began}
 
-        api = Api(settings, store, gate, clock, secret, figures, lambda: not self._stopping.is_set())
+        def ready() -> bool:
+            return not self._stopping.is_set() and writer.stats()["waiting"] < MAX_WAITING
+
+        api = Api(settings, store, gate, clock, secret, figures, ready)
         self._follower = SimulatorFollower(store, self._runner, clock)
         self._follower.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
@@ -118,6 +121,11 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl+C; returns when everything accepted is durable."""
     log_to_stderr(settings.log_level)
     lifeline.watch()
+    server(settings).run()
+
+
+def server(settings: Settings) -> uvicorn.Server:
+    """The engine as a server that has not started yet."""
     engine = Engine(settings)
     config = uvicorn.Config(
         FrontDoor(settings, engine.start, engine.stop),
@@ -136,4 +144,4 @@ def run(settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
-    uvicorn.Server(config).run()
+    return uvicorn.Server(config)
