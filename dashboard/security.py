@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from dash.exceptions import DependencyException
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
@@ -81,6 +82,8 @@ def install(
             return problem(
                 code, error.name, "There is nothing under that address." if code == 404 else error.name
             )
+        if isinstance(error, DependencyException):  # a script name that Dash does not serve
+            return problem(404, "Not found", "There is nothing under that address.")
         log.exception("request %s failed", g.get("request_id", ""))
         return problem(500, "Failed", "Something broke here; the log has more under this request id.")
 
