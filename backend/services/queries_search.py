@@ -36,24 +36,15 @@ def search(
 
 
 def options(reads: Reads, scope: Scope, kind: str, text: str = "", limit: int = 50) -> list[Option]:
-    """Choices of one filter that have sessions within the others, most sessions first; all known ones without a filter.
+    """Choices of one filter that go with the others, most sessions first.
 
-    The count is of all recorded sessions within the other filters.
+    The count is of sessions within the other filters since recording began; without any, of the last 30 days.
     """
     others = {name: value for name, value in filters_of(scope).items() if name != kind}
-    found = [
+    return [
         Option(value, name or _label(kind, value), n)
-        for value, name, n in reads.linked(kind, others, text, limit)
+        for value, name, n in reads.linked(kind, others, text.strip(), limit)
     ]
-    if others or len(found) >= limit:
-        return found
-    held = {option.value for option in found}
-    rest = [
-        Option(value, name or _label(kind, value), 0)
-        for value, name, _, _ in reads.named(kind, text, limit)
-        if value not in held
-    ]
-    return (found + rest)[:limit]
 
 
 def _label(kind: str, value: str) -> str:

@@ -143,13 +143,13 @@ def _words(part: Part) -> str:
 def health_histogram(reads: Reads, scope: Scope) -> dict[str, Any]:
     """Students by displayed health in 5-point bins (100 is in the last) and by segment; the mean is of the known ones."""
     bins, segments, unknown, total_health = [0] * BINS, dict[str, int](), 0, 0.0
-    for place, segment, n, health in _health_counts(reads, scope):
+    for segment, health, n in _health_counts(reads, scope):
         segments[segment] = segments.get(segment, 0) + n
-        if place is None:
+        if health is None:
             unknown += n
         else:
-            bins[place] += n
-            total_health += health
+            bins[min(BINS - 1, int(health * BINS / 100))] += n
+            total_health += health * n
     known = sum(bins)
     return {
         "bins": bins,
@@ -160,19 +160,11 @@ def health_histogram(reads: Reads, scope: Scope) -> dict[str, Any]:
     }
 
 
-def _health_counts(reads: Reads, scope: Scope) -> list[tuple[int | None, str, int, float]]:
+def _health_counts(reads: Reads, scope: Scope) -> list[tuple[str, float | None, int]]:
     if not scope.time_travel:
         return reads.health_counts(filters_of(scope))
     rows = population(reads, "student", filters_of(scope), scope.at_us)
-    return [
-        (
-            None if row["health"] is None else min(BINS - 1, int(row["health"] // 5)),
-            row["segment"],
-            1,
-            row["health"] or 0.0,
-        )
-        for row in rows
-    ]
+    return [(row["segment"], row["health"], 1) for row in rows]
 
 
 def at_risk(reads: Reads, scope: Scope) -> int:

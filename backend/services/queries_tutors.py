@@ -25,6 +25,8 @@ _KEPT = {
     "last_session_us",
 }
 
+_NAMES = frozenset(TutorRow.__struct_fields__) - {"trend", "subjects"}
+
 
 def tutors(
     reads: Reads,
@@ -53,10 +55,22 @@ def _with_sort(reads: Reads, rows: list[Row], sort: str, scope: Scope) -> list[R
     """The rows with a sort value that is no kept column."""
     if not rows or sort in rows[0]:
         return rows
-    values = tutor_rows(reads, rows, scope)
-    if not hasattr(values[0], sort):
-        return rows
+    if sort not in _NAMES:
+        return rows  # refused by whoever sorts
+    ids = [row["entity_id"] for row in rows]
+    alerts = reads.open_alerts("tutor", ids) if sort == "open_alerts" else {}
+    students = _students(reads, ids, scope) if sort == "students_30d" else {}
+    values = [
+        tutor_row(row, alerts.get(i, 0), [], students.get(i, 0)) for i, row in zip(ids, rows, strict=True)
+    ]
     return [row | {sort: getattr(value, sort)} for row, value in zip(rows, values, strict=True)]
+
+
+def _students(reads: Reads, ids: list[str], scope: Scope) -> dict[str, int]:
+    """Students met in the 30 days before, by tutor."""
+    if scope.time_travel:
+        return {tutor_id: _students_then(reads, {"tutor": tutor_id}, scope.at_us) for tutor_id in ids}
+    return reads.tutor_students(ids, scope.at_us - 30 * DAY)
 
 
 def tutor_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[TutorRow]:
@@ -64,10 +78,7 @@ def tutor_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[TutorRow
     ids = [row["entity_id"] for row in rows]
     alerts = reads.open_alerts("tutor", ids)
     trends = reads.bucket_trends("tutor", ids, "completed", scope.at_us, WEEK, TREND_WEEKS)
-    if scope.time_travel:
-        students = {tutor_id: _students_then(reads, {"tutor": tutor_id}, scope.at_us) for tutor_id in ids}
-    else:
-        students = reads.tutor_students(ids, scope.at_us - 30 * DAY)
+    students = _students(reads, ids, scope)
     return [
         tutor_row(row, alerts.get(i, 0), trends[i], students.get(i, 0))
         for i, row in zip(ids, rows, strict=True)

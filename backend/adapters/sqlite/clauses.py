@@ -43,7 +43,7 @@ def entity_clause(kind: str, filters: Mapping[str, str], column: str = "entity_i
 
 
 def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]:
-    """[condition, values...] on `column` holding an id of that kind; places are read from columns subject and region."""
+    """[condition, values...] on `column` holding an id of that kind."""
     if not filters:
         return ["1"]
     if kind in ("student", "tutor"):
@@ -55,7 +55,9 @@ def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]
             condition = f"{column} IN (SELECT {kind}_id FROM links WHERE {links.text})"
             places = {name: value for name, value in others.items() if name in ("subject", "region")}
             if len(places) == len(others):
-                condition = f"({condition} OR ({' AND '.join(f'{name} = ?' for name in places)}))"
+                named = " AND ".join(f"{name} = ?" for name in places)
+                newest = f"SELECT entity_id FROM entities WHERE entity_type = '{kind}' AND {named}"
+                condition = f"{condition[:-1]} UNION {newest})"
                 links.values += places.values()
             parts.append(condition)
             values += links.values

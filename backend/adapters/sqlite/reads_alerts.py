@@ -44,8 +44,8 @@ class AlertReads(Connections):
             where.add("entity_type = ? AND entity_id = ?", *entity)
         if search:
             fields = ("title", "message", "entity_id", "entity_name")
-            found = " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields)
-            where.add(f"({found})", *[like(search)] * len(fields))
+            anywhere = " OR ".join(f"{field} LIKE ? ESCAPE '\\'" for field in fields)
+            where.add(f"({anywhere})", *[like(search)] * len(fields))
         if as_of_us is not None:
             where.add("opened_us <= ?", as_of_us)
             return self._as_of(where.text, where.values, as_of_us, status, severity, limit, offset)

@@ -61,9 +61,9 @@ class EntityReads(Connections):
         if segment:
             where.add("segment = ?", segment)
         if search:
-            where.add("(name LIKE ? ESCAPE '\\' OR entity_id LIKE ? ESCAPE '\\')", like(search), like(search))
+            where.add(*_named_like(kind, search))
         if callers_only:
-            where.add("ib_calls_7d >= ?", callers_only)
+            where.add(f"ib_calls_7d >= {int(callers_only)}")  # a literal, so that the partial index can serve
         order = f"{sort} COLLATE NOCASE" if sort == "name" else sort
         way = "DESC" if descending else "ASC"
         connection = self.connection()
@@ -108,14 +108,14 @@ class EntityReads(Connections):
             )
         return names
 
-    def health_counts(self, filters: Mapping[str, str]) -> list[tuple[int | None, str, int, float]]:
-        """(5-point bin of the displayed health or None, segment, students, sum of health); 100 belongs to the last bin."""
+    def health_counts(self, filters: Mapping[str, str]) -> list[tuple[str, float | None, int]]:
+        """(segment, displayed health or None, students)."""
         where = entity_clause("student", filters)
         return (
             self.connection()
             .execute(
-                "SELECT min(19, CAST(health / 5 AS INTEGER)) AS bin, coalesce(segment, 'unknown'), count(*), total(health)"
-                f" FROM entities WHERE {where.text} GROUP BY 1, 2",
+                "SELECT coalesce(segment, 'unknown'), health, count(*) FROM entities"
+                f" WHERE {where.text} GROUP BY segment, health",
                 where.values,
             )
             .fetchall()
@@ -157,7 +157,10 @@ class EntityReads(Connections):
             where.add(f"{columns[name]} = ?", value)
         row = (
             self.connection()
-            .execute(f"SELECT count(*), total(first_success) FROM entities WHERE {where.text}", where.values)
+            .execute(
+                f"SELECT count(*), total(first_success) FROM entities INDEXED BY entities_first WHERE {where.text}",
+                where.values,
+            )
             .fetchone()
         )
         return row[0], int(row[1])
@@ -183,33 +186,64 @@ class EntityReads(Connections):
 
     def tutor_students(self, tutor_ids: Sequence[str], since_us: int) -> dict[str, int]:
         """How many students each tutor has met since then."""
-        marks = ",".join("?" * len(tutor_ids))
-        return dict(
-            self.connection().execute(
-                f"SELECT tutor_id, count(DISTINCT student_id) FROM links WHERE tutor_id IN ({marks}) AND last_us > ?"
-                " GROUP BY tutor_id",
-                (*tutor_ids, since_us),
+        met: dict[str, int] = {}
+        for part in _parts(tutor_ids):
+            rows = self.connection().execute(
+                "SELECT tutor_id, count(DISTINCT student_id) FROM links"
+                f" WHERE tutor_id IN ({','.join('?' * len(part))}) AND last_us > ? GROUP BY tutor_id",
+                (*part, since_us),
             )
-        )
+            met |= dict(rows)
+        return met
 
     def linked(
         self, kind: str, filters: Mapping[str, str], text: str, limit: int
     ) -> list[tuple[str, str | None, int]]:
-        """(id, name, sessions) of the values of one filter that occur together with the others, most sessions first."""
+        """(id, name, sessions) of the values of one filter that occur together with the others, most sessions first.
+
+        Sessions are all recorded ones; without other filters, those held in the last 30 days of every known entity.
+        """
+        if not filters:
+            return self._most_sessions(kind, text, limit)
         column = kind if kind in ("subject", "region") else f"{kind}_id"
-        where = link_clause(filters)
-        rows: list[tuple[str, str | None, int]] = (
+        where = link_clause(filters, "")
+        if text:
+            pattern = like(text)
+            where.add(
+                f"({column} LIKE ? ESCAPE '\\' OR {column} IN (SELECT entity_id FROM entities INDEXED BY entities_name"
+                " WHERE entity_type = ? AND name LIKE ? ESCAPE '\\'))",
+                pattern,
+                kind,
+                pattern,
+            )
+        rows = (
             self.connection()
             .execute(
-                f"SELECT l.{column}, e.name, sum(l.sessions) AS n FROM links l"
-                f" LEFT JOIN entities e ON e.entity_type = ? AND e.entity_id = l.{column}"
-                f" WHERE {where.text} AND l.{column} != '' AND (e.name LIKE ? ESCAPE '\\' OR l.{column} LIKE ? ESCAPE '\\')"
-                f" GROUP BY l.{column} ORDER BY n DESC, l.{column} LIMIT ?",
-                (kind, *where.values, like(text), like(text), limit),
+                f"SELECT {column} AS value, sum(sessions) AS n FROM links WHERE {where.text} AND {column} != ''"
+                " GROUP BY value ORDER BY n DESC, value LIMIT ?",
+                (*where.values, limit),
             )
             .fetchall()
         )
-        return rows
+        names = self.entity_names(kind, [row[0] for row in rows])
+        return [(value, names.get(value), n) for value, n in rows]
+
+    def _most_sessions(self, kind: str, text: str, limit: int) -> list[tuple[str, str | None, int]]:
+        where = entity_clause(kind, {})
+        if text:
+            where.add(*_named_like(kind, text))
+        # The narrow index is read in full and sorted; the rows themselves are ten times as wide.
+        rows = (
+            self.connection()
+            .execute(
+                f"SELECT entity_id, sessions_30d FROM entities INDEXED BY entities_segment WHERE {where.text}"
+                " ORDER BY sessions_30d DESC, entity_id LIMIT ?",
+                (*where.values, limit),
+            )
+            .fetchall()
+        )
+        names = self.entity_names(kind, [row[0] for row in rows])
+        return [(value, names.get(value), n) for value, n in rows]
 
     def named(self, kind: str, text: str, limit: int) -> list[tuple[str, str | None, str | None, str | None]]:
         """(id, name, subject, region) of entities whose name or id holds the text, those that begin with it first."""
@@ -234,6 +268,17 @@ class EntityReads(Connections):
             )
         }
         return [details[entity_id] for entity_id in ids if entity_id in details]
+
+
+def _named_like(kind: str, text: str) -> tuple[str, ...]:
+    """Condition and values: the name or id holds the text. Read from the index of names, which is narrow."""
+    return (
+        "entity_id IN (SELECT entity_id FROM entities INDEXED BY entities_name WHERE entity_type = ?"
+        " AND (name LIKE ? ESCAPE '\\' OR entity_id LIKE ? ESCAPE '\\'))",
+        kind,
+        like(text),
+        like(text),
+    )
 
 
 def _parts(ids: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:

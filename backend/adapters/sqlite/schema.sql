@@ -16,6 +16,7 @@ CREATE TABLE events (
 CREATE INDEX events_occurred ON events (occurred_us);
 CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL;
 CREATE INDEX events_tutor ON events (tutor_id, occurred_us) WHERE tutor_id IS NOT NULL;
+CREATE INDEX events_calls ON events (occurred_us) WHERE event_type = 'ib_call_logged';
 
 CREATE TABLE rejects (
   reject_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,6 +49,12 @@ CREATE INDEX entities_refresh ON entities (refresh_us);
 CREATE INDEX entities_loss ON entities (entity_type, expected_loss DESC);
 CREATE INDEX entities_health ON entities (entity_type, health);
 CREATE INDEX entities_name ON entities (entity_type, name COLLATE NOCASE);
+-- For the read side: spread of health and active students, filters by place, first-session success, repeat callers.
+CREATE INDEX entities_segment ON entities (entity_type, segment, health, sessions_30d);
+CREATE INDEX entities_place ON entities (entity_type, subject, region);
+CREATE INDEX entities_first ON entities (first_session_us, first_success, first_subject, first_region, first_tutor)
+  WHERE entity_type = 'student' AND first_session_us IS NOT NULL;
+CREATE INDEX entities_callers ON entities (ib_calls_7d) WHERE entity_type = 'student' AND ib_calls_7d >= 2;
 
 -- Who learns what with whom: feeds filter cascades, a tutor's students, a student's tutors.
 CREATE TABLE links (
