@@ -61,7 +61,7 @@ def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed:
     security.install(server, config, lambda: app.callback_map, content_policy)
     static_files.install(server)
     sessions.install(server, sessions.Sessions(config, clock))
-    hub = live.Hub(feed)
+    hub = live.Hub(feed, lambda: int(reads.last_change()))
     live.install(server, hub, config)
     lookup.install(server, ctx)
     server.config.update(dash=app, hub=hub, ctx=dataclasses.replace(ctx))

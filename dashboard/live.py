@@ -11,6 +11,7 @@ import logging
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
@@ -29,12 +30,14 @@ SEND_DEADLINE_S = 5
 class Hub:
     """Follows the feed from the first listener on, and keeps what each listener has not seen yet, coalesced."""
 
-    def __init__(self, feed: Feed | None, seq: int = 0) -> None:
+    def __init__(self, feed: Feed | None, latest: Callable[[], int] = lambda: 0) -> None:
+        """`latest` gives the newest sequence number: what happened before the first listener is no news."""
         self._feed = feed
+        self._latest = latest
         self._changed = threading.Condition()
         self._boxes: dict[int, dict[str, Any]] = {}
         self._next = 0
-        self.seq = seq
+        self.seq = 0
         self._thread: threading.Thread | None = None
         self.closed = False
 
@@ -49,6 +52,7 @@ class Hub:
         with self._changed:
             if self._feed is None or (self._thread is not None and self._thread.is_alive()):
                 return
+            self.seq = self.seq or self._latest()
             self._thread = threading.Thread(target=self._follow, name="live-feed", daemon=True)
             self._thread.start()
 

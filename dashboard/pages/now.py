@@ -23,6 +23,7 @@ from dashboard.words import initials, number, plural, readable, signed
 from dashboard.zones import ago, span
 
 PAGE = page_named("now")
+ROWS = 8  # of the queue: what fits the first screen
 CELLS = 5  # worst cells shown
 NEWS = 4
 _AMOUNT = re.compile(r"^(\S+(?: (?:h|min|%|calls?|sessions?|students?))?)\s*(.*)$")
@@ -52,28 +53,21 @@ def register(app: Any, ctx: Context) -> None:
 def body(ctx: Context, view: View) -> list[Any]:
     """The whole page; each panel fails alone."""
     reads, scope = ctx.reads, view.scope
+
+    def queue() -> html.Section:
+        return queue_panel(queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope), view)
+
+    def trust() -> html.Dl:
+        return trust_strip(queries.freshness(reads, view.now_us), queries.alert_counts(reads, scope), view)
+
+    side = [
+        ctx.guarded("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
+        ctx.guarded("What changed", lambda: changed(newest_alerts(reads, scope), view)),
+    ]
     return [
-        ctx.guarded(
-            "Trust",
-            lambda: trust_strip(
-                queries.freshness(reads, view.now_us), queries.alert_counts(reads, scope), view
-            ),
-        ),
+        ctx.guarded("Trust", trust),
         html.Div(
-            [
-                ctx.guarded(
-                    "What needs a person", lambda: queue_panel(queries.queue(reads, scope, limit=10), view)
-                ),
-                html.Div(
-                    [
-                        ctx.guarded(
-                            "The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)
-                        ),
-                        ctx.guarded("What changed", lambda: changed(newest_alerts(reads, scope), view)),
-                    ],
-                    className="now-side",
-                ),
-            ],
+            [ctx.guarded("What needs a person", queue), html.Div(side, className="now-side")],
             className="now-grid",
         ),
         ctx.guarded("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view)),
@@ -137,13 +131,14 @@ def _completeness(fresh: Freshness) -> tuple[str, str]:
     return completeness(fresh), f"{number(fresh.rejects)} of {number(seen)} refused"
 
 
-def queue_panel(items: list[QueueItem], view: View) -> html.Section:
+def queue_panel(items: list[QueueItem], counts: dict[str, int], view: View) -> html.Section:
     """The action queue: one row per thing, most urgent first, one button each."""
-    critical = sum(item.severity == "critical" for item in items)
+    open_now = max(len(items), counts.get("open", 0) + counts.get("acknowledged", 0))
+    critical = counts.get("critical", 0)
     title = components.count_title(
-        len(items),
+        open_now,
         "thing",
-        "need a person" if len(items) != 1 else "needs a person",
+        "need a person" if open_now != 1 else "needs a person",
         "Nothing needs a person now",
     )
     title += f", {number(critical)} critical" if critical else ""
@@ -161,9 +156,9 @@ def queue_panel(items: list[QueueItem], view: View) -> html.Section:
             "Rules watch every student, tutor and cell; the first that fires stands here with its reason.",
             [html.A("See resolved alerts", href="/alerts?tab=resolved", className="io-btn"), *_clear(view)], "check",
         )  # fmt: skip
-    all_open = html.A("All open alerts", href="/alerts", className="io-btn quiet")
+    all_open = html.A("All open alerts", href="/alerts", className="io-btn quiet no-phone")
     return components.panel(
-        title, inside, view, sub="students, shortages and alerts by severity, then expected loss", end=all_open,
+        title, inside, view, sub="by severity, then expected loss" if open_now == len(items) else f"the first {len(items)}, by severity, then expected loss", end=all_open,
         foot=html.Span(keys, className="row-f no-phone"), className="now-queue",
     )  # fmt: skip
 
