@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.domain.windows import ENTITY_TYPES
+
 
 class Clause:
     """Conditions joined by AND, with their values in order."""
@@ -39,7 +41,10 @@ def entity_clause(kind: str, filters: Mapping[str, str], column: str = "entity_i
 
     Students and tutors match a subject or region if it is their newest or if they ever had a session in it.
     """
-    return Clause("entity_type = ?", kind).add(*_membership(kind, filters, column))
+    if kind not in ENTITY_TYPES:
+        raise ValueError(f"no kind of entity is called {kind!r}")
+    # A literal, because a partial index serves only a literal condition.
+    return Clause(f"entity_type = '{kind}'").add(*_membership(kind, filters, column))
 
 
 def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]:
