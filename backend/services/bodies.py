@@ -98,8 +98,8 @@ def items_of(body: bytes, content_type: str, attributes: Mapping[str, str] | Non
         return Posted([_binary(_value(body), attributes)], True)
     try:
         value = _value(body)
-    except Malformed:
-        separate = _separately(body)
+    except Malformed as error:
+        separate = None if error.code == "depth" else _separately(body)
         if separate is None:
             raise
         return _limited(separate)
@@ -146,23 +146,28 @@ def _value(body: bytes | msgspec.Raw) -> Any:
         message = "the body is not valid UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise Malformed("invalid_json", f"the body is not JSON: {message}") from None
     raw = bytes(body)
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
+    if (
+        raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+        and isinstance(value, dict | list)
+        and _deeper(value, MAX_DEPTH)
+    ):
         raise Malformed("depth", f"the JSON is nested deeper than {MAX_DEPTH}")
     return value
 
 
 def _deeper(value: Any, limit: int) -> bool:
+    """Whether containers stand in each other more than `limit` deep."""
     layer = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         layer = [
             child
             for node in layer
-            if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
         ]
         if not layer:
             return False
-    return any(isinstance(node, dict | list) for node in layer) or bool(layer)
+    return True
 
 
 def _line(line: bytes) -> Any:
