@@ -36,13 +36,13 @@ MATURE = 100  # records
 POWER = 4.0
 LARGEST = 1e150  # beyond this, differences could overflow
 STATE_VERSION = 1
+MEAN_SPANS = (4, 12, 48, 1000)  # records; the last one is the long memory that scales shapes
+ROUGH_SPANS = (16, 64)  # records behind the mean absolute change
+VIGILANCE = (0.5, 0.1)  # radius of a prototype in spreads: averages, single values
 
+TRACKS = ("value", "average of 12", "average of 48", "roughness over 16", "roughness over 64")
 FEATURES = (
-    "value",
-    "average of 12",
-    "average of 48",
-    "roughness over 16",
-    "roughness over 64",
+    *TRACKS,
     "shape of averages",
     "shape of the last three",
     "height above usual",
@@ -66,16 +66,16 @@ class Detector:
     """One series' detector. Not shared between threads; `to_state` and `from_state` carry it over a restart."""
 
     def __init__(self) -> None:
-        self._days = DayRanges(5)
-        self._shapes = Shapes((0.5, 0.1))
+        self._days = DayRanges(len(TRACKS))
+        self._shapes = Shapes(VIGILANCE)
         self._rarity = Rarity(len(FEATURES))
-        self._means = {span: 0.0 for span in (4, 12, 48, 1000)}
-        self._rough = {span: 0.0 for span in (16, 64)}
+        self._means = [0.0] * len(MEAN_SPANS)
+        self._rough = [0.0] * len(ROUGH_SPANS)
         self._spread = 0.0
         self._last = (0.0, 0.0)
         self._records = 0
         self._quiet_until = 0
-        self._why: Explanation | None = None
+        self._evidence: tuple[list[float], list[float], list[float], int, float] | None = None
 
     def update(self, timestamp: datetime, value: float) -> float:
         """Score in [0, 1] of the value, from it and earlier ones only; NaN is a missing value: 0.0, nothing learned."""
@@ -83,47 +83,54 @@ class Detector:
         if math.isnan(value):
             return 0.0
         value = max(-LARGEST, min(LARGEST, value))
-        self._follow(value)
-        moment = timestamp if timestamp.tzinfo is None else timestamp.astimezone(UTC)
+        moment = timestamp.astimezone(UTC) if timestamp.tzinfo not in (None, UTC) else timestamp
         slot = (moment.hour * 60 + moment.minute) * QUARTERS // 1440
-        tracks, sizes = self._sizes(moment.toordinal(), slot, value)
+        tracks = self._follow(value)
+        values = np.array(tracks)
+        sizes = self._sizes(moment.toordinal(), slot, values, value)
+        self._days.learn(slot, values)
         digits = self._rarity.digits(sizes)
-        score = self._score(float((digits**POWER).sum() ** (1.0 / POWER)))
-        self._remember_why(digits, sizes, tracks, slot, score)
-        self._days.learn(slot, tracks)
+        score = self._score(sum(digit**POWER for digit in digits if digit > 0.0) ** (1.0 / POWER))
+        self._evidence = (digits, sizes, tracks, slot, score)
         return score
 
     def explain(self) -> Explanation | None:
-        """The feature behind the last score; None before the first value."""
-        return self._why
+        """The feature behind the last score; None before the first value (and right after a restart)."""
+        if self._evidence is None:
+            return None
+        digits, sizes, tracks, slot, score = self._evidence
+        rarest = max(range(len(digits)), key=digits.__getitem__)
+        usual = self._days.usual(slot, rarest) if rarest < len(tracks) else None
+        value = tracks[rarest] if usual else sizes[rarest]
+        low, high = usual or (0.0, self._rarity.usual_high(rarest))
+        return Explanation(FEATURES[rarest], value, low, high, 10.0 ** max(0.0, digits[rarest]), score)
 
-    def _follow(self, value: float) -> None:
-        """Moves every running average; the first records weigh equally."""
+    def _follow(self, value: float) -> list[float]:
+        """Moves every running mean (the first records weigh equally) and returns the tracks kept by time of day."""
         if self._records == 0:
             self._last = (value, value)
-        change = abs(value - self._last[0])
         self._records += 1
         start = 1.0 / self._records
-        for span in self._means:
-            self._means[span] += (value - self._means[span]) * max(start, 1.0 / span)
-        for span in self._rough:
-            self._rough[span] += (change - self._rough[span]) * max(start, 1.0 / span)
-        away = abs(value - self._means[1000])
-        self._spread += (away - self._spread) * max(start, 1.0 / 1000)
-
-    def _sizes(self, day: int, slot: int, value: float) -> tuple[np.ndarray, np.ndarray]:
-        """The five tracks kept by time of day, and the nine feature sizes."""
         means, rough = self._means, self._rough
-        tracks = np.array((value, means[12], means[48], rough[16], rough[64]))
+        for place, span in enumerate(MEAN_SPANS):
+            means[place] += (value - means[place]) * max(start, 1.0 / span)
+        change = abs(value - self._last[0])
+        for place, span in enumerate(ROUGH_SPANS):
+            rough[place] += (change - rough[place]) * max(start, 1.0 / span)
+        self._spread += (abs(value - means[3]) - self._spread) * max(start, 1.0 / MEAN_SPANS[3])
+        return [value, means[1], means[2], *rough]
+
+    def _sizes(self, day: int, slot: int, tracks: np.ndarray, value: float) -> list[float]:
+        """The nine feature sizes, all >= 0."""
         distances, usual = self._days.distances(day, slot, tracks)
-        shapes = np.array(((means[4], means[12], means[48]), (value, *self._last)))
+        shapes = np.array((self._means[:3], (value, *self._last)))
         novelty = self._shapes.distances(shapes, self._spread)
         self._last = (value, self._last[0])
         above = 0.0 if usual is None else value - usual
-        return tracks, np.concatenate((distances, novelty, (max(0.0, above), max(0.0, -above))))
+        return [*distances, *novelty, max(0.0, above), max(0.0, -above)]
 
     def _score(self, digits: float) -> float:
-        """Digits of rarity to [0, 1): ALARM_DIGITS scores one half; held under the threshold when immature or just alarmed."""
+        """Digits of rarity to [0, 1]: ALARM_DIGITS scores one half; under the threshold when immature or just alarmed."""
         score = 1.0 - 2.0 ** (-digits / ALARM_DIGITS)
         if self._records <= MATURE or self._records <= self._quiet_until:
             return score * THRESHOLD * 0.99
@@ -131,16 +138,38 @@ class Detector:
             self._quiet_until = self._records + REFRACTORY
         return score
 
-    def _remember_why(
-        self, digits: np.ndarray, sizes: np.ndarray, tracks: np.ndarray, slot: int, score: float
-    ) -> None:
-        rarest = int(digits.argmax())
-        self._why = None
-        value, usual = float(sizes[rarest]), None
-        if rarest < len(tracks):
-            value, usual = float(tracks[rarest]), self._days.usual(slot, rarest)
-        low, high = usual or (0.0, self._rarity.usual_high(rarest))
-        self._why = Explanation(FEATURES[rarest], value, low, high, 10.0 ** float(digits[rarest]), score)
+    def to_state(self) -> dict[str, Any]:
+        """Everything learned as plain JSON values."""
+        return {
+            "version": STATE_VERSION,
+            "days": self._days.to_state(),
+            "shapes": self._shapes.to_state(),
+            "rarity": self._rarity.to_state(),
+            "means": list(self._means),
+            "rough": list(self._rough),
+            "spread": self._spread,
+            "last": list(self._last),
+            "records": self._records,
+            "quiet_until": self._quiet_until,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Detector:
+        """Continues exactly where `to_state` was taken; ValueError when the state is of another version."""
+        if state.get("version") != STATE_VERSION:
+            raise ValueError(
+                f"a detector state of version {STATE_VERSION} is needed, not {state.get('version')}"
+            )
+        self = cls()
+        self._days = DayRanges.from_state(state["days"])
+        self._shapes = Shapes.from_state(state["shapes"])
+        self._rarity = Rarity.from_state(state["rarity"])
+        self._means = [float(mean) for mean in state["means"]]
+        self._rough = [float(mean) for mean in state["rough"]]
+        self._spread = float(state["spread"])
+        self._last = (float(state["last"][0]), float(state["last"][1]))
+        self._records, self._quiet_until = int(state["records"]), int(state["quiet_until"])
+        return self
 
 
 def detector() -> Detector:

@@ -29,26 +29,33 @@ class DayRanges:
         self.today_high = np.full((QUARTERS + 2, quantities), -np.inf)
         self.day: int | None = None
         self.column = 0
+        self._slot = -1  # the slot the next three were gathered for
+        self._near_low = self._near_high = np.empty((0, quantities))
+        self._middle: float | None = None
 
-    def distances(self, day: int, slot: int, values: np.ndarray) -> tuple[np.ndarray, float | None]:
+    def distances(self, day: int, slot: int, values: np.ndarray) -> tuple[list[float], float | None]:
         """Distance of each value to the nearest known range, and the middle of the first quantity's ranges here.
 
         `day` is a day number, `slot` the quarter of an hour 0..95. Zeros and None where too little is known.
         A late record (an earlier day) is measured but counted to today.
         """
         self._turn_day(day)
+        if slot != self._slot:
+            self._open(slot)
+        if len(self._near_low) < MIN_SEEN:
+            return [0.0] * self.quantities, self._middle
+        gap = np.maximum(self._near_low - values, values - self._near_high).min(axis=0)
+        return [max(0.0, distance) for distance in gap.tolist()], self._middle
+
+    def _open(self, slot: int) -> None:
+        """Gathers the ranges known around a slot; they stay the same until the slot or the day changes."""
+        self._slot = slot
         low, high = self.low[slot : slot + 3], self.high[slot : slot + 3]
         known = np.isfinite(low[:, :, 0])
-        if int(known.sum()) < MIN_SEEN:
-            distance = np.zeros(self.quantities)
-        else:
-            gap = np.maximum(low - values, values - high).min(axis=(0, 1))
-            distance = np.maximum(gap, 0.0)
+        self._near_low, self._near_high = low[known], high[known]
         here = known[1]
-        middle = None
-        if here.any():
-            middle = float((self.low[slot + 1, here, 0] / 2 + self.high[slot + 1, here, 0] / 2).mean())
-        return distance, middle
+        middles = low[1, here, 0] / 2 + high[1, here, 0] / 2
+        self._middle = float(middles.mean()) if middles.size else None
 
     def learn(self, slot: int, values: np.ndarray) -> None:
         """Widens today's range in the slot."""
@@ -80,6 +87,7 @@ class DayRanges:
         self.today_high.fill(-np.inf)
         self.column = (self.column + 1) % DAYS
         self.day = day
+        self._slot = -1
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values; empty places are null."""

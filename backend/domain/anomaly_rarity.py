@@ -4,14 +4,14 @@ A digit of rarity is -log10 of the share of the past at or above the quantity: 3
 Above the largest value ever seen the histogram has nothing to say, so each doubling adds `DIGITS_PER_OCTAVE`,
 the slope of a Pareto tail with index 6.6: a record by a hair stays modest, a record by a factor is plain.
 
-Cost: one vector comparison over FEATURES x BINS counters for each record; memory does not grow.
+Cost: for each feature that is not zero two logarithms and the sum of the bins above; memory does not grow.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 BINS_PER_OCTAVE = 2
 BINS = 160  # 80 octaves: twelve decimal orders below and above the first size seen
@@ -20,68 +20,65 @@ PRIOR = 0.3  # records imagined above everything seen, the plotting position of 
 
 
 class Rarity:
-    """Counters "how many past records were at or above this bin", one row for each feature."""
+    """One histogram of past sizes for each feature, bins a fixed ratio apart; zeros are counted but have no bin."""
 
     def __init__(self, features: int) -> None:
-        self.features = features
-        self.above = np.zeros((features, BINS + 2))
+        self.counts = [[0] * (BINS + 1) for _ in range(features)]
         self.records = 0
-        self.largest = np.full(features, -1.0)  # in bins; -1: nothing positive seen
+        self.largest = [-1.0] * features  # in bins; -1: nothing positive seen
         self.unit = 0.0  # the size that sits in the middle bin
-        self._edges = np.arange(BINS + 2)
 
-    def digits(self, sizes: np.ndarray) -> np.ndarray:
+    def digits(self, sizes: Sequence[float]) -> list[float]:
         """Rarity of each feature's size (>= 0) against the past, then learns it. Zero is never rare."""
         if self.unit == 0.0:
-            self.unit = float(sizes.max())
-        if self.unit == 0.0:
-            self.records += 1
-            return np.zeros(self.features)
-        place = self._place(sizes)
-        whole = place.astype(np.int64)
-        rows = range(self.features)
-        here, beyond = self.above[rows, whole], self.above[rows, whole + 1]
-        share = beyond + (here - beyond) * (1.0 - (place - whole))
-        rarity = -np.log10((share + PRIOR) / (self.records + 2 * PRIOR))
-        over = np.where(self.largest >= 0, np.maximum(place - self.largest, 0.0), 0.0) / BINS_PER_OCTAVE
-        rarity = np.where(sizes > 0, rarity + DIGITS_PER_OCTAVE * over, 0.0)
-        whole = np.where(sizes > 0, whole, -1)
-        self.above += self._edges <= whole[:, None]
-        self.largest = np.maximum(self.largest, np.where(sizes > 0, place, -1.0))
+            self.unit = max(sizes)
+        result = [0.0] * len(sizes)
+        weight = 1.0 / (self.records + 2 * PRIOR)
+        for feature, size in enumerate(sizes):
+            if size > 0.0:
+                result[feature] = self._one(feature, size, weight)
         self.records += 1
+        return result
+
+    def _one(self, feature: int, size: float, weight: float) -> float:
+        place = (math.log2(size) - math.log2(self.unit)) * BINS_PER_OCTAVE + BINS / 2
+        place = min(max(place, 0.0), float(BINS))
+        whole = int(place)
+        counts, largest = self.counts[feature], self.largest[feature]
+        at_or_above = counts[whole] * (1.0 - place + whole)
+        if largest > whole:
+            at_or_above += sum(counts[whole + 1 : int(largest) + 1])
+        rarity = -math.log10((at_or_above + PRIOR) * weight)
+        if place > largest:
+            if largest >= 0.0:
+                rarity += DIGITS_PER_OCTAVE * (place - largest) / BINS_PER_OCTAVE
+            self.largest[feature] = place
+        counts[whole] += 1
         return rarity
 
-    def _place(self, sizes: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            place = np.log2(sizes / self.unit) * BINS_PER_OCTAVE + BINS / 2
-        return np.clip(place, 0.0, BINS)
-
     def usual_high(self, feature: int, share: float = 0.01) -> float:
-        """The size that only `share` of the past records reached, for explanations."""
-        if self.unit == 0.0:
-            return 0.0
-        reached = np.flatnonzero(self.above[feature] > share * self.records)
-        return (
-            float(self.unit * 2.0 ** ((reached[-1] + 1 - BINS / 2) / BINS_PER_OCTAVE))
-            if reached.size
-            else 0.0
-        )
+        """The size that at most `share` of the past records exceeded, for explanations; 0.0 when most were zero."""
+        above = 0
+        for place in range(BINS, -1, -1):
+            above += self.counts[feature][place]
+            if above > share * self.records:
+                return float(self.unit * 2.0 ** ((place + 1 - BINS / 2) / BINS_PER_OCTAVE))
+        return 0.0
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
-            "above": [[int(count) for count in row] for row in self.above],
+            "counts": [list(row) for row in self.counts],
             "records": self.records,
-            "largest": self.largest.tolist(),
+            "largest": list(self.largest),
             "unit": self.unit,
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Rarity:
         """The same counters again; KeyError when the state is of another kind."""
-        rarity = cls(len(state["above"]))
-        rarity.above = np.array(state["above"], dtype=float)
-        rarity.records = int(state["records"])
-        rarity.largest = np.array(state["largest"], dtype=float)
-        rarity.unit = float(state["unit"])
+        rarity = cls(len(state["counts"]))
+        rarity.counts = [[int(count) for count in row] for row in state["counts"]]
+        rarity.records, rarity.unit = int(state["records"]), float(state["unit"])
+        rarity.largest = [float(place) for place in state["largest"]]
         return rarity

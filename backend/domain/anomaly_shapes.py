@@ -25,23 +25,24 @@ class Shapes:
         self.points = np.full((len(vigilance), PROTOTYPES, WIDTH), FAR)
         self.used = np.full((len(vigilance), PROTOTYPES), -1)
         self.records = 0
+        self._apart = np.empty_like(self.points)
 
-    def distances(self, shapes: np.ndarray, spread: float) -> np.ndarray:
-        """Distance of each bank's shape (banks x 3) to its nearest prototype, then learns it."""
-        apart = np.abs(self.points - shapes[:, None, :]).max(axis=2)
-        nearest = apart.argmin(axis=1)
-        result = np.empty(len(self.vigilance))
-        for bank, radius in enumerate(self.vigilance):
-            which = int(nearest[bank])
-            result[bank] = distance = float(apart[bank, which])
-            if distance > radius * spread:
+    def distances(self, shapes: np.ndarray, spread: float) -> list[float]:
+        """Distance of each bank's shape (banks x 3) to its nearest prototype, then learns it; zeros for the first."""
+        np.subtract(self.points, shapes[:, None, :], out=self._apart)
+        apart = np.abs(self._apart, out=self._apart).max(axis=2)
+        result = []
+        for bank, which in enumerate(apart.argmin(axis=1).tolist()):
+            distance = float(apart[bank, which])
+            if distance > self.vigilance[bank] * spread:
                 which = int(self.used[bank].argmin())
                 self.points[bank, which] = shapes[bank]
             else:
                 self.points[bank, which] += PULL * (shapes[bank] - self.points[bank, which])
             self.used[bank, which] = self.records
+            result.append(distance if self.records else 0.0)
         self.records += 1
-        return result if self.records > 1 else np.zeros(len(self.vigilance))
+        return result
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values."""

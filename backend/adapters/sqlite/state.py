@@ -19,7 +19,7 @@ from backend.domain.rules import Assessment
 from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, delta_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, columns, crossed, settle
-from backend.services.series import Detectors
+from backend.adapters.sqlite.series import Detectors
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500

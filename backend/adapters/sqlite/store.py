@@ -12,7 +12,7 @@ from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
-from backend.services.series import Detectors
+from backend.adapters.sqlite.series import Detectors
 
 
 class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteReads):
