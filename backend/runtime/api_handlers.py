@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backend.runtime import api_commands, api_read, openapi
+from backend.runtime.api_commands import HANDLERS as COMMANDS
 from backend.runtime.api_context import Api, Call
+from backend.runtime.api_read import HANDLERS as READS
+from backend.runtime.openapi import HANDLERS as DESCRIPTIONS
 from backend.runtime.replies import Reply
 
 Handler = Callable[[Api, Call], Reply]
 
 # The two POSTs of the hot path are answered by api_write, before this table is asked.
 HOT = ("post_events", "post_metrics")
-HANDLERS: dict[str, Handler] = {**api_read.HANDLERS, **api_commands.HANDLERS, **openapi.HANDLERS}
+HANDLERS: dict[str, Handler] = {**READS, **COMMANDS, **DESCRIPTIONS}

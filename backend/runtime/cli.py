@@ -238,9 +238,13 @@ def export(what: str, form: str | None, output: Any, days: int, data_dir: Path |
 @_data_dir
 def import_(file: Path, mapping: Path, dry_run: bool, data_dir: Path | None) -> None:
     """Backfill history from CSV or NDJSON; may be interrupted and run again."""
-    from backend.services import imports
+    from backend.runtime import importing
 
-    imports.run(file, mapping, dry_run=dry_run, settings=settings.read(data_dir=data_dir), echo=_say)
+    report = importing.run(settings.read(data_dir=data_dir), file, mapping, dry_run=dry_run)
+    for refusal in report.refusals[:20]:
+        click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
+    names = ("rows", "accepted", "duplicates", "conflicts", "refused")
+    _say(", ".join(f"{name} {getattr(report, name):,}" for name in names))
 
 
 @main.command("churn-eval")
@@ -254,12 +258,14 @@ def churn_eval(
     events: Path | None, train: Path | None, targets: Path | None, elog: Path | None, horizon: int, out: Path
 ) -> None:
     """Predict churn with the product's own features and model, for comparison elsewhere."""
-    from backend.ml import churn_eval as evaluation
-
     if elog is not None:
-        evaluation.evaluate_elog(elog, horizon, out)
+        from backend.ml.elog_eval import evaluate_elog
+
+        evaluate_elog(str(elog), horizon, str(out))
     elif events is not None and train is not None and targets is not None:
-        evaluation.evaluate_targets(events, train, targets, out)
+        from backend.ml.churn_eval import evaluate_targets
+
+        evaluate_targets(str(events), str(train), str(targets), str(out))
     else:
         raise click.UsageError("give --elog, or --events with --train and --targets")
 
