@@ -255,20 +255,17 @@ def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View)
     )  # fmt: skip
 
 
-def _labelled(points: Sequence[MarketPoint], deepest: MarketPoint, cell: Cell, view: View) -> figures.Figure:
-    """The two lines named where they are farthest apart, with what is missing there in words."""
+def demand_over_supply(points: Sequence[MarketPoint], view: View, *, hours: bool) -> figures.Figure:
+    """The two lines, named where they are farthest apart, with what is missing there in words."""
     figure = figures.demand_and_supply(points, view.zone, view.filters.key, compact=True)
-    widest = max(points, key=lambda p: abs((p.demand or 0) - (p.supply or 0)))
+    widest = max(points, key=_apart)
     late = points.index(widest) > len(points) / 2
-    above, below = (
-        ("demand", "supply") if (widest.demand or 0) > (widest.supply or 0) else ("supply", "demand")
-    )
-    missing = (deepest.demand or 0) - (deepest.supply or 0)
-    if missing > 0 and above == "demand":
-        above += f", {number(missing, 1)} {'h' if cell.gap_hours is not None else ''} short"
-    x = view.zone.axis(widest.at_us)
-    high, low = sorted((widest.demand or 0, widest.supply or 0), reverse=True)
-    base = {"x": x, "xanchor": "right" if late else "left", "showarrow": False, "borderpad": 2}
+    short = (widest.demand or 0) > (widest.supply or 0)
+    above, below = ("demand", "supply") if short else ("supply", "demand")
+    if short:
+        above += f", {number(_apart(widest), 1)} {'h ' if hours else ''}short"
+    low, high = sorted((widest.demand or 0, widest.supply or 0))
+    base = {"x": view.zone.axis(widest.at_us), "xanchor": "right" if late else "left", "showarrow": False}
     figure["layout"]["annotations"] = [
         base | {"text": above, "y": high, "yanchor": "bottom", "font": {"size": 11, "color": theme.TEXT}},
         base | {"text": below, "y": low, "yanchor": "top", "font": {"size": 11, "color": theme.TEXT_2}},
@@ -277,6 +274,10 @@ def _labelled(points: Sequence[MarketPoint], deepest: MarketPoint, cell: Cell, v
     figure["layout"]["yaxis"] |= {"range": [0, top * 1.25 or 1]}
     figure["layout"]["margin"] = {"l": 30, "r": 8, "t": 6, "b": 20}
     return figure
+
+
+def _apart(point: MarketPoint) -> float:
+    return abs((point.demand or 0) - (point.supply or 0))
 
 
 def cell_alerts(cell: Cell, rows: Sequence[AlertRow], view: View) -> html.Section:

@@ -1,0 +1,277 @@
+"""One alert beside the list: why it fired, its numbers, its rule, what people did, what ended it before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dash import html
+
+from backend.domain.times import HOUR
+from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, TimelineEntry
+from dashboard import alert_list, components, figures, theme
+from dashboard.components import button, icon, section, severity
+from dashboard.context import View
+from dashboard.supply_panels import demand_over_supply
+from dashboard.words import number, percent, plural, readable, signed
+from dashboard.zones import ago, span
+
+MORNING_H = 8
+_DONE = {"ack": "acknowledged", "unack": "took the acknowledgement back", "assign": "assigned", "snooze": "snoozed",
+         "resolve": "resolved", "reopen": "reopened", "dismiss": "dismissed", "note": "noted"}  # fmt: skip
+_SHARES = ("utilisation", "no_show_rate", "cancellation_rate", "share")
+_LABELS = {"ib_calls_14d": "Inbound calls, 14 d", "ib_calls_7d": "Inbound calls, 7 d", "sessions_7d": "Sessions, 7 d",
+           "sessions_14d": "Sessions, 14 d", "gap_hours": "Gap, h", "health_score": "Health", "risk_score": "Risk",
+           "avg_rating": "Mean rating, 30 d", "available_hours": "Hours offered", "booked_hours": "Hours booked",
+           "balance_status": "Balance", "basis": "Judged by"}  # fmt: skip
+
+
+def drawer(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> html.Aside:
+    """The drawer of one alert. `market` is the history of its cell, empty for other entities."""
+    alert = detail.alert
+    css = {"critical": "crit", "warning": "warn"}.get(alert.severity, "")
+    firing = (
+        f"Firing {span(view.now_us - alert.opened_us)}"
+        if alert.status == "open"
+        else alert.status.capitalize()
+    )
+    head = [severity(alert.severity), components.tag(firing, css if alert.status == "open" else ""),  # type: ignore[arg-type]  # "crit", "warn" or ""
+            components.tag("demo", "doubt") if alert.simulated else None]  # fmt: skip
+    sections = [
+        html.P(alert_list.sentence(alert.message), className="al-message"),
+        html.Div(_about(alert, view), className="al-about"),
+        chart(detail, market, view),
+        numbers(alert),
+        rule(detail),
+        notes(detail, view),
+        evidence(detail.evidence, view),
+        similar(detail.similar, view),
+        audit(detail.audit, view),
+    ]
+    aside = components.drawer(
+        alert.title, [s for s in sections if s is not None], head=head, actions=actions(alert, view)
+    )
+    setattr(aside, "data-alert", alert.alert_id)
+    setattr(aside, "data-version", str(alert.version))
+    return aside
+
+
+def missing(alert_id: str, why: str) -> html.Aside:
+    """The alert of the address does not exist."""
+    body = components.empty(
+        "There is no such alert", why, [html.A("Close", href="?open=", className="io-btn")], "alerts"
+    )
+    return components.drawer(f"Alert {alert_id[:40]}", body)
+
+
+def _about(alert: AlertRow, view: View) -> list[Any]:
+    where, kind = alert_list.where(alert)
+    who = alert.owner or "nobody yet"
+    return [html.Span([kind, " ", where]), html.Span([html.Span("Owner ", className="t3"), who]),
+            html.Span([html.Span("Seen ", className="t3"), f"×{number(alert.occurrences)}, last {ago(alert.last_seen_us, view.now_us)}"])]  # fmt: skip
+
+
+def actions(alert: AlertRow, view: View) -> list[Any]:
+    """The first one is the next step; assign, snooze and dismiss open a small form."""
+    if alert.status in alert_list.ENDED:
+        return [alert_list.command("Reopen", alert, "reopen", view, kind="pri")]
+    main = (
+        alert_list.command("Un-ack", alert, "unack", view)
+        if alert.status == "acknowledged"
+        else alert_list.command("Acknowledge", alert, "ack", view, kind="pri")
+    )
+    tomorrow = view.zone.midnight(view.zone.midnight(view.now_us) + 26 * HOUR) + MORNING_H * HOUR
+    snooze = [
+        alert_list.command("For 1 h", alert, "snooze", view, until_us=view.now_us + HOUR),
+        alert_list.command(
+            f"Until tomorrow {view.zone.clock(tomorrow)}", alert, "snooze", view, until_us=tomorrow
+        ),
+    ]
+    return [
+        main,
+        _form("Assign", "assign", "Who takes it", "owner", alert, view, value=alert.owner or view.actor),
+        _menu("Snooze", snooze, view),
+        alert_list.command("Resolve", alert, "resolve", view),
+        _form("Dismiss", "dismiss", "Why it needs nobody", "note", alert, view),
+    ]  # fmt: skip
+
+
+def _menu(label: str, inside: Any, view: View) -> html.Details | html.Button:
+    if view.forbidden:
+        return button(label, disabled=view.forbidden)
+    pop = html.Div(inside, className="io-pop", role="group", **{"aria-label": label})
+    return html.Details(
+        [html.Summary([label, icon("down", 12)], className="io-btn"), pop], className="io-menu"
+    )
+
+
+def _form(
+    label: str, action: str, asks: str, field: str, alert: AlertRow, view: View, value: str = ""
+) -> Any:
+    """A command that needs a word: alerts.js reads the field and sends it with the version on the drawer."""
+    area = html.Textarea(
+        rows=1, className="io-input al-field", maxLength="120", placeholder=value, **{"aria-label": asks}
+    )
+    extra = {"data_alert_form": action, "data_field": field, "data_default": value}
+    return _menu(label, [html.Label([asks, area]), button(label, kind="pri", aria=f"{label}: {alert.title}", **extra)], view)  # fmt: skip
+
+
+def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> html.Section | None:
+    """The series behind it, the firing time shaded."""
+    alert = detail.alert
+    both = [p for p in market if p.demand is not None and p.supply is not None]
+    if both:
+        last = both[-1]
+        gap = (last.supply or 0) - (last.demand or 0)
+        title, end = (
+            f"{number(abs(gap), 1)} {'missing' if gap < 0 else 'to spare'} at the newest snapshot",
+            "demand and supply, 7 d",
+        )
+        figure = demand_over_supply(both, view, hours=alert.details.get("gap_hours") is not None)
+        first, newest, says = both[0].at_us, last.at_us, f"{alert.entity_name}: {title}"
+    else:
+        known = [p for p in detail.series if p.value is not None]
+        if len(known) < 2:
+            return None
+        what = "calls" if alert.alert_type == "high_ib_call_frequency" else "sessions"
+        recent, before = sum(p.value or 0 for p in known[-15:]), sum(p.value or 0 for p in known[-29:-15])
+        title = f"{number(recent)} {what} in 14 days, {number(before)} in the 14 before"
+        end, figure = f"{what} a day, 6 weeks", figures.line_on_band(known, view.zone, view.filters.key)
+        first, newest, says = known[0].at_us, known[-1].at_us, f"{alert.entity_name}: {title}"
+    ended = alert.resolved_us or view.now_us
+    if alert.opened_us <= newest and ended > first:
+        figure["layout"].setdefault("shapes", []).append(
+            {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": view.zone.axis(max(alert.opened_us, first)),
+             "x1": view.zone.axis(min(ended, newest)), "fillcolor": theme.CRITICAL_SOFT, "line": {"width": 0}, "layer": "below"}
+        )  # fmt: skip
+    return section(title, components.graph(figure, says, 150), end)
+
+
+def numbers(alert: AlertRow) -> html.Section | None:
+    """The facts of the rule's verdict, in words."""
+    facts = [
+        (key, value)
+        for key, value in alert.details.items()
+        if value is not None and not isinstance(value, dict | list)
+    ]
+    if not facts:
+        return None
+    pairs = [
+        html.Div([html.Dt(_LABELS.get(key, readable(key))), html.Dd(_fact(key, value))])
+        for key, value in facts
+    ]
+    return section("Why it fired", html.Dl(pairs, className="al-facts"), "as of the last event")  # fmt: skip
+
+
+def _fact(key: str, value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return readable(str(value))
+    if key in _SHARES:
+        return percent(float(value))
+    if key == "gap_hours":
+        return signed(float(value), 1)
+    return number(float(value), None if float(value).is_integer() or abs(value) >= 10 else 2)
+
+
+def rule(detail: AlertDetail) -> html.Section | None:
+    """What the rule looks at, when it opens and clears, and what to do."""
+    if not detail.rule:
+        return None
+    r = detail.rule
+    word = "from" if r.get("rising") else "at"
+    less = "" if r.get("rising") else " and below"
+    levels = [
+        f"{level['severity']} {word} {_limit(level['opens'])}{less}, clears at {_limit(level['clears'])}"
+        for level in r.get("levels", ())
+    ]
+    body = [
+        html.P([html.B("Runbook "), r.get("runbook", "")]),
+        html.P(f"Watches {r.get('measure', '')}: {'; '.join(levels)}.", className="t2"),
+    ]
+    return section("What to do", html.Div(body, className="al-text"), f"rule {r.get('rule_id', '')}, version {r.get('version', '')}")  # fmt: skip
+
+
+def _limit(value: float) -> str:
+    """Limits are written a hair beside a round number where a rule says "below" or "above"."""
+    return number(round(value, 3))
+
+
+def notes(detail: AlertDetail, view: View) -> html.Section:
+    """Notes, newest first, and a field for another."""
+    written = [
+        a for a in detail.audit if a.note and a.action in ("note", "dismiss", "resolve", "ack", "assign")
+    ]
+    items = [
+        html.Li([html.B(a.actor), f" {ago(a.at_us, view.now_us)}", html.P(a.note)], key=str(a.sequence))
+        for a in written[:5]
+    ]
+    field = html.Textarea(
+        rows=2,
+        className="io-input al-field",
+        id="al-note",
+        maxLength="2000",
+        placeholder="What you found or did",
+        disabled=bool(view.forbidden),
+        **{"aria-label": "Note"},
+    )
+    extra = {} if view.forbidden else {"data_alert_form": "note", "data_field": "note"}
+    send = button("Add note", disabled=view.forbidden, **extra)
+    body = [
+        html.Ul(items, className="al-notes") if items else None,
+        html.Div([field, send], className="al-write"),
+    ]
+    return section(plural(len(written), "note") if written else "No note yet", html.Div(body), "Ctrl Enter sends")  # fmt: skip
+
+
+def evidence(entries: Sequence[TimelineEntry], view: View) -> html.Section | None:
+    if not entries:
+        return None
+    items = [
+        html.Li(
+            [html.Time(view.zone.moment(e.at_us)), html.Span([html.B(e.title), " ", e.detail])],
+            key=e.event_id,
+        )
+        for e in entries[:6]
+    ]
+    return section("Newest events behind it", html.Ul(items, className="al-log"), f"{len(items)} of {len(entries)}")  # fmt: skip
+
+
+def similar(rows: Sequence[AlertRow], view: View) -> html.Section | None:
+    """How alerts of the same kind ended."""
+    if not rows:
+        return None
+    ended = [r for r in rows if r.resolved_us]
+    items = [
+        html.Li(
+            [html.A(r.title, href=f"?open={quote(r.alert_id)}"),
+             html.Span(f"{r.status} after {span((r.resolved_us or view.now_us) - r.opened_us)}" + (f": {r.cause}" if r.cause else ""), className="t2")],
+            key=r.alert_id,
+        )
+        for r in rows[:4]
+    ]  # fmt: skip
+    return section(
+        "Alerts of the same kind", html.Ul(items, className="al-like"), f"{len(ended)} of {len(rows)} ended"
+    )
+
+
+def audit(rows: Sequence[AuditRow], view: View) -> html.Section:
+    """Who did what, newest first."""
+    ordered = sorted(rows, key=lambda a: a.sequence, reverse=True)
+    items = [
+        html.Li([html.Time(view.zone.moment(a.at_us)), html.Span([html.B("Rule" if a.actor == "rule" else a.actor), f" {_said(a)}"])], key=str(a.sequence))
+        for a in ordered[:12]
+    ]  # fmt: skip
+    return section(
+        "Audit",
+        html.Ul(items, className="al-log"),
+        f"{len(items)} of {plural(len(rows), 'entry', 'entries')}",
+    )
+
+
+def _said(entry: AuditRow) -> str:
+    done = _DONE.get(entry.action, entry.action)
+    if entry.action == "assign":
+        owner = entry.after.partition("/")[2].partition("/")[2]
+        done = f"assigned it to {owner}" if owner else "gave it back"
+    return f"{done}: {entry.note}" if entry.note else done

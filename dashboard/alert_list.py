@@ -1,0 +1,308 @@
+"""The list of the Alerts page: tabs, filters, rows with their commands, the bar of held-back rows. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dash import html
+
+from backend.domain.rules import RULES
+from backend.services.read_models import AlertRow
+from dashboard import components
+from dashboard.components import button, icon, severity
+from dashboard.context import View
+from dashboard.ids import ALERTS
+from dashboard.words import number, plural, readable
+from dashboard.zones import ago, span
+
+LIVING = ("open", "acknowledged", "snoozed")
+ENDED = ("resolved", "dismissed")
+TABS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "open": ("Open", ("open",)),
+    "acknowledged": ("Acknowledged", ("acknowledged",)),
+    "living": ("All living", LIVING),
+    "resolved": ("Resolved", ENDED),
+}
+SEVERITIES = ("critical", "warning", "info")
+TYPES = tuple(dict.fromkeys(rule.alert_type for rule in RULES.values()))
+PAGE_SIZE = 50
+
+
+def command(
+    label: Any, alert: AlertRow, action: str, view: View, *, kind: Any = "", **arguments: Any
+) -> html.Button:
+    """A command on one alert with the version this person sees; its name says which alert it is about."""
+    data = {"alert_id": alert.alert_id, "action": action, "version": alert.version, **arguments}
+    more = {} if view.forbidden else {"data_command": json.dumps(data)}
+    return button(label, kind=kind, disabled=view.forbidden, aria=f"{label}: {alert.title}", **more)  # fmt: skip
+
+
+def tab_of(view: View) -> str:
+    tab = view.filters.get("tab")
+    return tab if tab in TABS else "open"
+
+
+def statuses(view: View) -> tuple[str, ...]:
+    """Of the tab, narrowed by the state filter where that is one of them."""
+    tab = TABS[tab_of(view)][1]
+    state = view.filters.get("status")
+    return (state,) if state in tab else tab
+
+
+def page_number(view: View) -> int:
+    text = view.filters.get("page")
+    return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
+
+
+def list_key(view: View) -> str:
+    """What the rows depend on; rows are only held still while it stays the same."""
+    own = "|".join(view.filters.get(key) for key in ("tab", "severity", "type", "status", "q", "page"))
+    return f"{view.filters.key}|{own}"
+
+
+def tabs(counts: dict[str, int], view: View) -> html.Nav:
+    items: list[tuple[str, str, int | None]] = [
+        (name, label, sum(counts.get(status, 0) for status in members))
+        for name, (label, members) in TABS.items()
+    ]
+    links = []
+    for i, (value, label, count) in enumerate(items):
+        here = value == tab_of(view)
+        mark: dict[str, Any] = {"aria-current": "true"} if here else {}
+        text = [label, html.Span(number(count))]
+        changes = f"?tab={value if i else ''}&status=&page="
+        links.append(html.A(text, href=changes, className="on" if here else "", **mark))
+    return html.Nav(links, className="io-tabs", **{"aria-label": "Views of this list"})
+
+
+def filter_row(counts: dict[str, int], view: View) -> html.Div:
+    """Severity, kind, state, search; all of them live in the address."""
+    chosen = view.filters.get("severity")
+    marks = [
+        components.query_link(
+            [severity(level), html.B(number(counts.get(level, 0))) if tab_of(view) != "resolved" else None],
+            className="io-chip al-sev" + (" on" if level == chosen else ""),
+            severity=None if level == chosen else level,
+            page=None,
+        )
+        for level in SEVERITIES
+    ]
+    for mark, level in zip(marks, SEVERITIES, strict=True):
+        setattr(mark, "aria-current", "true" if level == chosen else "false")
+    kinds = [("", "any kind"), *((kind, readable(kind)) for kind in TYPES)]
+    members = TABS[tab_of(view)][1]
+    states = [("", "any"), *((state, state.capitalize()) for state in members)]
+    search = html.Div(
+        [icon("search", 14), html.Div(id="al-search", **{"data-q": view.filters.get("q")})],
+        className="al-search",
+    )
+    return html.Div(
+        [
+            html.Div(marks, className="al-sevs"),
+            _menu("Kind", "type", kinds, view),
+            _menu("State", "status", states, view) if len(members) > 1 else None,
+            html.Span(className="grow"),
+            search,
+        ],
+        className="al-filters", role="group", **{"aria-label": "Filters of the list"},
+    )  # fmt: skip
+
+
+def _menu(label: str, key: str, choices: Sequence[tuple[str, str]], view: View) -> html.Details:
+    value = view.filters.get(key)
+    shown = dict(choices).get(value, "any") if value else "any"
+    face = [label, " ", html.B(shown), icon("down", 12)]
+    links = [
+        html.A(text, href=f"?{key}={quote(name)}&page=", className="io-choice") for name, text in choices
+    ]
+    css = "io-chip on" if value and shown != "any" else "io-chip"
+    pop = html.Div(links, className="io-pop", role="group", **{"aria-label": label})
+    return html.Details([html.Summary(face, className=css), pop], className="io-menu")
+
+
+def title_of(rows: int, total: int, counts: dict[str, int], view: View) -> str:
+    """What the list says, counted."""
+    tab = tab_of(view)
+    if not total:
+        return {"open": "Nothing is open", "acknowledged": "Nobody is working on an alert", "resolved": "Nothing has ended yet"}.get(tab, "No alert is living")  # fmt: skip
+    unowned = counts.get("unowned_critical", 0)
+    verb = {"open": "open", "acknowledged": "acknowledged", "living": "living", "resolved": "ended"}[tab]
+    text = f"{plural(total, 'alert')} {verb}"
+    if tab in ("open", "living") and unowned and not view.filters.get("severity"):
+        text += f", {number(unowned)} critical without owner"
+    return text
+
+
+def bulk_bar(view: View) -> html.Div:
+    """Stays hidden until a row is ticked (alerts.js)."""
+    return html.Div(
+        [
+            html.B("0 selected", id="al-selected"),
+            button("Acknowledge", kind="pri", id="al-bulk-ack", disabled=view.forbidden),
+            button("Clear selection", kind="quiet", id="al-bulk-none"),
+        ],
+        className="al-bulk", id="al-bulk", role="status",
+    )  # fmt: skip
+
+
+def held_bar(new: int) -> html.Button | None:
+    """Rows that arrived while the list is held still."""
+    if not new:
+        return None
+    return html.Button(f"{number(new)} new, show", id="al-new", className="al-new", type="button")
+
+
+def hold(rows: Sequence[AlertRow], held: Any, key: str) -> tuple[list[str | AlertRow], int]:
+    """(rows or ids in the order that was seen, how many are new): while pointer or focus is inside, nothing moves.
+
+    `held` is {"key", "ids"} from the browser, or None. An id without a row has left the list meanwhile.
+    """
+    ids = held.get("ids") if isinstance(held, dict) and held.get("key") == key else None
+    if not isinstance(ids, list) or not ids:
+        return list(rows), 0
+    found = {row.alert_id: row for row in rows}
+    kept: list[str | AlertRow] = [found.get(i, i) for i in ids[: 2 * PAGE_SIZE] if isinstance(i, str)]
+    seen = set(ids)
+    return kept, sum(row.alert_id not in seen for row in rows)
+
+
+def row(alert: AlertRow, view: View, *, opened: bool) -> html.Li:
+    """Mark, claim with numbers, where, where in its life, last note, owner, what to do."""
+    check = html.Button(
+        icon("check", 12), className="al-check", type="button", role="checkbox",
+        **{"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version)},
+    )  # fmt: skip
+    title = html.A(alert.title, href=f"?open={quote(alert.alert_id)}", className="ttl")
+    return html.Li(
+        [
+            check,
+            severity(alert.severity),
+            html.Div([title, html.Span(sentence(alert.message), className="why")], className="body"),
+            html.Div(where(alert), className="where"),
+            html.Span(state(alert, view.now_us), className="io-state"),
+            html.Span(_note(alert), className="note"),
+            components.owner(alert.owner, alert, view if alert.status in LIVING else None),
+            html.Span(actions(alert, view), className="act"),
+        ],
+        key=alert.alert_id, className="sel" if opened else "", **{"data-row": alert.alert_id},
+    )  # fmt: skip
+
+
+def where(alert: AlertRow) -> Any:
+    """The entity as a link to its page."""
+    from dashboard.pages.now import entity_href
+
+    name = alert.entity_name
+    if alert.entity_type == "cell" and alert.subject and alert.region:
+        href: str | None = f"/supply?cell={quote(alert.subject + '|' + alert.region)}"
+        name = f"{readable(alert.subject)}, {readable(alert.region)}"
+    else:
+        href = entity_href(alert.entity_type, alert.entity_id)
+    kind = html.Span(alert.entity_type.capitalize(), className="t3")
+    return [html.A(name, href=href) if href else html.Span(name), kind]
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def state(alert: AlertRow, now_us: int) -> list[Any]:
+    """Two lines: the state with who; how often and for how long."""
+    times = f"×{number(alert.occurrences)}, "
+    if alert.status == "acknowledged":
+        who = alert.acknowledged_by or "somebody"
+        first, second = f"Acked by {who}", f"{times}{ago(alert.acknowledged_us, now_us)}"
+    elif alert.status in ENDED:
+        lasted = span((alert.resolved_us or now_us) - alert.opened_us)
+        first, second = alert.status.capitalize(), f"{times}lasted {lasted}, {ago(alert.resolved_us, now_us)}"
+    else:
+        first = "Firing" if alert.status == "open" else "Snoozed"
+        second = f"{times}{span(now_us - alert.opened_us)}"
+    return [html.Span(first, className="fw5 el"), html.Span(second, className="t3 el")]
+
+
+def _note(alert: AlertRow) -> str | None:
+    return alert.last_note or (alert.cause if alert.status in ENDED else None)
+
+
+def actions(alert: AlertRow, view: View) -> list[Any]:
+    """At most two: the next step, and the end."""
+    if alert.status in ENDED:
+        return [command("Reopen", alert, "reopen", view)]
+    if alert.status == "acknowledged":
+        return [
+            command("Un-ack", alert, "unack", view),
+            command("Resolve", alert, "resolve", view, kind="quiet"),
+        ]
+    return [command("Ack", alert, "ack", view), command("Resolve", alert, "resolve", view, kind="quiet")]
+
+
+def gone(alert_id: str, view: View) -> html.Li:
+    """A row that was held still and whose alert exists no more."""
+    return html.Li(html.Span("removed", className="t3"), key=alert_id, className="al-gone")
+
+
+def pager(number_of_rows: int, total: int, view: View) -> list[Any]:
+    """ "1-50 of 364" with the ways on and back."""
+    page = page_number(view)
+    first = (page - 1) * PAGE_SIZE
+    parts: list[Any] = [
+        html.Span(
+            f"{number(first + 1 if total else 0)} to {number(first + number_of_rows)} of {number(total)}"
+        )
+    ]
+    if page > 1:
+        parts.append(
+            components.query_link(
+                "Earlier page", className="io-btn quiet", page=str(page - 1) if page > 2 else None
+            )
+        )
+    if first + number_of_rows < total:
+        parts.append(components.query_link("Next page", className="io-btn quiet", page=str(page + 1)))
+    return parts  # fmt: skip
+
+
+def panel(
+    rows: Sequence[Any], total: int, new: int, counts: dict[str, int], opened: str, view: View
+) -> html.Section:
+    """The whole list. `rows` are AlertRow, or ids of alerts that are no more."""
+    if rows:
+        items = [
+            row(r, view, opened=r.alert_id == opened) if isinstance(r, AlertRow) else gone(r, view)
+            for r in rows
+        ]
+        inside: Any = html.Ol(
+            items, className="al-list", id=ALERTS.part("list"), **{"data-key": list_key(view)}
+        )
+    else:
+        inside = html.Div(_nothing(view), id=ALERTS.part("list"), **{"data-key": list_key(view)})
+    keys = [
+        html.Span([html.Kbd(key, className="io-kbd"), f" {does}"])
+        for key, does in (("J K", "move"), ("A", "ack"), ("E", "resolve"), ("N", "note"), ("U", "undo"))
+    ]
+    foot = html.Span(
+        [*pager(len(rows), total, view), html.Span(keys, className="row-f no-phone al-keys")],
+        className="row-f",
+    )
+    body = [tabs(counts, view), filter_row(counts, view), bulk_bar(view), held_bar(new), inside]
+    return components.panel(
+        title_of(len(rows), total, counts, view), body, view, foot=foot, export="alerts", className="al-panel",
+    )  # fmt: skip
+
+
+def _nothing(view: View) -> html.Div:
+    narrowed = (
+        any(view.filters.get(key) for key in ("severity", "type", "status", "q")) or view.scope.filtered
+    )
+    if narrowed:
+        act = [
+            html.A("Clear the list's filters", href="?severity=&type=&status=&q=&page=", className="io-btn")
+        ]
+        if view.scope.filtered:
+            act.append(button("Clear all filters", kind="quiet", data_clear="1"))  # type: ignore[arg-type]  # a list of any controls
+        return components.empty("No alert fits these filters", "Others may be waiting outside of them.", act)
+    why = "Rules watch every student, tutor and cell; the first that fires stands here with its reason."
+    return components.empty("Nothing here", why, [html.A("See resolved alerts", href="?tab=resolved", className="io-btn")], "check")  # fmt: skip
