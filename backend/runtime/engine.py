@@ -18,6 +18,7 @@ from backend.runtime import lifeline, local_access
 from backend.runtime.api_app import FrontDoor
 from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
+from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
@@ -25,6 +26,7 @@ from backend.services.access import Gate
 
 log = logging.getLogger("iops.engine")
 KEEP_ALIVE_SECONDS = 75
+MAX_CONNECTIONS = 4_000
 USE_SECONDS = 60.0  # how often it is written down when keys were last used
 
 
@@ -132,7 +134,7 @@ def server(settings: Settings) -> uvicorn.Server:
         host=settings.host,
         port=settings.api_port,
         loop="uvloop",
-        http="httptools",
+        http=GuardedProtocol,
         ws="none",
         lifespan="on",
         interface="asgi3",
@@ -141,6 +143,7 @@ def server(settings: Settings) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         backlog=2_048,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )

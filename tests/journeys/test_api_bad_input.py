@@ -373,6 +373,8 @@ FRAMES = {
     "nul in header": HEAD + b"X-Thing: a\x00b\r\nContent-Length: 2\r\n\r\n{}",
     "long header": HEAD + b"X-Thing: " + b"x" * 9_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
     "many headers": HEAD + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"Content-Length: 2\r\n\r\n{}",
+    "endless headers": HEAD + b"".join(b"X-%d: %b\r\n" % (n, b"x" * 1_000) for n in range(90)),
+    "endless path": HEAD.replace(b"/v1/events", b"/" + b"x" * 20_000) + b"Content-Length: 2\r\n\r\n{}",
     "two hosts": HEAD + b"Host: localhost\r\nContent-Length: 2\r\n\r\n{}",
     "foreign host": HEAD.replace(b"127.0.0.1", b"evil.example") + b"Content-Length: 2\r\n\r\n{}",
     "version 9": HEAD.replace(b"HTTP/1.1", b"HTTP/9.9") + b"Content-Length: 2\r\n\r\n{}",
@@ -387,6 +389,12 @@ def test_broken_framing_is_answered_or_closed(api: Running, name: str) -> None:
     assert answer == b"" or answer.split()[1][:1] == b"4" or answer.split()[1] in (b"501", b"505"), answer[
         :200
     ]
+
+
+def test_what_cannot_be_parsed_is_refused_as_a_problem(api: Running) -> None:
+    head = exchange(api, FRAMES["no http"]).lower()
+    assert b"application/problem+json" in head
+    assert b"x-content-type-options: nosniff" in head
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(
