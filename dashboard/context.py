@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flask import g, has_request_context, request
 
-from backend.services.read_models import Scope
+from backend.domain.times import SECOND
+from backend.services import queries
+from backend.services.read_models import Freshness, Scope
 from dashboard.filters import Filters, parse, scope, window_text
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 
@@ -85,6 +88,14 @@ class View:
         return None
 
 
+class _Kept:
+    """The last freshness and the lock around it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.value: Freshness | None = None
+
+
 @dataclass(frozen=True)
 class Context:
     """What `register(app, ctx)` of a page gets. `reads` goes to the services as it is; `clock` gives microseconds UTC."""
@@ -93,9 +104,8 @@ class Context:
     clock: Callable[[], int]
     config: WebConfig
     label: Callable[[str, str], str] = lambda _kind, value: value
-    exports: dict[str, Callable[[View], Any]] = field(
-        default_factory=dict
-    )  # name -> view -> list of dict rows
+    exports: dict[str, Callable[[View], Any]] = field(default_factory=dict)  # name -> view -> rows (dicts)
+    _fresh: _Kept = field(default_factory=lambda: _Kept(), repr=False)
 
     def view(self, search: str | None) -> View:
         """The point of view of the request being answered; `search` is `location.search`."""
@@ -112,6 +122,14 @@ class Context:
             actor=person.get("name", "local"), role=person.get("role", "viewer"), read_only=self.config.read_only,
             notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()},
         )  # fmt: skip
+
+    def freshness(self, now_us: int) -> Freshness:
+        """Freshness of the data, asked for at most once a second however many panels and browsers want it."""
+        with self._fresh.lock:
+            kept = self._fresh.value
+            if kept is None or not 0 <= now_us - kept.now_us < SECOND:
+                kept = self._fresh.value = queries.freshness(self.reads, now_us)
+            return kept
 
     def guarded(self, title: str, build: Callable[[], Any]) -> Any:
         """`build()`, or the error panel with a request id when it fails: one panel's failure stays its own."""

@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
-  const AT_MOST_EVERY = 1000, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000;
+  const AT_MOST_EVERY = 1000, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000;
   let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, missed = 0;
 
   const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice
@@ -14,6 +14,14 @@
     return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) plan(); });
   };
   const busy = () => inFlight > 0 && Date.now() - busySince < STUCK;
+  // A list holds still while the pointer rests on its buttons, so that a click never lands on another row; not for ever.
+  let heldSince = 0;
+  document.addEventListener("pointerover", (e) => {
+    const on = e.pointerType === "mouse" && e.target.closest && e.target.closest("[data-row] .act, [data-row] .io-ava");
+    heldSince = on ? heldSince || Date.now() : 0;
+    if (!on) plan();
+  });
+  const held = () => heldSince > 0 && Date.now() - heldSince < HOLD;
   const mode = () => document.documentElement.dataset.mode || "live";
 
   function say(state) {
@@ -39,7 +47,7 @@
     timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + AT_MOST_EVERY - Date.now()));
   }
   function push(forced) {
-    if (!forced && (mode() !== "live" || document.hidden || busy() || !pending)) return;
+    if (!forced && (mode() !== "live" || document.hidden || busy() || held() || !pending)) return;
     const page = document.getElementById("shell-page");
     if (!page || !page.firstChild) return; // Dash is still starting; plan() comes again
     const news = pending || { kinds: [], keys: [], count: 0 };

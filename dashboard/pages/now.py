@@ -58,7 +58,7 @@ def body(ctx: Context, view: View) -> list[Any]:
         return queue_panel(queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope), view)
 
     def trust() -> html.Dl:
-        return trust_strip(queries.freshness(reads, view.now_us), queries.alert_counts(reads, scope), view)
+        return trust_strip(ctx.freshness(view.now_us), queries.alert_counts(reads, scope), view)
 
     side = [
         ctx.guarded("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
@@ -320,6 +320,24 @@ def _news(row: AlertRow, view: View) -> html.Li:
 
 
 def kpi_row(kpis: list[Kpi], view: View) -> html.Div:
-    """Four numbers side by side, a second row for the rest."""
-    tiles = [components.kpi_tile(kpi, view, href=_KPI_PAGE.get(kpi.key)) for kpi in kpis[:8]]
-    return html.Div(tiles, className="io-kpis")
+    """Numbers with a course as tiles with their usual band, four at most; the others as facts in one strip."""
+    drawn = [kpi for kpi in kpis if kpi.series][:4]
+    plain = [kpi for kpi in kpis if kpi not in drawn][:6]
+    tiles = [components.kpi_tile(kpi, view, href=_KPI_PAGE.get(kpi.key)) for kpi in drawn]
+    columns = {"gridTemplateColumns": f"repeat({max(1, len(tiles))}, minmax(0, 1fr))"}
+    return html.Div(
+        [
+            html.Div(tiles, className="io-kpis now-kpis", style=columns) if tiles else None,
+            components.strip([_fact(kpi) for kpi in plain], "Other numbers", "six") if plain else None,
+        ],
+        className="now-numbers",
+    )
+
+
+def _fact(kpi: Kpi) -> tuple[Any, Any, Any]:
+    href = _KPI_PAGE.get(kpi.key)
+    title = html.A(kpi.title, href=href) if href else kpi.title
+    value = f"{number(kpi.value)} {kpi.unit}".strip()
+    mark: list[Any] = [icon("sev-warn", 14), value] if kpi.unusual else [value]
+    css = "row-f io-mk warn" if kpi.unusual else "io-n"
+    return title, html.Span(mark, className=css), f"{kpi.delta_text}, {kpi.window_text}".strip(", ")
