@@ -123,7 +123,8 @@ class Detector:
     def _sizes(self, day: int, slot: int, tracks: np.ndarray, value: float) -> list[float]:
         """The nine feature sizes, all >= 0."""
         distances, usual = self._days.distances(day, slot, tracks)
-        shapes = np.array((self._means[:3], (value, *self._last)))
+        means, (newer, older) = self._means, self._last
+        shapes = np.array(((means[0], value), (means[1], newer), (means[2], older)))
         novelty = self._shapes.distances(shapes, self._spread)
         self._last = (value, self._last[0])
         above = 0.0 if usual is None else value - usual

@@ -29,9 +29,7 @@ class DayRanges:
         self.today_high = np.full((QUARTERS + 2, quantities), -np.inf)
         self.day: int | None = None
         self.column = 0
-        self._slot = -1  # the slot the next three were gathered for
-        self._near_low = self._near_high = np.empty((0, quantities))
-        self._middle: float | None = None
+        self._index()
 
     def distances(self, day: int, slot: int, values: np.ndarray) -> tuple[list[float], float | None]:
         """Distance of each value to the nearest known range, and the middle of the first quantity's ranges here.
@@ -39,23 +37,13 @@ class DayRanges:
         `day` is a day number, `slot` the quarter of an hour 0..95. Zeros and None where too little is known.
         A late record (an earlier day) is measured but counted to today.
         """
-        self._turn_day(day)
-        if slot != self._slot:
-            self._open(slot)
-        if len(self._near_low) < MIN_SEEN:
-            return [0.0] * self.quantities, self._middle
-        gap = np.maximum(self._near_low - values, values - self._near_high).min(axis=0)
-        return [max(0.0, distance) for distance in gap.tolist()], self._middle
-
-    def _open(self, slot: int) -> None:
-        """Gathers the ranges known around a slot; they stay the same until the slot or the day changes."""
-        self._slot = slot
-        low, high = self.low[slot : slot + 3], self.high[slot : slot + 3]
-        known = np.isfinite(low[:, :, 0])
-        self._near_low, self._near_high = low[known], high[known]
-        here = known[1]
-        middles = low[1, here, 0] / 2 + high[1, here, 0] / 2
-        self._middle = float(middles.mean()) if middles.size else None
+        if self.day is None or day > self.day:
+            self._turn_day(day)
+        if self._seen[slot] < MIN_SEEN:
+            return [0.0] * self.quantities, self._middles[slot]
+        gap = np.maximum(self.low[slot : slot + 3] - values, values - self.high[slot : slot + 3])
+        nearest = gap.reshape(3 * DAYS, self.quantities).min(axis=0)
+        return [max(0.0, distance) for distance in nearest.tolist()], self._middles[slot]
 
     def learn(self, slot: int, values: np.ndarray) -> None:
         """Widens today's range in the slot."""
@@ -78,16 +66,24 @@ class DayRanges:
         return (slot + 1, 0) if slot == QUARTERS - 1 else (slot + 1,)
 
     def _turn_day(self, day: int) -> None:
-        if self.day is None:
-            self.day = day
-        if day <= self.day:
-            return
-        self.low[:, self.column], self.high[:, self.column] = self.today_low, self.today_high
-        self.today_low.fill(np.inf)
-        self.today_high.fill(-np.inf)
-        self.column = (self.column + 1) % DAYS
+        """Today becomes the newest remembered day in place of the oldest."""
+        if self.day is not None:
+            self.low[:, self.column], self.high[:, self.column] = self.today_low, self.today_high
+            self.today_low.fill(np.inf)
+            self.today_high.fill(-np.inf)
+            self.column = (self.column + 1) % DAYS
         self.day = day
-        self._slot = -1
+        self._index()
+
+    def _index(self) -> None:
+        """What stays the same for a whole day: for each slot the ranges around it, and the middle of its own."""
+        known = np.isfinite(self.low[:, :, 0])
+        count = known.sum(axis=1)
+        self._seen: list[int] = (count[:-2] + count[1:-1] + count[2:]).tolist()
+        low, high = np.where(known, self.low[:, :, 0], 0.0), np.where(known, self.high[:, :, 0], 0.0)
+        middle = (low / 2 + high / 2).sum(axis=1)
+        mean = middle / np.maximum(count, 1)
+        self._middles = [float(mean[s]) if count[s] else None for s in range(1, QUARTERS + 1)]
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values; empty places are null."""
@@ -108,6 +104,7 @@ class DayRanges:
             flat = [empty if value is None else value for value in state[name]]
             array[...] = np.array(flat, dtype=float).reshape(array.shape)
         ranges.day, ranges.column = state["day"], int(state["column"])
+        ranges._index()
         return ranges
 
 

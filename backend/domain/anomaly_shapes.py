@@ -22,23 +22,23 @@ class Shapes:
 
     def __init__(self, vigilance: tuple[float, ...]) -> None:
         self.vigilance = vigilance
-        self.points = np.full((len(vigilance), PROTOTYPES, WIDTH), FAR)
+        self.points = np.full((WIDTH, len(vigilance), PROTOTYPES), FAR)  # coordinates first: fast to reduce
         self.used = np.full((len(vigilance), PROTOTYPES), -1)
         self.records = 0
         self._apart = np.empty_like(self.points)
 
     def distances(self, shapes: np.ndarray, spread: float) -> list[float]:
-        """Distance of each bank's shape (banks x 3) to its nearest prototype, then learns it; zeros for the first."""
-        np.subtract(self.points, shapes[:, None, :], out=self._apart)
-        apart = np.abs(self._apart, out=self._apart).max(axis=2)
+        """Distance of each bank's shape (3 x banks) to its nearest prototype, then learns it; zeros for the first."""
+        np.subtract(self.points, shapes[:, :, None], out=self._apart)
+        apart = np.abs(self._apart, out=self._apart).max(axis=0)
         result = []
         for bank, which in enumerate(apart.argmin(axis=1).tolist()):
             distance = float(apart[bank, which])
             if distance > self.vigilance[bank] * spread:
                 which = int(self.used[bank].argmin())
-                self.points[bank, which] = shapes[bank]
+                self.points[:, bank, which] = shapes[:, bank]
             else:
-                self.points[bank, which] += PULL * (shapes[bank] - self.points[bank, which])
+                self.points[:, bank, which] += PULL * (shapes[:, bank] - self.points[:, bank, which])
             self.used[bank, which] = self.records
             result.append(distance if self.records else 0.0)
         self.records += 1
