@@ -258,16 +258,20 @@ def churn_eval(
     events: Path | None, train: Path | None, targets: Path | None, elog: Path | None, horizon: int, out: Path
 ) -> None:
     """Predict churn with the product's own features and model, for comparison elsewhere."""
-    if elog is not None:
-        from backend.ml.elog_eval import evaluate_elog
-
-        evaluate_elog(str(elog), horizon, str(out))
-    elif events is not None and train is not None and targets is not None:
-        from backend.ml.churn_eval import evaluate_targets
-
-        evaluate_targets(str(events), str(train), str(targets), str(out))
-    else:
+    complete = events is not None and train is not None and targets is not None
+    if elog is None and not complete:
         raise click.UsageError("give --elog, or --events with --train and --targets")
+    try:
+        if elog is not None:
+            from backend.ml.elog_eval import evaluate_elog
+
+            evaluate_elog(str(elog), horizon, str(out))
+        else:
+            from backend.ml.churn_eval import evaluate_targets
+
+            evaluate_targets(str(events), str(train), str(targets), str(out))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _say(text: str) -> None:
