@@ -118,11 +118,11 @@ def merge(message: dict[str, Any], changes: list[Any]) -> None:
 class Writer:
     """The socket of one client for two threads (ours, and the library's that answers pings): whole frames, with a deadline."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, deadline_s: int = SEND_DEADLINE_S) -> None:
         self._sock = sock
         self._lock = threading.Lock()
         # The kernel's own send timeout: settimeout() would make reading non-blocking too.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_DEADLINE_S, 0))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", deadline_s, 0))
 
     def send(self, data: bytes) -> int:
         """All of `data`, or the connection is cut: half a frame would turn the rest into garbage."""

@@ -1,17 +1,17 @@
 /* The one way in for live data: socket (or polling while it is down) -> the store "shell-live", at most once a second,
-   never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
+   no oftener than a fifth of the time goes into it (a slow server), never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
   const AT_MOST_EVERY = 1000, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000;
-  let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, missed = 0;
+  let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, took = 0, missed = 0;
 
   const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice
   window.fetch = function (what, how) {
     const url = typeof what === "string" ? what : what.url || "";
     if (!url.includes("_dash-update-component")) return real.call(this, what, how);
     if (inFlight++ === 0) busySince = Date.now();
-    return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) plan(); });
+    return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) { took = Date.now() - busySince; plan(); } });
   };
   const busy = () => inFlight > 0 && Date.now() - busySince < STUCK;
   // A list holds still while the pointer rests on its buttons, so that a click never lands on another row; not for ever.
@@ -44,7 +44,7 @@
   }
   function plan() {
     if (!pending || timer || mode() !== "live" || document.hidden) return;
-    timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + AT_MOST_EVERY - Date.now()));
+    timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + Math.min(Math.max(AT_MOST_EVERY, 4 * took), STUCK) - Date.now()));
   }
   function push(forced) {
     if (!forced && (mode() !== "live" || document.hidden || busy() || held() || !pending)) return;

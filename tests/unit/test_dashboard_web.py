@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from backend.adapters.sqlite.store import SqliteStore
 from dashboard import ids
 from dashboard.app import create_app
 from dashboard.context import WebConfig
-from dashboard.live import MOST_KEYS, Hub, merge
+from dashboard.live import MOST_KEYS, Hub, Writer, merge
 
 NOW = 1_763_649_128_000_000
 TOKEN = "the-local-token"
@@ -365,3 +366,13 @@ def test_keys_are_named_once() -> None:
     message: dict[str, Any] = {}
     merge(message, [Change(1), Change(2), Change(3, key="al_2")])
     assert message["keys"] == ["al_1", "al_2"]
+
+
+def test_a_client_that_does_not_read_is_cut_and_no_half_frame_follows() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        writer = Writer(ours, deadline_s=1)
+        with pytest.raises(OSError):
+            writer.send(b"x" * 64 * 1024 * 1024)
+        with pytest.raises(OSError):
+            writer.send(b"next")

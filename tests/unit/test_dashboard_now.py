@@ -1,0 +1,163 @@
+"""The Now page's parts: the queue, the worst cells, the trust badge, the numbers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from dash.development.base_component import Component
+
+from backend.domain.times import HOUR, MINUTE
+from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
+from dashboard.context import View
+from dashboard.filters import Filters, scope
+from dashboard.frame import completeness, trust_badge
+from dashboard.pages import now
+from dashboard.zones import UTC_ZONE
+
+NOW = 1_763_649_128_000_000
+ITEM = QueueItem(
+    alert_id="al_1", version=3, severity="critical", claim="Call Maya R.: health 43", reason="two no-shows (−11)", loss=143.0,
+    loss_text="$143 of $420/month", entity_type="student", entity_id="stu/1", entity_name="Maya R.", owner=None, status="open",
+    opened_us=NOW - HOUR, action="Log call",
+)  # fmt: skip
+FRESH = Freshness(
+    now_us=NOW, last_event_us=NOW - 4_000_000, last_received_us=NOW, lag_ms_p50=2.0, lag_ms_p95=1200.0, backlog=0, swept_us=NOW,
+    events_per_s=3.5, total_events=12_040, simulated_events=0, duplicates=1, rejects=24, by_type=[], throughput=[],
+)  # fmt: skip
+
+
+def view(**changes: Any) -> View:
+    filters = changes.pop("filters", Filters())
+    return View(filters=filters, scope=scope(filters, NOW, UTC_ZONE), zone=UTC_ZONE, now_us=NOW, **changes)
+
+
+def text(component: Component) -> str:
+    return json.dumps(
+        component.to_plotly_json(), default=lambda part: part.to_plotly_json(), ensure_ascii=False
+    )
+
+
+def test_a_row_says_what_why_how_much_and_offers_to_acknowledge() -> None:
+    row = text(now.queue_row(ITEM, True, view()))
+    for part in (
+        "Critical",
+        "Call Maya R.: health 43",
+        "two no-shows (−11)",
+        "$143",
+        "of $420/month",
+        "/students/stu%2F1",
+    ):
+        assert part in row
+    assert '\\"action\\": \\"ack\\"' in row
+    assert '\\"version\\": 3' in row
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"role": "viewer"}, "Viewers cannot"),
+        ({"read_only": True}, "read-only"),
+        ({"filters": Filters(at_us=NOW - HOUR)}, "past cannot be changed"),
+    ],
+)
+def test_who_may_not_act_sees_the_button_with_the_reason(changes: dict[str, Any], reason: str) -> None:
+    row = text(now.queue_row(ITEM, True, view(**changes)))
+    assert reason in row
+    assert "data-command" not in row
+    assert "io-btn pri" not in row
+
+
+def test_an_acknowledged_row_can_be_taken_back() -> None:
+    row = text(
+        now.queue_row(msgspec.structs.replace(ITEM, status="acknowledged", owner="Dana Kim"), False, view())
+    )
+    assert '\\"action\\": \\"unack\\"' in row
+    assert "DK" in row
+
+
+def test_the_title_counts_all_and_says_how_many_are_shown() -> None:
+    panel = text(now.queue_panel([ITEM], {"open": 20, "acknowledged": 7, "critical": 5}, view()))
+    assert "27 things need a person, 5 critical" in panel
+    assert "the first 1" in panel
+    assert "Nothing needs a person now" in text(now.queue_panel([], {}, view()))
+
+
+@pytest.mark.parametrize(
+    ("gap", "css"),
+    [
+        (-7, "d4"),
+        (-3.2, "d3"),
+        (-2, "d2"),
+        (-1, "d1"),
+        (-0.2, "v0"),
+        (0.5, "v0"),
+        (1.5, "s1"),
+        (3, "s2"),
+        (9, "s3"),
+    ],
+)
+def test_the_fill_of_a_cell_has_a_wide_grey_middle(gap: float, css: str) -> None:
+    assert now.gap_class(gap) == css
+
+
+def cell(subject: str, gap: float | None) -> Cell:
+    return Cell(
+        subject=subject, region="west", status="balanced", reported_status=None, ratio=0.5, gap_hours=gap, demand_hours=1.0, supply_hours=1.0,
+        available_tutors=2, active_students=3, pending_requests=4, demand_score=None, supply_score=None, wait_hours=None, sessions_7d=1,
+        ib_calls_7d=0, utilisation=None, cause="unknown", cause_text="", updated_us=NOW, samples=3,
+    )  # fmt: skip
+
+
+def test_the_worst_cell_is_the_finding_and_unknown_ones_are_not_ranked() -> None:
+    panel = text(
+        now.worst_cells([cell("sat_prep", -0.6), cell("algebra", -3.2), cell("physics", None)], view())
+    )
+    assert "Algebra, West is the worst gap" in panel
+    assert "−3.2" in panel
+    assert "Physics" not in panel
+    assert "No cell is short" in text(now.worst_cells([cell("algebra", 2.0)], view()))
+    assert "No supply known" in text(now.worst_cells([cell("physics", None)], view()))
+
+
+def test_numbers_with_a_course_are_drawn_and_the_others_are_facts() -> None:
+    base: dict[str, Any] = {
+        "unit": "",
+        "value": 7.0,
+        "delta": 1.0,
+        "delta_text": "+1 on usual 6",
+        "window_text": "last 24 h",
+    }
+    drawn = Kpi(
+        key="ib_calls",
+        title="Calls above usual",
+        unusual=True,
+        series=[Point(NOW - HOUR, 1.0), Point(NOW, 7.0)],
+        **base,
+    )
+    row = text(now.kpi_row([drawn, Kpi(key="supply_gaps", title="Short: 3", **base)], view()))
+    assert row.count('"Graph"') == 1
+    assert "Short: 3" in row
+    assert "+1 on usual 6" in row
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "css"),
+    [
+        ({}, "99.8 %", "io-trust"),
+        ({"last_event_us": NOW - 40 * MINUTE}, "Last event 40 min ago", "io-trust amber"),
+        ({"last_event_us": None}, "No data yet", "io-trust grey"),
+        ({"backlog": 5_000}, "5,000 waiting", "io-trust amber"),
+    ],
+)
+def test_the_trust_badge_judges_by_event_time(changes: dict[str, Any], word: str, css: str) -> None:
+    words, got = trust_badge(msgspec.structs.replace(FRESH, **changes), NOW)
+    assert got == css
+    assert word in "".join(part if isinstance(part, str) else text(part) for part in words)
+
+
+def test_completeness_is_never_rounded_up_to_all() -> None:
+    assert completeness(msgspec.structs.replace(FRESH, total_events=10_000_000, rejects=1)) == "99.99 %"
+    assert completeness(msgspec.structs.replace(FRESH, rejects=0)) == "100 %"
