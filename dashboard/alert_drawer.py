@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from dash import html
 
-from backend.domain.times import HOUR
-from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, TimelineEntry
+from backend.domain.times import DAY, HOUR
+from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
 from dashboard import alert_list, components, figures, theme
 from dashboard.components import button, icon, section, severity
 from dashboard.context import View
@@ -137,7 +137,7 @@ def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> htm
         what = "calls" if alert.alert_type == "high_ib_call_frequency" else "sessions"
         recent, before = sum(p.value or 0 for p in known[-15:]), sum(p.value or 0 for p in known[-29:-15])
         title = f"{number(recent)} {what} in 14 days, {number(before)} in the 14 before"
-        end, figure = f"{what} a day, 6 weeks", figures.line_on_band(known, view.zone, view.filters.key)
+        end, figure = f"{what} a day, 6 weeks", per_day(known, what, view)
         first, newest, says = known[0].at_us, known[-1].at_us, f"{alert.entity_name}: {title}"
     ended = alert.resolved_us or view.now_us
     if alert.opened_us <= newest and ended > first:
@@ -146,6 +146,19 @@ def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> htm
              "x1": view.zone.axis(min(ended, newest)), "fillcolor": theme.CRITICAL_SOFT, "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
     return section(title, components.graph(figure, says, 150), end)
+
+
+def per_day(points: Sequence[Point], what: str, view: View) -> figures.Figure:
+    """Counts of single days as bars from zero: most days of one person have none."""
+    x = [view.zone.axis(p.at_us) for p in points]
+    bar = {"type": "bar", "x": x, "y": [p.value for p in points], "marker": {"color": theme.D1},
+           "width": 0.72 * DAY / 1000, "hovertemplate": "<b>%{y}</b> " + what + "<extra></extra>"}  # fmt: skip
+    first, last = points[0].at_us - DAY // 2, points[-1].at_us + DAY // 2
+    axis = figures.time_axis(first, last, view.zone, 5)
+    top = max(p.value or 0 for p in points)
+    y = {"range": [0, max(top * 1.15, 2)], "tickformat": "d"}
+    margin = {"l": 24, "r": 16, "t": 6, "b": 20}
+    return {"data": [bar], "layout": theme.layout(view.filters.key, xaxis=axis, yaxis=y, margin=margin)}
 
 
 def numbers(alert: AlertRow) -> html.Section | None:
@@ -179,10 +192,8 @@ def rule(detail: AlertDetail) -> html.Section | None:
     if not detail.rule:
         return None
     r = detail.rule
-    word = "from" if r.get("rising") else "at"
-    less = "" if r.get("rising") else " and below"
     levels = [
-        f"{level['severity']} {word} {_limit(level['opens'])}{less}, clears at {_limit(level['clears'])}"
+        f"{level['severity']} {_limit(level['opens'], bool(r.get('rising')))}, clears at {number(level['clears'])}"
         for level in r.get("levels", ())
     ]
     body = [
@@ -192,9 +203,12 @@ def rule(detail: AlertDetail) -> html.Section | None:
     return section("What to do", html.Div(body, className="al-text"), f"rule {r.get('rule_id', '')}, version {r.get('version', '')}")  # fmt: skip
 
 
-def _limit(value: float) -> str:
-    """Limits are written a hair beside a round number where a rule says "below" or "above"."""
-    return number(round(value, 3))
+def _limit(value: float, rising: bool) -> str:
+    """A limit a hair beside a round number means "below" or "above" it; else it is included."""
+    near = round(value, 3)
+    if near != value:
+        return f"{'above' if rising else 'below'} {number(near)}"
+    return f"from {number(near)}" if rising else f"at {number(near)} and below"
 
 
 def notes(detail: AlertDetail, view: View) -> html.Section:

@@ -1,26 +1,52 @@
-"""The calls page."""
+"""Calls: are there more than usual, why, and who calls again."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dash import html
+from dash import Input, Output, html
 
-from dashboard import components
-from dashboard.context import Context
-from dashboard.ids import CALLS
+from backend.services import queries
+from dashboard import calls_panels as panels
+from dashboard import components, frames
+from dashboard.context import Context, View
+from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named
 
 PAGE = page_named("calls")
 
 
 def layout() -> html.Div:
-    return html.Div(
-        components.empty("Nothing is shown here yet", "This page has no panels in this version."),
-        id=CALLS.body,
-        className="io-p",
-    )
+    row = html.Div([components.loading(1, 280) for _ in range(2)], className="cal-two")
+    return html.Div([components.loading(1, 54), components.loading(1, 290), row], id=CALLS.body)
 
 
 def register(app: Any, ctx: Context) -> None:
-    """This page has no callbacks."""
+    ctx.exports["calls"] = lambda view: frames.flat(queries.calls(ctx.reads, view.scope).volume)
+    ctx.exports["repeat-callers"] = lambda view: frames.flat(
+        queries.calls(ctx.reads, view.scope).repeat_callers
+    )
+
+    @app.callback(Output(CALLS.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    def refresh(search: str | None, _live: Any) -> Any:
+        view = ctx.view(search)
+        return ctx.guarded("Calls", lambda: body(ctx, view))
+
+
+def body(ctx: Context, view: View) -> list[Any]:
+    """The whole page from one read."""
+    calls = queries.calls(ctx.reads, view.scope)
+
+    def part(title: str, draw: Any) -> Any:
+        return ctx.guarded(title, lambda: draw(calls, view))
+
+    note = panels.unattributed(calls, view)
+    return [
+        part("Measures", panels.measures),
+        *([note] if note else []),
+        html.Div(
+            [part("Volume", panels.volume), part("What drives it", panels.drivers)], className="cal-top"
+        ),
+        html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
+        part("Repeat callers", panels.callers),
+    ]

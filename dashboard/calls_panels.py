@@ -1,0 +1,248 @@
+"""The panels of the Calls page: volume on its usual band, when, why, what drives the excess, who calls again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dash import html
+
+from backend.domain.times import HOUR
+from backend.services.read_models import CallBreakdown, Point, StudentRow
+from dashboard import comparisons, components, figures
+from dashboard.components import severity
+from dashboard.context import View
+from dashboard.filters import window_text
+from dashboard.words import number, percent, plural, readable, signed
+from dashboard.zones import ago
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+FULL_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+DRIVERS = 5
+CALLERS = 12
+_SEGMENTS = {"at_risk": "warning", "churned": "critical"}
+
+
+def measures(calls: CallBreakdown, view: View) -> html.Dl:
+    """Six numbers, each with what it is a share of or compared with."""
+    known = [p for p in calls.volume if p.usual is not None and p.value is not None]
+    usual = sum(p.usual or 0 for p in known)
+    seen = sum(p.value or 0 for p in known)
+    against = (
+        f"{signed(seen - usual)} on usual {number(usual)}"
+        if known
+        else f"{signed(calls.total - calls.previous)} on the span before"
+    )
+    minutes = None if calls.mean_duration_s is None else calls.mean_duration_s / 60
+    urgent = sum(row["calls"] for row in calls.priorities if row["priority"] == "high")
+    return components.strip(
+        [
+            ("Calls", number(calls.total), window_text(view.filters, view.zone)),
+            ("Against usual", number(calls.total - calls.previous) if not known else signed(seen - usual), against if not known else f"usual is {number(usual)}"),
+            ("Resolved", percent(calls.resolved_share), f"of {number(calls.total)} calls" if calls.resolved_share is not None else "not reported"),
+            ("Negative", percent(calls.negative_share), "by the caller's mood" if calls.negative_share is not None else "no call"),
+            ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} of high priority" if minutes is not None else "not reported"),
+            ("Per 100 students", number(calls.per_100_students, 1), "active in 30 d"),
+        ],
+        "Measures of calls", "six",
+    )  # fmt: skip
+
+
+def volume(calls: CallBreakdown, view: View) -> html.Section:
+    """Is it unusual: calls by hour or day on the usual band."""
+    points = calls.volume
+    if not any(p.value for p in points) and not calls.total:
+        why = (
+            f"Inbound calls come as ib_call_logged events; none is in {window_text(view.filters, view.zone)}."
+        )
+        act = [html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")]
+        return components.panel(
+            "No call in this range", components.empty("Nobody called", why, act, "calls"), view
+        )
+    step = "hour" if view.scope.step_us == HOUR else "day"
+    above = [p for p in points if p.high is not None and p.value is not None and p.value > p.high]
+    below = [p for p in points if p.low is not None and p.value is not None and p.value < p.low]
+    now = view.scope.at_us if not view.scope.time_travel else None
+    figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
+    says = f"Calls by {step}: {number(calls.total)} in all, {plural(len(above), step)} above the usual band"
+    rows = [
+        [_when(p, view), number(p.value), number(p.usual), number(p.low), number(p.high)]
+        for p in points
+        if p.value or p.usual
+    ]
+    names = [step.capitalize(), "Calls", "Usual", "Band from", "to"]
+    both = components.chart_or_table(components.graph(figure, says, 214), names, rows[-100:], caption=says)
+    foot = f"band: 10 to 90 % of the same {step} in the 4 weeks before"
+    return components.panel(
+        _volume_title(calls, above, below, step, view), both, view, sub=f"calls an {step}" if step == "hour" else "calls a day",
+        foot=foot, export="calls", className="cal-volume cal-chart",
+    )  # fmt: skip
+
+
+def _volume_title(
+    calls: CallBreakdown, above: Sequence[Point], below: Sequence[Point], step: str, view: View
+) -> str:
+    if above:
+        peak = max(above, key=lambda p: (p.value or 0) - (p.high or 0))
+        return f"Calls above usual in {plural(len(above), step)}, most at {_when(peak, view)}"
+    if not any(p.usual is not None for p in calls.volume):
+        return f"{plural(calls.total, 'call')}, {signed(calls.total - calls.previous)} on the span before"
+    if len(below) > len(calls.volume) / 3:
+        return f"Fewer calls than usual in {plural(len(below), step)}"
+    return "Calls are as usual"
+
+
+def _when(point: Point, view: View) -> str:
+    return view.zone.moment(point.at_us) if view.scope.step_us == HOUR else f"{view.zone.day(point.at_us)}"
+
+
+def shifted(table: Sequence[Sequence[float]], offset_us: int) -> list[list[float]]:
+    """A 7 x 24 table of UTC weekday and hour as seen in a zone that many microseconds ahead (whole hours)."""
+    hours = round(offset_us / HOUR)
+    flat = [value for day in table for value in day]
+    moved = [flat[(i - hours) % 168] for i in range(168)]
+    return [moved[d * 24 : d * 24 + 24] for d in range(7)]
+
+
+def week(calls: CallBreakdown, view: View) -> html.Section:
+    """When do they call: mean calls by weekday and hour in the view's zone."""
+    offset = view.zone.local(view.now_us).utcoffset()
+    table = shifted(calls.weekday_hour, int(offset.total_seconds() * 1_000_000) if offset else 0)
+    best = max(((d, h) for d in range(7) for h in range(24)), key=lambda place: table[place[0]][place[1]])
+    top = table[best[0]][best[1]]
+    hours = [f"{h:02d}" for h in range(24)]
+    title = (
+        f"Most calls come {FULL_DAYS[best[0]]} at {hours[best[1]]}:00"
+        if top
+        else "No call in the weeks before"
+    )
+    says = f"{title}, {number(top, 1)} an hour"
+    figure = comparisons.heat_map(DAYS, hours, table, view.filters.key, numbers=False, unit="calls an hour")
+    figure["layout"]["xaxis"] |= {"tickmode": "array", "tickvals": hours[::3]}
+    rows = [[name, *(number(v, 1) for v in row)] for name, row in zip(DAYS, table, strict=True)]
+    both = components.chart_or_table(components.graph(figure, says, 188), ["Day", *hours], rows, caption=says)
+    zone = view.zone.short(view.now_us)
+    return components.panel(
+        title, both, view, sub=f"{number(top, 1)} an hour, {zone}" if top else zone, className="cal-chart"
+    )  # fmt: skip
+
+
+def reasons(calls: CallBreakdown, view: View) -> html.Section:
+    """Why do they call: reasons now against the span of equal length before."""
+    rows = calls.reasons
+    if not rows:
+        return components.panel("No reason known", components.empty("No call has a reason here", "Reasons come with each call.", sign="calls"), view)  # fmt: skip
+    names = [readable(row["reason"]) for row in rows]
+    now, before = [row["calls"] for row in rows], [row["previous"] for row in rows]
+    first = rows[0]
+    total = sum(now)
+    if total:
+        title = f"{readable(first['reason'])} is the first reason, {percent(first['calls'] / total)} of calls"
+    else:
+        title = "No call now, these were the reasons before"
+    figure = comparisons.bars(names, now, view.filters.key, unit="calls", before=before)
+    figure["data"][0]["text"] = [f"{number(n)}  {signed(n - b)}" for n, b in zip(now, before, strict=True)]
+    figure["layout"]["margin"]["r"] = 64
+    table = [
+        [readable(r["reason"]), number(r["calls"]), number(r["previous"]), signed(r["calls"] - r["previous"]), percent(r["resolved_share"])]
+        for r in rows
+    ]  # fmt: skip
+    says = f"{title}; before: {', '.join(f'{n} {b}' for n, b in zip(names, before, strict=True))}"
+    both = components.chart_or_table(
+        components.graph(figure, says, 34 * len(rows) + 12),
+        ["Reason", "Now", "Before", "Change", "Resolved"], table, caption="Calls by reason",
+    )  # fmt: skip
+    return components.panel(
+        title, both, view, foot="mark: the span of equal length before", className="cal-chart"
+    )
+
+
+def drivers(calls: CallBreakdown, view: View) -> html.Section:
+    """What explains the excess: reasons, subjects and regions with more calls than usual."""
+    found = calls.drivers[:DRIVERS]
+    if not found:
+        why = "No reason, subject or region has more calls than in the weeks before."
+        return components.panel(
+            "Nothing drives calls up", components.empty("No excess to explain", why, sign="check"), view
+        )
+    first = found[0]
+    title = f"{readable(first['value'])} explains {signed(first['excess'])} calls"
+    most = max(row["excess"] for row in found)
+    items = [
+        html.Li(
+            [
+                html.Span([readable(row["value"]), html.Span(f" {row['dimension']}", className="t3")], className="el"),
+                html.Span(html.I(style={"width": f"{100 * row['excess'] / most:.0f}%"}), className="cal-bar"),
+                html.B(signed(row["excess"])),
+                html.Span(f"{number(row['calls'])} on usual {number(row['usual'])}", className="t3 r"),
+            ],
+            key=f"{row['dimension']}:{row['value']}",
+        )
+        for row in found
+    ]  # fmt: skip
+    rest = sum(row["excess"] for row in calls.drivers[DRIVERS:] if row["dimension"] == "reason")
+    foot = "the same calls seen by reason, subject and region" + (
+        f"; other reasons {signed(rest)}" if rest else ""
+    )
+    return components.panel(
+        title, html.Ol(items, className="cal-drivers io-pad"), view, sub="above usual", foot=foot
+    )
+
+
+def callers(calls: CallBreakdown, view: View) -> html.Section:
+    """Who calls again and again, with health and open alerts."""
+    rows = calls.repeat_callers
+    if not rows:
+        why = "A student with two or more calls in 7 days is listed here with health and open alerts."
+        return components.panel(
+            "Nobody called twice in 7 days", components.empty("No repeat caller", why, sign="check"), view
+        )
+    risky = sum(row.segment in _SEGMENTS for row in rows)
+    title = f"{plural(len(rows), 'student')} called twice or more in 7 days"
+    title += f", {number(risky)} at risk" if risky else ""
+    heads = (
+        ("Student", ""),
+        ("Calls, 7 d", "r"),
+        ("30 d", "r ph"),
+        ("Health", "r"),
+        ("Alerts", "r"),
+        ("Last session", "r ph"),
+        ("What weighs on health", "ph"),
+    )
+    head = html.Tr([html.Th(name, scope="col", className=css) for name, css in heads])
+    table = html.Table(
+        [html.Caption("Students with repeat calls", className="io-sr"), html.Thead(head), html.Tbody([_caller(r, view) for r in rows[:CALLERS]])],
+        className="io-tbl cal-callers",
+    )  # fmt: skip
+    foot = f"{number(min(CALLERS, len(rows)))} of {number(len(rows))}, most calls first"
+    return components.panel(title, table, view, foot=foot, export="repeat-callers")
+
+
+def _caller(row: StudentRow, view: View) -> html.Tr:
+    mark = _SEGMENTS.get(row.segment)
+    health: Any = number(row.health, 0)
+    if mark:
+        health = severity(mark, number(row.health, 0))
+    name = html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}", className="fw5")
+    alerts: Any = "–"
+    if row.open_alerts:
+        alerts = html.A(
+            number(row.open_alerts), href=f"/alerts?student={quote(row.student_id)}", title="Open alerts"
+        )
+    return html.Tr(
+        [
+            html.Th(name, scope="row"), html.Td(number(row.ib_calls_7d), className="r fw6"), html.Td(number(row.ib_calls_30d), className="r ph"),
+            html.Td(health, className="r"), html.Td(alerts, className="r"), html.Td(ago(row.last_session_us, view.now_us), className="r ph t2"),
+            html.Td(row.reason or "nothing", className="t2 ph"),
+        ],
+        key=row.student_id,
+    )  # fmt: skip
+
+
+def unattributed(calls: CallBreakdown, view: View) -> html.Div | None:
+    """Calls that the filter leaves out only because they say no subject or region."""
+    if not calls.unattributed:
+        return None
+    text = f"{plural(calls.unattributed, 'call')} in {window_text(view.filters, view.zone)} say no subject or region"
+    return html.Div([severity("info", "Not counted here"), html.Span(f"{text}; this filter leaves them out.", className="grow")], className="cal-note", role="note")  # fmt: skip
