@@ -45,3 +45,18 @@ def cell(kind: str, segment: str) -> list[str]:
     """The same for a table cell: [short name of the mark, word]."""
     level, text = of(kind).get(segment, of(kind)["unknown"])
     return [_SHORT[level], text]
+
+
+IDLE_BELOW, FULL_ABOVE = (
+    0.40,
+    0.90,
+)  # booked share of offered hours; above the second the rule tutor_over_use fires
+POOR_BELOW = 4.0  # mean rating from which a tutor counts as at risk
+LOADS = {"idle": "Too idle", "healthy": "Healthy load", "overloaded": "Overloaded", "unknown": "Load unknown"}
+
+
+def load_band(utilisation: float | None) -> str:
+    """idle, healthy, overloaded or unknown, from the booked share of the hours on offer this week."""
+    if utilisation is None:
+        return "unknown"
+    return "overloaded" if utilisation > FULL_ABOVE else "idle" if utilisation < IDLE_BELOW else "healthy"
