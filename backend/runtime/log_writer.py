@@ -22,8 +22,9 @@ log = logging.getLogger("iops.engine")
 
 MAX_WAITING = 10_000  # events in memory, not yet durable; beyond it senders are told to come back
 GROUP = 2_000  # events in one commit at most
-FOLD_BUSY, FOLD_IDLE = 250, 2_000  # events folded at a time while senders wait, and while none does
-BACKLOG = 2_000  # more than this not yet folded: fold in large, cheaper steps even while senders wait
+# Events folded at a time: while senders wait, while none does, and while a large backlog makes large steps cheaper (an entity
+# that is hit several times in a step is scored and written once).
+FOLD_BUSY, FOLD_IDLE, FOLD_BULK = 250, 2_000, 6_000
 SWEEP_SECONDS = 1.0
 
 
@@ -125,11 +126,16 @@ class LogWriter:
                 self._commit(group)
             elif self._stopping:
                 return
-            backlog = self._counts["appended"] - self._counts["folded"]
-            behind = self._fold(FOLD_BUSY if self._queue and backlog < BACKLOG else FOLD_IDLE)
+            behind = self._fold(self._step())
             if time.monotonic() >= next_sweep or (not behind and self._is_late()):
                 self._sweep()
                 next_sweep = time.monotonic() + SWEEP_SECONDS
+
+    def _step(self) -> int:
+        backlog = self._counts["appended"] - self._counts["folded"]
+        if backlog > FOLD_BULK:
+            return FOLD_BULK
+        return FOLD_BUSY if self._queue and backlog < FOLD_IDLE else FOLD_IDLE
 
     def _take(self, *, wait: bool) -> list[Submission]:
         with self._wake:
