@@ -1,0 +1,161 @@
+"""Churn predictions for a recorded log: trains on one part, predicts another in time order, writes a CSV of probabilities.
+
+A prediction at a cut-off day uses events up to and including that day, and as training rows those given with an outcome plus
+earlier rows to predict whose outcome the log has shown by then (their horizon has passed). Targets whose outcome cannot be read
+off the log learn from the given rows alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from backend.ml.cohort_log import CohortLog, families
+from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend
+from backend.ml.log_features import log_features
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COMMON_KIND = 0.01  # a kind of activity gets features of its own from this share of the training part's activity
+_OBSERVABLE = 0.999  # agreement with the log from which a target counts as readable off it
+_REFIT_GROWTH = 1.08  # train anew once the rows with a known outcome have grown by this factor
+_FEW_POSITIVES = 1500  # below this the ridge gets more say, the trees fewer rounds
+_COLUMNS = ["target", "entity", "cutoff", "horizon"]
+
+
+def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.DataFrame:
+    """Write target, entity, cutoff, horizon, p for every row of `targets`, in its order. All paths: .csv or .csv.gz.
+
+    `events`: time, entity, kind, amount. `train`: target, entity, cutoff, horizon, y. `targets`: the same without y.
+    """
+    import pandas as pd
+
+    log = pd.read_csv(events, dtype={"entity": str, "kind": "category"})
+    log["day"] = days_of(log["time"])
+    given = pd.read_csv(train, dtype={"entity": str, "target": str})
+    asked = pd.read_csv(targets, dtype={"entity": str, "target": str})[_COLUMNS]
+    rows = pd.concat([given[[*_COLUMNS, "y"]], asked.assign(y=np.nan)], ignore_index=True)
+    rows["day"] = days_of(rows["cutoff"])
+    rows["cohort"] = cohorts(rows["entity"])
+    x, silent = _describe(log, rows, _common_kinds(log, given["entity"]))
+    p = np.full(len(rows), np.nan)
+    for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
+        part = rows.iloc[index]
+        observed = np.where(part["horizon"] == horizon, silent[index], np.nan)
+        p[index] = predict_in_time(x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), observed)
+    result = rows[_COLUMNS].assign(p=p)[len(given) :].reset_index(drop=True)
+    write_predictions(result, out)
+    return result
+
+
+def predict_in_time(
+    x: np.ndarray, y: np.ndarray, day: np.ndarray, horizon: int, observed: np.ndarray
+) -> np.ndarray:
+    """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
+
+    `observed`: the outcome as the log shows it at day + horizon; used for rows without y once that day has come, and only if it
+    agrees with y where y is given.
+    """
+    known = ~np.isnan(y)
+    readable = known.any() and np.mean(observed[known] == y[known]) >= _OBSERVABLE
+    p = np.full(len(y), np.nan)
+    fitted, trained_on = None, 0
+    for cutoff in np.unique(day[~known]):
+        now = ~known & (day == cutoff)
+        seen = ~known & (day + horizon <= cutoff) if readable else np.zeros(len(y), bool)
+        use = known | seen
+        if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
+            outcome = np.where(known, y, observed)[use]
+            fitted, trained_on = _fit(x[use], outcome), int(use.sum())
+        p[now] = blend([member.predict(x[now]) for member in fitted])
+    return p
+
+
+def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
+    few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
+    trees = BoostedTrees(rounds=150 if few else 400, max_depth=3)
+    return [trees.fit(x, y), RidgeOnScores(0.0005 if few else 0.001).fit(x, y)]
+
+
+def cohorts(entities: pd.Series) -> np.ndarray:
+    """The group that shares a calendar: the identifier without its last `_part`; one group where that says nothing."""
+    head = entities.str.rpartition("_")[0]
+    shared = head.nunique() <= max(1, entities.nunique() / 20)
+    return head.to_numpy() if shared else np.full(len(entities), "", dtype=object)
+
+
+def _describe(log: pd.DataFrame, rows: pd.DataFrame, kinds: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(features, outcome the log shows) for every row; cohort by cohort, so that memory holds one cohort's log."""
+    per_entity = rows.drop_duplicates("entity").set_index("entity")["cohort"]
+    cohort_of = log["entity"].map(per_entity)
+    x, silent = np.zeros((len(rows), 0), np.float32), np.full(len(rows), np.nan)
+    for cohort, index in rows.groupby("cohort").indices.items():
+        part = rows.iloc[index]
+        entities = np.unique(part["entity"].to_numpy(str)).astype(object)
+        cohort_log = CohortLog(log[(cohort_of == cohort).to_numpy()], entities, kinds)
+        for cutoff, places in part.groupby("day").indices.items():
+            features = log_features(cohort_log, int(cutoff))
+            if not x.shape[1]:
+                names = sorted(features)
+                x = np.full((len(rows), len(names)), np.nan, np.float32)
+            at = np.searchsorted(cohort_log.entities, part["entity"].to_numpy()[places])
+            for j, name in enumerate(names):
+                x[index[places], j] = features[name][at]
+            horizons = part["horizon"].to_numpy()[places]
+            for horizon in np.unique(horizons):
+                chosen = horizons == horizon
+                silent[index[places[chosen]]] = cohort_log.silent(int(cutoff), int(horizon))[at[chosen]]
+    return x, silent
+
+
+def _common_kinds(log: pd.DataFrame, train_entities: pd.Series) -> tuple[str, ...]:
+    """Kinds of activity common in the part trained on (features of their own are learned from that part only)."""
+    part = log[log["entity"].isin(set(train_entities))]
+    kinds = part["kind"].astype(str)
+    active = kinds[families(kinds) == "activity"]
+    share = active.value_counts(normalize=True)
+    return tuple(sorted(share.index[share >= _COMMON_KIND]))
+
+
+def days_of(texts: pd.Series) -> np.ndarray:
+    """Days since 1970-01-01 of dates or times written as ISO text or yyyymmdd."""
+    import pandas as pd
+
+    text = texts.astype(str)
+    form = "%Y%m%d" if text.iloc[:1].str.fullmatch(r"\d{8}").all() else "ISO8601"
+    times = pd.to_datetime(text, format=form, utc=True).dt.tz_localize(None)
+    return times.to_numpy().astype("datetime64[D]").astype(np.int64)
+
+
+def write_predictions(result: pd.DataFrame, out: str) -> None:
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    result.to_csv(out, index=False, float_format="%.6g")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`--events E --train T --targets Q --out P`, or `--elog FILE --horizon 30 --out P`; 0 when the file is written."""
+    parser = argparse.ArgumentParser(prog="churn-eval", description=main.__doc__)
+    for name in ("events", "train", "targets", "elog"):
+        parser.add_argument(f"--{name}")
+    parser.add_argument("--horizon", type=int, default=30)
+    parser.add_argument("--out", required=True)
+    args = parser.parse_args(argv)
+    if args.elog:
+        from backend.ml.elog_eval import evaluate_elog
+
+        result = evaluate_elog(args.elog, args.horizon, args.out)
+    elif args.events and args.train and args.targets:
+        result = evaluate_targets(args.events, args.train, args.targets, args.out)
+    else:
+        parser.error("give --elog, or --events, --train and --targets")
+    print(f"{len(result)} predictions written to {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
