@@ -52,7 +52,6 @@ class Hub:
         with self._changed:
             if self._feed is None or (self._thread is not None and self._thread.is_alive()):
                 return
-            self.seq = self.seq or self._latest()
             self._thread = threading.Thread(target=self._follow, name="live-feed", daemon=True)
             self._thread.start()
 
@@ -91,8 +90,11 @@ class Hub:
 
     def _follow(self) -> None:
         pause = threading.Event()
+        begun = False
         while not self.closed:
             try:
+                if not begun:
+                    self.seq, begun = self.seq or self._latest(), True
                 changes = list(self._feed.wait(self.seq, 5.0)) if self._feed else []
                 if changes:
                     self.publish(changes)
