@@ -17,7 +17,7 @@
   }
   function resolve(thing, value) {
     if (typeof thing === "string") return thing.includes("var(--io-") ? thing.replace(TOKEN, (_, name) => value(name)) : thing;
-    if (Array.isArray(thing)) return typeof thing[0] === "number" ? thing : thing.map((item) => resolve(item, value));
+    if (Array.isArray(thing)) return typeof thing[0] === "number" && typeof thing[1] !== "string" ? thing : thing.map((item) => resolve(item, value));
     if (thing && typeof thing === "object" && Object.getPrototypeOf(thing) === Object.prototype) {
       const copy = {};
       for (const key in thing) copy[key] = resolve(thing[key], value);
