@@ -60,7 +60,7 @@ def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed:
     # after_request handlers run in reverse order: headers last, so compression is put in after them
     security.install(server, config, lambda: app.callback_map, content_policy)
     static_files.install(server)
-    sessions.install(server, sessions.Sessions(config, clock))
+    sessions.install(server, sessions.Sessions(config))
     hub = live.Hub(feed, lambda: int(reads.last_change()))
     live.install(server, hub, config)
     lookup.install(server, ctx)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, g, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from backend.domain.times import SECOND
 from dashboard.context import WebConfig
 from dashboard.security import problem
 
@@ -31,11 +29,10 @@ button{{background:#2a55cf;color:#fff;border-color:#2a55cf}}.bad{{font-weight:60
 class Sessions:
     """Signs and reads session cookies. The cookie holds a random id, a name, and a role; never the token."""
 
-    def __init__(self, config: WebConfig, clock: Any) -> None:
+    def __init__(self, config: WebConfig) -> None:
         self.config = config
         key = config.secret or hashlib.sha256(b"iops session cookie\0" + config.token.encode()).hexdigest()
         self._serializer = URLSafeTimedSerializer(key, salt="iops-session")
-        self._clock = clock
         self.cookie = "__Host-iops" if config.tls else "iops"
 
     def person(self) -> dict[str, str] | None:
@@ -141,7 +138,3 @@ def _sign_in(words: str, status: int) -> Response:
         words=f'<span class="bad">{escape(words)}</span>' if words else "", next=escape(target)
     )
     return Response(text, status, content_type="text/html; charset=utf-8")
-
-
-def now_seconds(clock: Any) -> int:
-    return int(clock()) // SECOND
