@@ -27,6 +27,7 @@ class SimulatorFollower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulator-follower", daemon=True)
         self._told: dict[str, Any] = {}
+        self._last: dict[str, Any] = {}  # what the last runner had done, once it has ended
         self._reported_us = 0
 
     def start(self) -> None:
@@ -85,8 +86,6 @@ class SimulatorFollower:
         gone = self._store.erase_source(SIMULATOR, self._clock())
         log.info("removed %d simulated events", gone)
         self._last = {"message": f"{gone:,} simulated events were removed"}
-
-    _last: dict[str, Any] = {}  # noqa: RUF012 - replaced as a whole, never changed in place
 
     def _report(self, order: dict[str, Any], *, at_once: bool) -> None:
         now_us = self._clock()
