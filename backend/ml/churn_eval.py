@@ -21,9 +21,12 @@ from backend.ml.log_features import log_features
 if TYPE_CHECKING:
     import pandas as pd
 
-_COMMON_KIND = 0.01  # a kind of activity gets features of its own from this share of the training part's activity
+_COMMON_KIND = (
+    0.01  # a kind of activity gets features of its own from this share of the training part's activity
+)
 _OBSERVABLE = 0.999  # agreement with the log from which a target counts as readable off it
-_REFIT_GROWTH = 1.08  # train anew once the rows with a known outcome have grown by this factor
+_REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
+_MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
 _FEW_POSITIVES = 1500  # below this the ridge gets more say, the trees fewer rounds
 _COLUMNS = ["target", "entity", "cutoff", "horizon"]
 
@@ -44,10 +47,12 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     rows["cohort"] = cohorts(rows["entity"])
     x, silent = _describe(log, rows, _common_kinds(log, given["entity"]))
     p = np.full(len(rows), np.nan)
-    for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
+    for (_, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
         part = rows.iloc[index]
         observed = np.where(part["horizon"] == horizon, silent[index], np.nan)
-        p[index] = predict_in_time(x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), observed)
+        p[index] = predict_in_time(
+            x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), observed
+        )
     result = rows[_COLUMNS].assign(p=p)[len(given) :].reset_index(drop=True)
     write_predictions(result, out)
     return result
@@ -62,6 +67,7 @@ def predict_in_time(
     agrees with y where y is given.
     """
     known = ~np.isnan(y)
+    x = x[:, np.nanmax(x, axis=0, initial=-np.inf) > np.nanmin(x, axis=0, initial=np.inf)]
     readable = known.any() and np.mean(observed[known] == y[known]) >= _OBSERVABLE
     p = np.full(len(y), np.nan)
     fitted, trained_on = None, 0
@@ -77,6 +83,9 @@ def predict_in_time(
 
 
 def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
+    if len(y) > _MOST_ROWS:
+        kept = np.linspace(0, len(y) - 1, _MOST_ROWS).astype(int)
+        x, y = x[kept], y[kept]
     few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
     trees = BoostedTrees(rounds=150 if few else 400, max_depth=3)
     return [trees.fit(x, y), RidgeOnScores(0.0005 if few else 0.001).fit(x, y)]

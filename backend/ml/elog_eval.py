@@ -33,7 +33,9 @@ def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
     first, last = int(events["day"].min()), int(events["day"].max())
     cutoffs = np.arange(last - horizon, first + _WARM_UP - 1, -horizon)[::-1]
     if len(cutoffs) < 2:
-        raise ValueError(f"the log spans {last - first} days; {_WARM_UP + 2 * horizon} are needed for a horizon of {horizon}")
+        raise ValueError(
+            f"the log spans {last - first} days; {_WARM_UP + 2 * horizon} are needed for a horizon of {horizon}"
+        )
     tables = [_table(log, int(cutoff), horizon) for cutoff in cutoffs]
     x = np.concatenate([t[1] for t in tables])
     rows = np.concatenate([t[0] for t in tables])
@@ -75,5 +77,7 @@ def read_elog(path: str) -> pd.DataFrame:
     header = 0 if not any(ch.isdigit() for ch in first.replace(",", " ").split()[1]) else None
     frame = pd.read_csv(path, sep="," if "," in first else r"\s+", header=header, dtype=str)
     frame = frame.dropna(subset=[frame.columns[0], frame.columns[1]])
-    events = pd.DataFrame({"entity": frame.iloc[:, 0], "day": days_of(frame.iloc[:, 1]), "kind": "visit", "amount": 1.0})
+    events = pd.DataFrame(
+        {"entity": frame.iloc[:, 0], "day": days_of(frame.iloc[:, 1]), "kind": "visit", "amount": 1.0}
+    )
     return events

@@ -8,7 +8,7 @@ scores is the plain baseline and steadies the trees where the data differ from t
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def expit(z: np.ndarray) -> np.ndarray:
 class BoostedTrees:
     """Gradient-boosted trees; `objective` "binary:logistic" gives a probability, "reg:squarederror" an amount."""
 
-    DEFAULTS = {
+    DEFAULTS: ClassVar[dict[str, Any]] = {
         "max_depth": 3,
         "learning_rate": 0.04,
         "subsample": 0.7,
@@ -41,7 +41,12 @@ class BoostedTrees:
     }
 
     def __init__(
-        self, objective: str = "binary:logistic", rounds: int = 300, seed: int = 0, threads: int = 2, **params: Any
+        self,
+        objective: str = "binary:logistic",
+        rounds: int = 300,
+        seed: int = 0,
+        threads: int = 2,
+        **params: Any,
     ):
         self.rounds = rounds
         self.params = self.DEFAULTS | params

@@ -22,7 +22,9 @@ _MEMORY = 20  # entities needed before an observed share of the cohort is used
 
 def log_features(log: CohortLog, day: int) -> Features:
     """All features of every entity of the cohort as of the end of `day`, name -> array in the order of `log.entities`."""
-    features = _recency(log, day) | _volume(log, day) | _rhythm(log, day) | _work(log, day) | _calendar(log, day)
+    features = (
+        _recency(log, day) | _volume(log, day) | _rhythm(log, day) | _work(log, day) | _calendar(log, day)
+    )
     return features | _standing(log, day, features)
 
 
@@ -44,7 +46,9 @@ def _volume(log: CohortLog, day: int) -> Features:
         out[f"log_amount_{w}d"] = np.log1p(log.events.total(day, w))
         out[f"events_{w}d"] = log.events.count(day, w)
     for w in (7, 14, 30):
-        out[f"effort_per_active_day_{w}d"] = log.effort.total(day, w) / np.maximum(out[f"active_days_{w}d"], 1)
+        out[f"effort_per_active_day_{w}d"] = log.effort.total(day, w) / np.maximum(
+            out[f"active_days_{w}d"], 1
+        )
     for kind, series in log.kinds.items():
         for w in (14, 60):
             out[f"log_{kind}_{w}d"] = np.log1p(series.total(day, w))

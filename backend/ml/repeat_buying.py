@@ -22,9 +22,8 @@ class RepeatBuying:
 
     def alive(self, x: np.ndarray, tx: np.ndarray, t: np.ndarray) -> np.ndarray:
         """Probability that the customer has not left by t; 1 without a repeat purchase (the model lets nobody leave before)."""
-        odds = (
-            np.log(self.a / (self.b + np.maximum(x, 1) - 1))
-            + (self.r + x) * np.log((self.alpha + t) / (self.alpha + tx))
+        odds = np.log(self.a / (self.b + np.maximum(x, 1) - 1)) + (self.r + x) * np.log(
+            (self.alpha + t) / (self.alpha + tx)
         )
         return np.where(x > 0, 1 / (1 + np.exp(np.minimum(odds, 500))), 1.0)
 
