@@ -159,7 +159,10 @@ def test_kills_at_any_moment_lose_and_double_nothing(tmp_path):
     fold_all(store, moment)
     catch_up(store, moment)
     for days in (7, 14, 30):
-        for kind, column in (("session_completed", f"sessions_{days}d"), ("ib_call_logged", f"ib_calls_{days}d")):
+        for kind, column in (
+            ("session_completed", f"sessions_{days}d"),
+            ("ib_call_logged", f"ib_calls_{days}d"),
+        ):
             expected: dict[str, int] = {f"stu_{i}": 0 for i in range(STUDENTS)}
             for identity in logged:
                 event = sent[identity]

@@ -79,7 +79,7 @@ CREATE TABLE samples (
   source TEXT NOT NULL, name TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL, value REAL NOT NULL, unit TEXT, score REAL,
   PRIMARY KEY (source, name, at_us, event_id)
 ) WITHOUT ROWID;
-CREATE TABLE detectors (source TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
+CREATE TABLE detectors (source TEXT NOT NULL, name TEXT NOT NULL, through_us INTEGER NOT NULL, state BLOB NOT NULL, PRIMARY KEY (source, name)) WITHOUT ROWID;
 
 CREATE TABLE alerts (
   alert_id TEXT PRIMARY KEY, version INTEGER NOT NULL,

@@ -12,6 +12,7 @@ import msgspec
 from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
+from backend.adapters.sqlite.series import Detectors
 from backend.domain import alerts, market
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
@@ -19,7 +20,6 @@ from backend.domain.rules import Assessment
 from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, delta_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, columns, crossed, settle
-from backend.adapters.sqlite.series import Detectors
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500
@@ -87,6 +87,13 @@ class SqliteState(Connections):
     detectors: Detectors
 
     def fold(self, limit: int, now_us: int) -> int:
+        try:
+            return self._fold(limit, now_us)
+        except BaseException:
+            self.detectors.forget()  # they may have seen samples that were rolled back
+            raise
+
+    def _fold(self, limit: int, now_us: int) -> int:
         with self.transaction() as connection:
             meta = _Meta(connection)
             cursor = meta.get("cursor", 0)

@@ -10,9 +10,9 @@ import msgspec
 from backend.adapters.sqlite.alerts import SqliteAlerts
 from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.reads import SqliteReads
+from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
-from backend.adapters.sqlite.series import Detectors
 
 
 class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteReads):
