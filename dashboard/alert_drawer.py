@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
-from backend.domain.times import DAY, HOUR
+from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
 from dashboard import alert_list, components, figures, theme
 from dashboard.components import button, icon, section, severity
@@ -82,8 +82,9 @@ def actions(alert: AlertRow, view: View) -> list[Any]:
         else alert_list.command("Acknowledge", alert, "ack", view, kind="pri")
     )
     tomorrow = view.zone.midnight(view.zone.midnight(view.now_us) + 26 * HOUR) + MORNING_H * HOUR
+    soon = view.now_us - view.now_us % MINUTE + HOUR
     snooze = [
-        alert_list.command("For 1 h", alert, "snooze", view, until_us=view.now_us + HOUR),
+        alert_list.command("For 1 h", alert, "snooze", view, until_us=soon),
         alert_list.command(
             f"Until tomorrow {view.zone.clock(tomorrow)}", alert, "snooze", view, until_us=tomorrow
         ),
@@ -100,7 +101,7 @@ def actions(alert: AlertRow, view: View) -> list[Any]:
 def _menu(label: str, inside: Any, view: View) -> html.Details | html.Button:
     if view.forbidden:
         return button(label, disabled=view.forbidden)
-    pop = html.Div(inside, className="io-pop", role="group", **{"aria-label": label})
+    pop = html.Div(inside, className="io-pop", role="group", **components.wild({"aria-label": label}))
     return html.Details(
         [html.Summary([label, icon("down", 12)], className="io-btn"), pop], className="io-menu"
     )
@@ -111,9 +112,13 @@ def _form(
 ) -> Any:
     """A command that needs a word: alerts.js reads the field and sends it with the version on the drawer."""
     area = html.Textarea(
-        rows=1, className="io-input al-field", maxLength="120", placeholder=value, **{"aria-label": asks}
+        rows=1,
+        className="io-input al-field",
+        maxLength="120",
+        placeholder=value,
+        **components.wild({"aria-label": asks}),
     )
-    extra = {"data_alert_form": action, "data_field": field, "data_default": value}
+    extra: dict[str, Any] = {"data_alert_form": action, "data_field": field, "data_default": value}
     return _menu(label, [html.Label([asks, area]), button(label, kind="pri", aria=f"{label}: {alert.title}", **extra)], view)  # fmt: skip
 
 
@@ -227,9 +232,9 @@ def notes(detail: AlertDetail, view: View) -> html.Section:
         maxLength="2000",
         placeholder="What you found or did",
         disabled=bool(view.forbidden),
-        **{"aria-label": "Note"},
+        **components.wild({"aria-label": "Note"}),
     )
-    extra = {} if view.forbidden else {"data_alert_form": "note", "data_field": "note"}
+    extra: dict[str, Any] = {} if view.forbidden else {"data_alert_form": "note", "data_field": "note"}
     send = button("Add note", disabled=view.forbidden, **extra)
     body = [
         html.Ul(items, className="al-notes") if items else None,

@@ -36,7 +36,7 @@ def command(
 ) -> html.Button:
     """A command on one alert with the version this person sees; its name says which alert it is about."""
     data = {"alert_id": alert.alert_id, "action": action, "version": alert.version, **arguments}
-    more = {} if view.forbidden else {"data_command": json.dumps(data)}
+    more: dict[str, Any] = {} if view.forbidden else {"data_command": json.dumps(data)}
     return button(label, kind=kind, disabled=view.forbidden, aria=f"{label}: {alert.title}", **more)  # fmt: skip
 
 
@@ -72,10 +72,10 @@ def tabs(counts: dict[str, int], view: View) -> html.Nav:
     for i, (value, label, count) in enumerate(items):
         here = value == tab_of(view)
         mark: dict[str, Any] = {"aria-current": "true"} if here else {}
-        text = [label, html.Span(number(count))]
+        text: list[Any] = [label, html.Span(number(count))]
         changes = f"?tab={value if i else ''}&status=&page="
         links.append(html.A(text, href=changes, className="on" if here else "", **mark))
-    return html.Nav(links, className="io-tabs", **{"aria-label": "Views of this list"})
+    return html.Nav(links, className="io-tabs", **components.wild({"aria-label": "Views of this list"}))
 
 
 def filter_row(counts: dict[str, int], view: View) -> html.Div:
@@ -96,7 +96,7 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
     members = TABS[tab_of(view)][1]
     states = [("", "any"), *((state, state.capitalize()) for state in members)]
     search = html.Div(
-        [icon("search", 14), html.Div(id="al-search", **{"data-q": view.filters.get("q")})],
+        [icon("search", 14), html.Div(id="al-search", **components.wild({"data-q": view.filters.get("q")}))],
         className="al-search",
     )
     return html.Div(
@@ -107,19 +107,19 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
             html.Span(className="grow"),
             search,
         ],
-        className="al-filters", role="group", **{"aria-label": "Filters of the list"},
+        className="al-filters", role="group", **components.wild({"aria-label": "Filters of the list"}),
     )  # fmt: skip
 
 
 def _menu(label: str, key: str, choices: Sequence[tuple[str, str]], view: View) -> html.Details:
     value = view.filters.get(key)
     shown = dict(choices).get(value, "any") if value else "any"
-    face = [label, " ", html.B(shown), icon("down", 12)]
+    face: list[Any] = [label, " ", html.B(shown), icon("down", 12)]
     links = [
         html.A(text, href=f"?{key}={quote(name)}&page=", className="io-choice") for name, text in choices
     ]
     css = "io-chip on" if value and shown != "any" else "io-chip"
-    pop = html.Div(links, className="io-pop", role="group", **{"aria-label": label})
+    pop = html.Div(links, className="io-pop", role="group", **components.wild({"aria-label": label}))
     return html.Details([html.Summary(face, className=css), pop], className="io-menu")
 
 
@@ -173,7 +173,7 @@ def row(alert: AlertRow, view: View, *, opened: bool) -> html.Li:
     """Mark, claim with numbers, where, where in its life, last note, owner, what to do."""
     check = html.Button(
         icon("check", 12), className="al-check", type="button", role="checkbox",
-        **{"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version)},
+        **components.wild({"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version)}),
     )  # fmt: skip
     title = html.A(alert.title, href=f"?open={quote(alert.alert_id)}", className="ttl")
     return html.Li(
@@ -187,7 +187,7 @@ def row(alert: AlertRow, view: View, *, opened: bool) -> html.Li:
             components.owner(alert.owner, alert, view if alert.status in LIVING else None),
             html.Span(actions(alert, view), className="act"),
         ],
-        key=alert.alert_id, className="sel" if opened else "", **{"data-row": alert.alert_id},
+        key=alert.alert_id, className="sel" if opened else "", **components.wild({"data-row": alert.alert_id}),
     )  # fmt: skip
 
 
@@ -275,10 +275,15 @@ def panel(
             for r in rows
         ]
         inside: Any = html.Ol(
-            items, className="al-list", id=ALERTS.part("list"), **{"data-key": list_key(view)}
+            items,
+            className="al-list",
+            id=ALERTS.part("list"),
+            **components.wild({"data-key": list_key(view)}),
         )
     else:
-        inside = html.Div(_nothing(view), id=ALERTS.part("list"), **{"data-key": list_key(view)})
+        inside = html.Div(
+            _nothing(view), id=ALERTS.part("list"), **components.wild({"data-key": list_key(view)})
+        )
     keys = [
         html.Span([html.Kbd(key, className="io-kbd"), f" {does}"])
         for key, does in (("J K", "move"), ("A", "ack"), ("E", "resolve"), ("N", "note"), ("U", "undo"))

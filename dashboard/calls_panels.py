@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
-from backend.domain.times import HOUR
+from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Point, StudentRow
 from dashboard import comparisons, components, figures
 from dashboard.components import severity
@@ -19,6 +19,9 @@ from dashboard.zones import ago
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FULL_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
+READABLE = 1.5  # mean calls a step from which a line is worth reading
+NOTICED = 2  # calls above usual that are worth a word
+_STEPS = {HOUR: "hour", 3 * HOUR: "3 hours", 6 * HOUR: "6 hours", DAY: "day"}
 DRIVERS = 5
 CALLERS = 12
 _SEGMENTS = {"at_risk": "warning", "churned": "critical"}
@@ -26,32 +29,35 @@ _SEGMENTS = {"at_risk": "warning", "churned": "critical"}
 
 def measures(calls: CallBreakdown, view: View) -> html.Dl:
     """Six numbers, each with what it is a share of or compared with."""
-    known = [p for p in calls.volume if p.usual is not None and p.value is not None]
-    usual = sum(p.usual or 0 for p in known)
-    seen = sum(p.value or 0 for p in known)
-    against = (
-        f"{signed(seen - usual)} on usual {number(usual)}"
-        if known
-        else f"{signed(calls.total - calls.previous)} on the span before"
-    )
     minutes = None if calls.mean_duration_s is None else calls.mean_duration_s / 60
     urgent = sum(row["calls"] for row in calls.priorities if row["priority"] == "high")
+    moved = calls.total - calls.previous
     return components.strip(
         [
             ("Calls", number(calls.total), window_text(view.filters, view.zone)),
-            ("Against usual", number(calls.total - calls.previous) if not known else signed(seen - usual), against if not known else f"usual is {number(usual)}"),
-            ("Resolved", percent(calls.resolved_share), f"of {number(calls.total)} calls" if calls.resolved_share is not None else "not reported"),
-            ("Negative", percent(calls.negative_share), "by the caller's mood" if calls.negative_share is not None else "no call"),
-            ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} of high priority" if minutes is not None else "not reported"),
+            ("Change", signed(moved), f"against {number(calls.previous)} in the span before"),
+            ("Resolved", percent(calls.resolved_share), f"of {plural(calls.total, 'call')}" if calls.resolved_share is not None else "not reported"),
+            ("Negative", percent(calls.negative_share), "of calls, by mood" if calls.negative_share is not None else "no call"),
+            ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} urgent" if minutes is not None else "not reported"),
             ("Per 100 students", number(calls.per_100_students, 1), "active in 30 d"),
         ],
         "Measures of calls", "six",
     )  # fmt: skip
 
 
-def volume(calls: CallBreakdown, view: View) -> html.Section:
-    """Is it unusual: calls by hour or day on the usual band."""
-    points = calls.volume
+def step_of(calls: CallBreakdown, view: View) -> int:
+    """Bucket width of the chart: the range's own, or wider where single hours hold hardly a call."""
+    base = view.scope.step_us
+    mean = calls.total / max(1, view.scope.span_us / base)
+    if base != HOUR or mean >= READABLE:
+        return base
+    choices = (3 * HOUR, 6 * HOUR, DAY)
+    fits = [step for step in choices if view.scope.span_us >= 7 * step]
+    return next((s for s in fits if mean * s / HOUR >= READABLE), fits[-1] if fits else base)
+
+
+def volume(calls: CallBreakdown, points: Sequence[Point], step_us: int, view: View) -> html.Section:
+    """Is it unusual: calls by hour, some hours or day on the usual band. `points` are in steps of `step_us`."""
     if not any(p.value for p in points) and not calls.total:
         why = (
             f"Inbound calls come as ib_call_logged events; none is in {window_text(view.filters, view.zone)}."
@@ -60,41 +66,46 @@ def volume(calls: CallBreakdown, view: View) -> html.Section:
         return components.panel(
             "No call in this range", components.empty("Nobody called", why, act, "calls"), view
         )
-    step = "hour" if view.scope.step_us == HOUR else "day"
-    above = [p for p in points if p.high is not None and p.value is not None and p.value > p.high]
-    below = [p for p in points if p.low is not None and p.value is not None and p.value < p.low]
+    step = _STEPS.get(step_us, "step")
+    above = [p for p in points if _beyond(p)]
     now = view.scope.at_us if not view.scope.time_travel else None
     figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
-    says = f"Calls by {step}: {number(calls.total)} in all, {plural(len(above), step)} above the usual band"
+    title = _volume_title(calls, points, above, step, step_us, view)
+    says = f"{title}: {plural(calls.total, 'call')} in {window_text(view.filters, view.zone)}"
     rows = [
-        [_when(p, view), number(p.value), number(p.usual), number(p.low), number(p.high)]
+        [_when(p, step_us, view), number(p.value), number(p.usual), number(p.low), number(p.high)]
         for p in points
-        if p.value or p.usual
     ]
-    names = [step.capitalize(), "Calls", "Usual", "Band from", "to"]
+    names = ["From", "Calls", "Usual", "Band from", "to"]
     both = components.chart_or_table(components.graph(figure, says, 214), names, rows[-100:], caption=says)
-    foot = f"band: 10 to 90 % of the same {step} in the 4 weeks before"
     return components.panel(
-        _volume_title(calls, above, below, step, view), both, view, sub=f"calls an {step}" if step == "hour" else "calls a day",
-        foot=foot, export="calls", className="cal-volume cal-chart",
+        title, both, view, sub=f"calls in {'an' if step == 'hour' else 'a' if step == 'day' else ''} {step}".replace("  ", " "),
+        foot="band: 10 to 90 % of the same time in the 4 weeks before", export="calls", className="cal-volume cal-chart",
     )  # fmt: skip
 
 
+def _beyond(point: Point) -> bool:
+    """Above the band, and by enough calls to speak of."""
+    if point.value is None or point.high is None or point.usual is None:
+        return False
+    return point.value > point.high and point.value - point.usual >= NOTICED
+
+
 def _volume_title(
-    calls: CallBreakdown, above: Sequence[Point], below: Sequence[Point], step: str, view: View
+    calls: CallBreakdown, points: Sequence[Point], above: Sequence[Point], step: str, step_us: int, view: View
 ) -> str:
     if above:
-        peak = max(above, key=lambda p: (p.value or 0) - (p.high or 0))
-        return f"Calls above usual in {plural(len(above), step)}, most at {_when(peak, view)}"
-    if not any(p.usual is not None for p in calls.volume):
+        peak = max(above, key=lambda p: (p.value or 0) - (p.usual or 0))
+        return f"Calls above usual, most from {_when(peak, step_us, view)}: {number(peak.value)} on usual {number(peak.usual)}"
+    known = [p for p in points if p.usual is not None and p.value is not None]
+    if not known:
         return f"{plural(calls.total, 'call')}, {signed(calls.total - calls.previous)} on the span before"
-    if len(below) > len(calls.volume) / 3:
-        return f"Fewer calls than usual in {plural(len(below), step)}"
-    return "Calls are as usual"
+    low = [p for p in known if (p.value or 0) < (p.low or 0)]
+    return "Fewer calls than usual" if len(low) > len(known) / 3 else "Calls are as usual"
 
 
-def _when(point: Point, view: View) -> str:
-    return view.zone.moment(point.at_us) if view.scope.step_us == HOUR else f"{view.zone.day(point.at_us)}"
+def _when(point: Point, step_us: int, view: View) -> str:
+    return view.zone.day(point.at_us) if step_us >= DAY else view.zone.moment(point.at_us)
 
 
 def shifted(table: Sequence[Sequence[float]], offset_us: int) -> list[list[float]]:
@@ -167,7 +178,7 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
             "Nothing drives calls up", components.empty("No excess to explain", why, sign="check"), view
         )
     first = found[0]
-    title = f"{readable(first['value'])} explains {signed(first['excess'])} calls"
+    title = f"{readable(first['value'])} explains {number(first['excess'])} extra calls"
     most = max(row["excess"] for row in found)
     items = [
         html.Li(

@@ -95,11 +95,11 @@ def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Sect
         _map_table(cells, chosen, ratio), _COLUMNS, [_cell_numbers(c) for c in cells], caption="All cells"
     )
     words = ("spare", "short") if not ratio else ("many tutors", "few tutors")
-    key = [
+    key: list[Any] = [
         words[0] + " ",
         *(html.I(className=f"k-{k}") for k in ("s3", "s2", "s1", "v0", "d1", "d2", "d3", "d4")),
     ]
-    hatch = [html.I(className="io-hatch"), f" fewer than {FEW} snapshots"]
+    hatch: list[Any] = [html.I(className="io-hatch"), f" fewer than {FEW} snapshots"]
     foot = [
         html.Span([*key, " " + words[1]], className="io-key"),
         html.Span(hatch, className="io-key no-phone"),
@@ -213,7 +213,7 @@ def _short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> 
         html.Span([html.B(number(cell.available_tutors)), " tutors"]) if cell.available_tutors is not None else None,
     ]  # fmt: skip
     mark = severity(alert.severity, " ") if alert else html.Span(icon("sev-unk"), className="io-sev unk")
-    cause = [html.B(cell.cause.capitalize()), " ", cell.cause_text] if cell.cause not in ("none", "") else "cause not judged"  # fmt: skip
+    cause: Any = [html.B(cell.cause.capitalize()), " ", cell.cause_text] if cell.cause not in ("none", "") else "cause not judged"  # fmt: skip
     tutors = html.A(
         "See tutors",
         href=link("/tutors", view.filters, subject=cell.subject, region=cell.region),
@@ -227,7 +227,7 @@ def _short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> 
             html.Div([f for f in facts if f], className="l2"),
             html.Div([html.Span(cause, className="cause"), tutors], className="l3"),
         ],
-        className="sel" if chosen else "", key=key_of(cell), **({"aria-current": "true"} if chosen else {}),
+        className="sel" if chosen else "", key=key_of(cell), **components.wild({"aria-current": "true"} if chosen else {}),
     )  # fmt: skip
 
 

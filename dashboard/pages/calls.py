@@ -7,6 +7,8 @@ from typing import Any
 from dash import Input, Output, html
 
 from backend.services import queries
+from backend.services.queries_counts import filters_of, series
+from backend.services.read_models import CallBreakdown
 from dashboard import calls_panels as panels
 from dashboard import components, frames
 from dashboard.context import Context, View
@@ -40,13 +42,20 @@ def body(ctx: Context, view: View) -> list[Any]:
     def part(title: str, draw: Any) -> Any:
         return ctx.guarded(title, lambda: draw(calls, view))
 
+    def volume(breakdown: CallBreakdown, seen: View) -> html.Section:
+        step = panels.step_of(breakdown, seen)
+        points = breakdown.volume
+        if step != seen.scope.step_us:
+            points = series(
+                ctx.reads, filters_of(seen.scope), "calls", seen.scope.start_us, seen.scope.at_us, step
+            )
+        return panels.volume(breakdown, points, step, seen)
+
     note = panels.unattributed(calls, view)
     return [
         part("Measures", panels.measures),
         *([note] if note else []),
-        html.Div(
-            [part("Volume", panels.volume), part("What drives it", panels.drivers)], className="cal-top"
-        ),
+        html.Div([part("Volume", volume), part("What drives it", panels.drivers)], className="cal-top"),
         html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
         part("Repeat callers", panels.callers),
     ]

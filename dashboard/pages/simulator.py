@@ -48,7 +48,12 @@ def _bar() -> html.Section:
         )  # fmt: skip
 
     speeds = [
-        html.Button(f"{n}×", id=SIMULATOR.row("do", f"speed:{n}"), type="button", **{"aria-pressed": "false"})
+        html.Button(
+            f"{n}×",
+            id=SIMULATOR.row("do", f"speed:{n}"),
+            type="button",
+            **components.wild({"aria-pressed": "false"}),
+        )
         for n in panels.SPEEDS
     ]
     slider = dcc.Input(id=_P("slider"), type="range", min=0, max=MAX_SLIDER, step=1, debounce=0.4)
@@ -62,11 +67,11 @@ def _bar() -> html.Section:
             ),
             html.Label(["Rate", slider], className="sim-slider"),
             html.Label([dcc.Input(id=_P("rate"), type="number", min=0, max=MAX_RATE, debounce=True, className="sim-field"), "events a second"], className="sim-after"),
-            html.Div([html.Span("Speed", className="t2"), html.Span(speeds, className="io-seg", role="group", **{"aria-label": "Speed"})], className="row-f"),
+            html.Div([html.Span("Speed", className="t2"), html.Span(speeds, className="io-seg", role="group", **components.wild({"aria-label": "Speed"}))], className="row-f"),
             field("streams", "Streams", 1, MAX_STREAMS),
             field("seed", "Seed", 0, 2**31 - 1),
         ],
-        className="io-p sim-bar-top", **{"aria-label": "Run control"},
+        className="io-p sim-bar-top", **components.wild({"aria-label": "Run control"}),
     )  # fmt: skip
 
 
