@@ -184,7 +184,7 @@ def load_and_rating(
     middle = 50 * (idle + full)
     notes = [
         _top("too idle", 50 * idle), _top("healthy load", middle), _top("overloaded", 50 * (full + widest)),
-        {"text": f"rated below {poor:g}", "xref": "paper", "x": 0, "y": poor, "xanchor": "left", "yanchor": "top",
+        {"text": f"rated below {poor:g}", "xref": "paper", "x": 1, "y": poor, "xanchor": "right", "yanchor": "top",
          "showarrow": False, "font": {"size": 11, "color": theme.CRITICAL_TEXT}},
     ]  # fmt: skip
     return {

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import dash
+import msgspec
 from dash import Input, Output, html
 
 from backend.domain.errors import NotFound
 from backend.services import queries
-from backend.services.read_models import EntityDetail, TutorRow
+from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
 from dashboard import components, entity, segments
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, TUTOR
 from dashboard.pages import entity_id, page_named
-from dashboard.words import number, percent, plural, readable, signed
+from dashboard.words import money, number, percent, plural, readable, signed
 
 PAGE = page_named("tutor")
+STUDENTS = 8  # shown on the page, largest expected loss first
 _MANY_MISSED = 0.15  # share of no-shows from which a tutor counts as at risk
 
 
@@ -47,7 +50,8 @@ def page(reads: Any, view: View, tutor_id: str) -> Any:
         _title(tutor_id)
         return entity.not_found("tutor", tutor_id, readable(str(error)), view)
     _title(detail.name, demo=entity.simulated(detail))
-    return body(detail, view)
+    theirs = msgspec.structs.replace(view.scope, student=None, tutor=tutor_id, subject=None, region=None)
+    return body(detail, queries.students(reads, theirs, limit=STUDENTS), view)
 
 
 def _title(name: str, demo: bool = False) -> None:
@@ -55,17 +59,19 @@ def _title(name: str, demo: bool = False) -> None:
     dash.set_props(SHELL.title, {"children": [html.A("Tutors", href="/tutors"), " / ", name, " ", mark]})
 
 
-def body(detail: EntityDetail, view: View) -> list[Any]:
+def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     """All panels in their places."""
     row = detail.row
     assert isinstance(row, TutorRow)
     left = [
         html.Div([load_panel(row, view), reliability_panel(detail, row, view)], className="ppl-row half"),
         html.Div(
-            [entity.weeks_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)],
+            [entity.weeks_panel(detail, view), students_panel(students, view)], className="ppl-row half"
+        ),
+        html.Div(
+            [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)],
             className="ppl-row half",
         ),
-        entity.alerts_panel(detail, view),
     ]
     main = html.Div(
         [html.Div(left, className="ppl-left"), entity.timeline_panel(detail, view)], className="ppl-main"
@@ -80,13 +86,11 @@ def body(detail: EntityDetail, view: View) -> list[Any]:
 
 def facts(detail: EntityDetail, row: TutorRow, view: View) -> html.Dl:
     """Six facts about who this is."""
-    instant = {True: "takes instant bookings", False: "no instant bookings", None: ""}[
-        row.accepts_instant_book
-    ]
+    instant = {True: "instant booking", False: "no instant booking", None: ""}[row.accepts_instant_book]
     change = detail.metrics.get("velocity_change")
     return components.strip(
         [
-            ("Segment", segments.mark("tutor", row.segment), f"{number(row.open_alerts)} open alerts" if row.open_alerts else "no open alert"),
+            ("Segment", segments.mark("tutor", row.segment), plural(row.open_alerts, "open alert") if row.open_alerts else "no open alert"),
             ("Region", readable(row.region), row.timezone or ""),
             ("Subjects", readable(row.subjects[0]) if row.subjects else "none known", f"and {number(len(row.subjects) - 1)} more" if len(row.subjects) > 1 else ""),
             ("Students", number(row.students_30d), "in 30 d"),
@@ -95,6 +99,38 @@ def facts(detail: EntityDetail, row: TutorRow, view: View) -> html.Dl:
         ],
         "Who this is", "six",
     )  # fmt: skip
+
+
+def students_panel(page: Page, view: View) -> html.Section:
+    """This tutor's students, largest expected loss first."""
+    rows: list[StudentRow] = page.rows
+    if not rows:
+        body: Any = components.empty(
+            "No student yet", "Students of a tutor come with sessions.", sign="students"
+        )
+        return components.panel("No student yet", body, view)
+    need = sum(row.segment in segments.ATTENTION for row in rows)
+    title = (
+        f"{plural(need, 'student')} of {number(page.total)} at risk"
+        if need
+        else f"{plural(page.total, 'student')}, none at risk"
+    )
+    lines = [
+        [
+            html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"),
+            segments.mark("student", row.segment),
+            number(row.health, 0),
+            money(row.expected_loss),
+        ]
+        for row in rows
+    ]
+    table = components.plain_table(
+        ["Student", "Segment", "Health", "Exp. loss"], lines, "Students of this tutor"
+    )
+    shown = html.Span(f"{number(len(rows))} of {number(page.total)}") if page.total > len(rows) else None
+    return components.panel(
+        title, table, view, sub="by expected loss a month", foot=shown, className="ppl-subjects"
+    )
 
 
 def load_title(row: TutorRow) -> str:
