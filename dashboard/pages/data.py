@@ -121,7 +121,9 @@ def streams_title(fresh: Freshness) -> str:
         return f"{text}, {readable(bad[0]).lower()} is late" + (
             f" and {number(len(bad) - 1)} more" if len(bad) > 1 else ""
         )
-    return text if good < len(states) else f"All {plural(len(states), 'stream')} deliver"
+    if good < len(states):
+        return text
+    return "The one stream delivers" if good == 1 else f"All {number(good)} streams deliver"
 
 
 def streams_panel(fresh: Freshness, view: View) -> html.Section:

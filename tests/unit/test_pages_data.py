@@ -1,0 +1,168 @@
+"""The Data page: what it says of streams, refused items and drift, and the command that sends the first event."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.errors import InvalidEvent
+from backend.domain.parsing import parse
+from backend.domain.times import DAY, HOUR
+from backend.services import queries
+from backend.services.ingest import reject_row
+from backend.services.read_models import Freshness
+from dashboard import first_event
+from dashboard.context import Context, View, WebConfig
+from dashboard.filters import parse as parse_filters
+from dashboard.filters import scope
+from dashboard.pages import data
+from dashboard.zones import UTC_ZONE
+
+NOW = 1_795_200_000_000_000
+CONFIG = WebConfig(token="T")
+
+
+def a_view(search: str = "") -> View:
+    filters, _ = parse_filters(search)
+    return View(filters=filters, scope=scope(filters, NOW, UTC_ZONE), zone=UTC_ZONE, now_us=NOW)
+
+
+def words(component: Any) -> str:
+    """All text of a component tree."""
+    if component is None or isinstance(component, bool):
+        return ""
+    if isinstance(component, str | int | float):
+        return str(component)
+    if isinstance(component, list | tuple):
+        return " ".join(words(part) for part in component)
+    return words(getattr(component, "children", None))
+
+
+def stream(**changes: Any) -> dict[str, Any]:
+    usual = {"event_type": "ib_call_logged", "events_1h": 8, "events_24h": 190, "last_us": NOW - HOUR // 2, "late_share": 0.0,
+             "duplicates": 0, "rejects": 0, "usual_1h": 7.9}  # fmt: skip
+    return usual | changes
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        (stream(), ("ok", "Delivers")),
+        (stream(events_1h=0), ("warning", "Silent")),
+        (stream(events_1h=0, usual_1h=0.3), ("ok", "Delivers")),
+        (stream(last_us=NOW - 7 * HOUR), ("warning", "Old events")),
+        (stream(last_us=None, events_1h=0, events_24h=0, usual_1h=None), ("unknown", "None in 24 h")),
+    ],
+)
+def test_a_stream_is_silent_only_when_it_is_usually_not(row: dict[str, Any], state: tuple[str, str]) -> None:
+    assert data.stream_state(row, NOW) == state
+
+
+def freshness(**changes: Any) -> Freshness:
+    usual: dict[str, Any] = {
+        "now_us": NOW, "last_event_us": NOW - HOUR, "last_received_us": NOW, "lag_ms_p50": 120.0, "lag_ms_p95": 1400.0, "backlog": 0,
+        "swept_us": NOW, "events_per_s": 1.0, "total_events": 100, "simulated_events": 60, "duplicates": 3, "rejects": 0,
+        "by_type": [stream()], "throughput": [],
+    }  # fmt: skip
+    return Freshness(**usual | changes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([stream()], "The one stream delivers"),
+        (
+            [stream(), stream(event_type="session_started", events_1h=0)],
+            "1 of 2 streams deliver, session started is late",
+        ),
+        (
+            [stream(), stream(event_type="x", last_us=None, events_24h=0, events_1h=0)],
+            "1 of 2 streams deliver",
+        ),
+    ],
+)
+def test_the_title_names_the_stream_that_is_late(rows: list[dict[str, Any]], says: str) -> None:
+    assert data.streams_title(freshness(by_type=rows)) == says
+
+
+def test_own_and_simulated_events_are_told_apart() -> None:
+    text = words(data.facts(freshness(), a_view()))
+    assert "Your own events 40 of 100" in text
+    assert "Simulated 60" in text
+    assert "1.4 s" in text
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    store = SqliteStore(tmp_path / "iops.db")
+    rows = []
+    for item in [
+        {"event_type": "session_started", "payload": {}},
+        "text",
+        {"event_type": "nope", "payload": {}},
+    ]:
+        with pytest.raises(InvalidEvent) as refused:
+            parse(item, NOW)
+        rows.append(reject_row(NOW, refused.value.violations, item, "crm"))
+    store.keep_rejects(rows)
+    store.add_tallies(NOW - NOW % DAY, {"duplicate": 4, "conflict": 2, "unknown:session_completed.mood": 31})
+    return store
+
+
+def test_refused_items_stand_with_reason_and_first_error(store: SqliteStore) -> None:
+    text = words(data.rejects_area(store, a_view()))
+    assert "3 items were refused" in text
+    assert "Missing field" in text
+    assert "session_id is missing" in text
+
+
+def test_one_refused_item_opens_with_all_errors_and_its_body(store: SqliteStore) -> None:
+    row = queries.rejects(store).rows[-1]
+    text = words(data.rejects_area(store, a_view(f"?open={row.reject_id}")))
+    assert "Body as received" in text
+    assert row.errors[0]["message"] in text
+    assert '"event_type": "session_started"' in text
+
+
+def test_an_item_that_is_no_longer_kept_is_said_so(store: SqliteStore) -> None:
+    assert "No longer kept" in words(data.rejects_area(store, a_view("?open=99999")))
+
+
+def test_doubles_contradictions_and_unknown_fields_are_counted(store: SqliteStore) -> None:
+    text = words(data.drift_panel(data.tallies(store), freshness(duplicates=4), a_view()))
+    assert "1 unknown field, kept but not read" in text
+    assert "mood" in text
+    assert re.search(r"counted once\s+4", text)
+    assert re.search(r"refused\s+2", text)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"), [('{"a":1}', '{\n  "a": 1\n}'), ("not json", "not json"), ("[" * 50_000, "…")]
+)
+def test_a_body_is_laid_out_or_shown_as_it_came(body: str, shown: str) -> None:
+    text = data.pretty(body)
+    assert shown in text
+    assert len(text) < 30_000
+
+
+def test_the_command_sends_an_event_that_is_accepted() -> None:
+    text = first_event.command(CONFIG, NOW)
+    sent = json.loads(re.search(r"-d '(.*)'$", text, re.S)[1])  # type: ignore[index]  # the command has a body
+    assert parse(sent, NOW).event.event_type == "session_completed"
+    assert f"{first_event.LOCAL_API}/v1/events" in text
+    assert "ingest-key" in text
+    assert "$IOPS_INGEST_KEY" in first_event.command(WebConfig(token="T", runtime="aws"), NOW)
+
+
+def test_the_page_of_an_empty_store_leads_to_the_first_event(tmp_path: Path) -> None:
+    empty = SqliteStore(tmp_path / "iops.db")
+    text = words(data.body(Context(empty, lambda: NOW, CONFIG), a_view()))
+    assert "No event was received yet" in text
+    assert "Send the first event" in text
+    assert "Nothing was refused" in text
+    assert "could not be read" not in text
