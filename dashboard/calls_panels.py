@@ -19,7 +19,7 @@ from dashboard.zones import ago
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FULL_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
-READABLE = 1.5  # mean calls a step from which a line is worth reading
+READABLE = 1.2  # mean calls a step from which a line is worth reading
 NOTICED = 2  # calls above usual that are worth a word
 _STEPS = {HOUR: "hour", 3 * HOUR: "3 hours", 6 * HOUR: "6 hours", DAY: "day"}
 DRIVERS = 5
@@ -35,7 +35,7 @@ def measures(calls: CallBreakdown, view: View) -> html.Dl:
     return components.strip(
         [
             ("Calls", number(calls.total), window_text(view.filters, view.zone)),
-            ("Change", signed(moved), f"against {number(calls.previous)} in the span before"),
+            ("Change", signed(moved), f"on {number(calls.previous)} the span before"),
             ("Resolved", percent(calls.resolved_share), f"of {plural(calls.total, 'call')}" if calls.resolved_share is not None else "not reported"),
             ("Negative", percent(calls.negative_share), "of calls, by mood" if calls.negative_share is not None else "no call"),
             ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} urgent" if minutes is not None else "not reported"),
@@ -193,9 +193,7 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
         for row in found
     ]  # fmt: skip
     rest = sum(row["excess"] for row in calls.drivers[DRIVERS:] if row["dimension"] == "reason")
-    foot = "the same calls seen by reason, subject and region" + (
-        f"; other reasons {signed(rest)}" if rest else ""
-    )
+    foot = "one call counts in each dimension" + (f"; other reasons {signed(rest)}" if rest else "")
     return components.panel(
         title, html.Ol(items, className="cal-drivers io-pad"), view, sub="above usual", foot=foot
     )

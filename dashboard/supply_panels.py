@@ -246,7 +246,9 @@ def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View)
         worst = (
             f"{number((deepest.demand or 0) - (deepest.supply or 0), 1)} at {view.zone.moment(deepest.at_us)}"
         )
-        finding = f"short {percent(share)} of the time" if short else "never short"
+        finding = (
+            "never short" if not short else "always short" if share == 1 else f"short {percent(share)} of it"
+        )
         says = f"{name_of(cell)}: demand against supply, {finding}, deepest {worst}"
         figure = figures.demand_and_supply(both, view.zone, view.filters.key, compact=True)
         inside = components.graph(figure, says, 168)

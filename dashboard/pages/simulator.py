@@ -57,22 +57,28 @@ def _bar() -> html.Section:
         for n in panels.SPEEDS
     ]
     slider = dcc.Input(id=_P("slider"), type="range", min=0, max=MAX_SLIDER, step=1, debounce=0.4)
-    return html.Section(
-        [
-            components.tag("Simulated data", "doubt"),
-            html.Div(id=_P("state"), className="sim-state", role="status"),
-            html.Div(
-                [order("start", "Start", "play", "pri"), order("pause", "Pause", "pause"), order("step", "Step", "step"), order("stop", "Stop", "stop")],
-                className="sim-orders",
-            ),
-            html.Label(["Rate", slider], className="sim-slider"),
-            html.Label([dcc.Input(id=_P("rate"), type="number", min=0, max=MAX_RATE, debounce=True, className="sim-field"), "events a second"], className="sim-after"),
-            html.Div([html.Span("Speed", className="t2"), html.Span(speeds, className="io-seg", role="group", **components.wild({"aria-label": "Speed"}))], className="row-f"),
-            field("streams", "Streams", 1, MAX_STREAMS),
-            field("seed", "Seed", 0, 2**31 - 1),
-        ],
-        className="io-p sim-bar-top", **components.wild({"aria-label": "Run control"}),
-    )  # fmt: skip
+    orders = [
+        order("start", "Start", "play", "pri"),
+        order("pause", "Pause", "pause"),
+        order("step", "Step", "step"),
+        order("stop", "Stop", "stop"),
+    ]
+    rate = dcc.Input(id=_P("rate"), type="number", min=0, max=MAX_RATE, debounce=True, className="sim-field")
+    speed = html.Span(speeds, className="io-seg", role="group", **components.wild({"aria-label": "Speed"}))
+    first = [
+        components.tag("Simulated data", "doubt"),
+        html.Div(id=_P("state"), className="sim-state", role="status"),
+        html.Div(orders, className="sim-orders"),
+    ]
+    second = [
+        html.Label(["Rate", slider], className="sim-slider"),
+        html.Label([rate, "events a second"], className="sim-after"),
+        html.Div([html.Span("Speed", className="t2"), speed], className="row-f"),
+        field("streams", "Streams", 1, MAX_STREAMS),
+        field("seed", "Seed", 0, 2**31 - 1),
+    ]
+    rows = [html.Div(first, className="sim-row"), html.Div(second, className="sim-row")]
+    return html.Section(rows, className="io-p sim-bar-top", **components.wild({"aria-label": "Run control"}))
 
 
 def register(app: Any, ctx: Context) -> None:
