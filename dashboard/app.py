@@ -31,11 +31,18 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed: Feed | None = None) -> Flask:
+def create_app(
+    reads: Any,
+    clock: Callable[[], int],
+    *,
+    config: WebConfig,
+    feed: Feed | None = None,
+    people: sessions.People | None = None,
+) -> Flask:
     """The WSGI application.
 
     `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
-    without one the pages only refresh when asked. The Dash object is at `app.config["dash"]` for tests.
+    without one the pages only refresh when asked. `people`: named access tokens beside the local one. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
     options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
@@ -60,7 +67,7 @@ def create_app(reads: Any, clock: Callable[[], int], *, config: WebConfig, feed:
     # after_request handlers run in reverse order: headers last, so compression is put in after them
     security.install(server, config, lambda: app.callback_map, content_policy)
     static_files.install(server)
-    sessions.install(server, sessions.Sessions(config))
+    sessions.install(server, sessions.Sessions(config, people, clock))
     hub = live.Hub(feed, lambda: int(reads.last_change()))
     live.install(server, hub, config)
     lookup.install(server, ctx)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, Response, g, redirect, request
@@ -26,11 +28,23 @@ button{{background:#2a55cf;color:#fff;border-color:#2a55cf}}.bad{{font-weight:60
 <p>The token is in the address that was printed at the start; <code>iops url</code> prints it again.</p></main></body></html>"""
 
 
-class Sessions:
-    """Signs and reads session cookies. The cookie holds a random id, a name, and a role; never the token."""
+class People(Protocol):
+    """Named access tokens (`iops users`). Revoking one ends its open sessions within seconds."""
 
-    def __init__(self, config: WebConfig) -> None:
+    def find(self, secret: bytes, now_us: int) -> Any: ...
+
+    def living(self, key_id: str) -> Any: ...
+
+
+class Sessions:
+    """Signs and reads session cookies. The cookie holds a random id, a name, a role and the token's id; never the token."""
+
+    def __init__(
+        self, config: WebConfig, people: People | None = None, clock: Callable[[], int] = lambda: 0
+    ) -> None:
         self.config = config
+        self._people = people
+        self._clock = clock
         key = config.secret or hashlib.sha256(b"iops session cookie\0" + config.token.encode()).hexdigest()
         self._serializer = URLSafeTimedSerializer(key, salt="iops-session")
         self.cookie = "__Host-iops" if config.tls else "iops"
@@ -38,22 +52,33 @@ class Sessions:
     def person(self) -> dict[str, str] | None:
         """{"id", "name", "role"} of the request: from the cookie, or from a bearer token; None: nobody known."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.accepts(token.strip()):
-            return {"id": "bearer", "name": "local", "role": "admin"}
+        if scheme.lower() == "bearer" and (known := self.accepts(token.strip())):
+            return {"id": "bearer", **known}
         try:
             person = self._serializer.loads(
                 request.cookies.get(self.cookie, ""), max_age=self.config.session_days * 86_400
             )
         except BadSignature:
             return None
-        return person if isinstance(person, dict) and person.get("role") else None
+        return person if isinstance(person, dict) and person.get("role") and self._still(person) else None
 
-    def accepts(self, token: str) -> bool:
-        return bool(self.config.token) and hmac.compare_digest(token.encode(), self.config.token.encode())
+    def accepts(self, token: str) -> dict[str, str] | None:
+        """{"name", "role", "key"} of whoever holds this token; None when nobody does."""
+        if self.config.token and hmac.compare_digest(token.encode(), self.config.token.encode()):
+            return {"name": "local", "role": "admin", "key": ""}
+        found = self._people.find(token.encode(), self._clock()) if self._people and token else None
+        if found is None or found.kind != "access":
+            return None
+        return {"name": found.name, "role": found.role, "key": found.key_id}
 
-    def open(self, response: Response, name: str = "local", role: str = "admin") -> Response:
-        """Puts a new session on the response."""
-        value = self._serializer.dumps({"id": secrets.token_urlsafe(18), "name": name, "role": role})
+    def _still(self, person: dict[str, str]) -> bool:
+        """Whether the token that opened this session is still good; the local one always is."""
+        key = person.get("key")
+        return not key or (self._people is not None and self._people.living(key) is not None)
+
+    def open(self, response: Response, known: dict[str, str]) -> Response:
+        """Puts a new session of this person on the response."""
+        value = self._serializer.dumps({"id": secrets.token_urlsafe(18), **known})
         age = self.config.session_days * 86_400
         response.set_cookie(
             self.cookie,
@@ -75,8 +100,8 @@ def install(server: Flask, sessions: Sessions) -> None:
         g.person = sessions.person()
         given = request.args.get("token")
         if given is not None and request.method == "GET":
-            if sessions.accepts(given):
-                return sessions.open(_plain_redirect(_without_token()))
+            if known := sessions.accepts(given):
+                return sessions.open(_plain_redirect(_without_token()), known)
             return None if g.person else _sign_in("That token is not the one of this dashboard.", 401)
         if g.person or request.path in OPEN_PATHS or _harmless_asset():
             return None
@@ -96,9 +121,10 @@ def install(server: Flask, sessions: Sessions) -> None:
     def login() -> Response:
         if request.method == "GET":
             return _plain_redirect("/") if g.person else _sign_in("", 200)
-        if not sessions.accepts(request.form.get("token", "").strip()):
+        known = sessions.accepts(request.form.get("token", "").strip())
+        if known is None:
             return _sign_in("That token is not the one of this dashboard.", 401)
-        return sessions.open(_plain_redirect(_own_path(request.form.get("next", "/"))))
+        return sessions.open(_plain_redirect(_own_path(request.form.get("next", "/"))), known)
 
 
 def _harmless_asset() -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import time
 
+from backend.adapters.sqlite.access import SqliteAccess
 from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime import lifeline, local_access, settings
 from backend.runtime.feed import StoreFeed
+from backend.services.access import Gate
 from dashboard.app import create_app
 from dashboard.context import WebConfig
 
@@ -34,7 +37,10 @@ def build():
         tls=chosen.behind_tls,
         max_sockets=max(1, chosen.web_threads // 2),
     )
-    return create_app(store, _clock, config=config, feed=StoreFeed(store))
+    people = Gate(SqliteAccess(store), [], time.monotonic)
+    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people)
+    atexit.register(server.config["hub"].close)  # open sockets end at once when the worker does
+    return server
 
 
 application = build()

@@ -63,9 +63,13 @@ class Explanation:
 
 
 class Detector:
-    """One series' detector. Not shared between threads; `to_state` and `from_state` carry it over a restart."""
+    """One series' detector. Not shared between threads; `to_state` and `from_state` carry it over a restart.
 
-    def __init__(self) -> None:
+    `refractory` is the number of records held under the threshold after an alarm; 0 shows every score as it is.
+    """
+
+    def __init__(self, refractory: int = REFRACTORY) -> None:
+        self.refractory = refractory
         self._days = DayRanges(len(TRACKS))
         self._shapes = Shapes(VIGILANCE)
         self._rarity = Rarity(len(FEATURES))
@@ -136,13 +140,14 @@ class Detector:
         if self._records <= MATURE or self._records <= self._quiet_until:
             return score * THRESHOLD * 0.99
         if score >= THRESHOLD:
-            self._quiet_until = self._records + REFRACTORY
+            self._quiet_until = self._records + self.refractory
         return score
 
     def to_state(self) -> dict[str, Any]:
         """Everything learned as plain JSON values."""
         return {
             "version": STATE_VERSION,
+            "refractory": self.refractory,
             "days": self._days.to_state(),
             "shapes": self._shapes.to_state(),
             "rarity": self._rarity.to_state(),
@@ -161,7 +166,7 @@ class Detector:
             raise ValueError(
                 f"a detector state of version {STATE_VERSION} is needed, not {state.get('version')}"
             )
-        self = cls()
+        self = cls(int(state["refractory"]))
         self._days = DayRanges.from_state(state["days"])
         self._shapes = Shapes.from_state(state["shapes"])
         self._rarity = Rarity.from_state(state["rarity"])

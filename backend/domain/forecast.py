@@ -10,7 +10,7 @@ Assumptions: a day of `step_seconds` slots and a week of seven days (UTC as give
 departures. Gaps are allowed anywhere; after three hours without values the quick means start anew. Before the first value the band is
 infinite. Low ends never fall below zero while no negative value was seen.
 
-Cost: about 100 us for a prediction or an update, memory 10 numbers a slot.
+Cost: about 0.1 ms for a prediction, 0.4 ms for an update, memory 10 numbers a slot.
 Sources: Weinberg, Brown, Stroud, Bayesian forecasting of an inhomogeneous Poisson process (JASA 102, 2007) for profile times day
 level in the root scale; Haykin, Adaptive Filter Theory, ch. 10, for the least squares.
 """
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backend.domain.forecast_bands import NORMAL_90, Ahead, Tracker
+from backend.domain.forecast_bands import HORIZONS, NORMAL_90, Ahead, Tracker
 from backend.domain.forecast_profile import Profile
 from backend.domain.forecast_scorecard import Scorecard, SeasonalNaive, Step, scorecard, shortage
 
@@ -38,6 +38,8 @@ MOST_VARIANCE = 1000.0  # trace of the covariance at which forgetting pauses
 PAUSE_SECONDS = 3 * 3600
 CLIP = 4.0  # errors beyond this many spreads teach no more than this
 LARGEST = 1e150
+LOCAL = 0.8  # weight of the noise at this time of day in the spread; the rest is the noise of all day
+EMPTY_SHARE = 0.05  # of the usual variance: slots with less are nights in which nothing happens
 STATE_VERSION = 1
 
 
@@ -103,16 +105,30 @@ class Forecaster:
         error = root - self._root(view)
         self._lowest = min(self._lowest, value)
         if self._count and self._profile.known(view.slot):
-            self._learn_bands(error, view)
+            telling = view.noise >= EMPTY_SHARE * self._variance
+            if telling:
+                self._over.update(error / view.spread)
+                self._under.update(-error / view.spread)
             seasonal = root - self._usual(view)
             held = view.departures + (seasonal - view.departures) / np.array(SPANS)
-            self._ahead.update(second / self.step_seconds, seasonal, self._level(held), view.spread)
+            at = round(second / self.step_seconds)
+            self._ahead.update(at, root, seasonal, self._level(held), telling)
             self._learn_weights(error, view)
             self._departures = held
-            self._variance += (error * error - self._variance) / min(self._count, 500)
+            if telling:
+                self._variance += (error * error - self._variance) / min(self._count, 500)
         self._profile.learn(view.slot, view.weekday, root, error if self._count else 0.0)
         self._count += 1
         self._last_second, self._last_root = second, root
+        self._say_ahead(timestamp)
+
+    def _say_ahead(self, timestamp: datetime) -> None:
+        """Leaves forecasts at every tracked horizon to be judged when their time comes."""
+        at = round(self._last_second / self.step_seconds)
+        for horizon in HORIZONS:
+            view = self._view(timestamp + timedelta(seconds=horizon * self.step_seconds))
+            if self._profile.known(view.slot):
+                self._ahead.say(at + horizon, horizon, self._root_ahead(view, horizon), view.spread)
 
     def predict_ahead(self, timestamp: datetime, steps: int) -> list[Step]:
         """The next `steps` values from `timestamp` on (the first one is `timestamp` itself), each with 50 % and 90 % bands."""
@@ -124,13 +140,17 @@ class Forecaster:
                 continue
             horizon = max(1, round((_second(at) - self._last_second) / self.step_seconds))
             view = self._view(at)
-            usual = self._usual(view) if self._profile.known(view.slot) else self._last_root
-            root = usual + self._ahead.carry(horizon) * self._level(self._departures)
+            root = self._root_ahead(view, horizon)
             half, wide = self._ahead.radius(horizon)
             young = view.spread * (1.0 + 5.0 / self._count)
             ends = (self._floor(from_root(root + side * young)) for side in (-half, half, -wide, wide))
             result.append(Step(self._mean(root, view), *ends))
         return result
+
+    def _root_ahead(self, view: _View, horizon: int) -> float:
+        """The usual level and what is left of today's after `horizon` steps."""
+        usual = self._usual(view) if self._profile.known(view.slot) else self._last_root
+        return usual + self._ahead.carry(horizon) * self._level(self._departures)
 
     def _view(self, timestamp: datetime) -> _View:
         """Everything the forecast of one instant needs; a pure reading."""
@@ -161,7 +181,7 @@ class Forecaster:
             )
         )
         noise = smooth(profile.noise, profile.seen, slot, 2)
-        spread = math.sqrt(0.5 * noise + 0.5 * self._variance) + 1e-6
+        spread = math.sqrt(LOCAL * noise + (1.0 - LOCAL) * self._variance) + 1e-6
         return _View(slot, weekday, base, terms, departures, noise, spread)
 
     def _root(self, view: _View) -> float:
@@ -184,19 +204,19 @@ class Forecaster:
     def _floor(self, value: float) -> float:
         return max(0.0, value) if self._lowest >= 0 else value
 
-    def _learn_bands(self, error: float, view: _View) -> None:
-        self._over.update(error / view.spread)
-        self._under.update(-error / view.spread)
-
     def _learn_weights(self, error: float, view: _View) -> None:
-        """One step of recursive least squares on a clipped error; forgetting pauses when the covariance swells."""
-        limit = CLIP * view.spread
-        error = max(-limit, min(limit, error)) if self._count > 50 else error
-        gain = self._covariance @ view.terms
+        """One step of recursive least squares, each record weighed by its usual spread, on a clipped error.
+
+        Forgetting pauses when the covariance swells, as it does while some regressor stays at zero.
+        """
+        terms, error = view.terms / view.spread, error / view.spread
+        if self._count > 50:
+            error = max(-CLIP, min(CLIP, error))
+        gain = self._covariance @ terms
         forgetting = FORGETTING if float(self._covariance.trace()) < MOST_VARIANCE else 1.0
-        gain_scaled = gain / (forgetting + float(view.terms @ gain))
-        self._weights = self._weights + gain_scaled * error
-        self._covariance = (self._covariance - np.outer(gain_scaled, gain)) / forgetting
+        step = gain / (forgetting + float(terms @ gain))
+        self._weights = self._weights + step * error
+        self._covariance = (self._covariance - np.outer(step, gain)) / forgetting
 
     def to_state(self) -> dict[str, Any]:
         """Everything learned as plain JSON values."""

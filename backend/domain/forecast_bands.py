@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 STEP = 0.03  # of the scaled error, for each record
+STEP_AHEAD = 0.08  # further ahead misses come in clusters, a whole busy day at once
 HORIZONS = (1, 2, 3, 6, 12, 24)
 NORMAL_90, NORMAL_50 = 1.645, 0.674  # where tracking starts
 MEMORY = 500  # records behind the carry-over of a level
@@ -21,13 +22,13 @@ MEMORY = 500  # records behind the carry-over of a level
 class Tracker:
     """One quantile: exceeded by a share `miss` of the errors in the long run."""
 
-    def __init__(self, start: float, miss: float) -> None:
-        self.value, self.miss, self.count = start, miss, 0
+    def __init__(self, start: float, miss: float, step: float = STEP) -> None:
+        self.value, self.miss, self.step, self.count = start, miss, step, 0
 
     def update(self, error: float) -> None:
         """`error` is divided by the expected spread already; faster while young."""
         self.count += 1
-        step = max(STEP, 0.3 / (1 + 0.1 * self.count))
+        step = max(self.step, 0.3 / (1 + 0.1 * self.count))
         self.value = max(0.0, self.value + step * ((error > self.value) - self.miss))
 
 
@@ -35,10 +36,13 @@ class Ahead:
     """For each horizon: how much of the level now is left then, and how wide the error is."""
 
     def __init__(self) -> None:
-        self.past: deque[tuple[float, float]] = deque(maxlen=HORIZONS[-1])  # (time in steps, level)
+        self.past: deque[tuple[int, float]] = deque(maxlen=HORIZONS[-1])  # (step number, level)
+        self.pending: dict[
+            tuple[int, int], tuple[float, float]
+        ] = {}  # (due step, horizon) -> (forecast, spread)
         self.product, self.square = dict.fromkeys(HORIZONS, 0.0), dict.fromkeys(HORIZONS, 0.0)
-        self.wide = {horizon: Tracker(NORMAL_90, 0.1) for horizon in HORIZONS}
-        self.half = {horizon: Tracker(NORMAL_50, 0.5) for horizon in HORIZONS}
+        self.wide = {horizon: Tracker(NORMAL_90, 0.1, STEP_AHEAD) for horizon in HORIZONS}
+        self.half = {horizon: Tracker(NORMAL_50, 0.5, STEP_AHEAD) for horizon in HORIZONS}
 
     def carry(self, horizon: int) -> float:
         """Share of today's level expected `horizon` steps later, 0..1; 0 beyond the longest tracked horizon."""
@@ -62,24 +66,36 @@ class Ahead:
         share = (horizon - lower) / (upper - lower)
         return (1 - share) * of(lower) + share * of(upper)
 
-    def update(self, at: float, residual: float, level: float, spread: float) -> None:
-        """`residual` of the seasonal part at time `at` (in steps), the `level` held after it, the one-step `spread`."""
-        known = {round(at - then): held for then, held in self.past}
+    def update(self, at: int, root: float, residual: float, level: float, telling: bool) -> None:
+        """Compares what came at step `at` with what was said about it, then keeps the `level` held after it.
+
+        `root` is the value, `residual` its departure from the usual level. A record that is not `telling` (an hour in which nothing
+        ever happens) is always inside any band and would only make the others too narrow.
+        """
+        known = dict(self.past)
         for horizon in HORIZONS:
-            if horizon not in known:
-                continue
-            held = known[horizon]
-            error = abs(residual - self.carry(horizon) * held) / spread
-            self.wide[horizon].update(error)
-            self.half[horizon].update(error)
-            self.product[horizon] += (held * residual - self.product[horizon]) / MEMORY
-            self.square[horizon] += (held * held - self.square[horizon]) / MEMORY
+            said = self.pending.pop((at, horizon), None)
+            if said is not None and telling:
+                error = abs(root - said[0]) / said[1]
+                self.wide[horizon].update(error)
+                self.half[horizon].update(error)
+            held = known.get(at - horizon)
+            if held is not None:
+                self.product[horizon] += (held * residual - self.product[horizon]) / MEMORY
+                self.square[horizon] += (held * held - self.square[horizon]) / MEMORY
         self.past.append((at, level))
+        for key in [key for key in self.pending if key[0] <= at]:
+            del self.pending[key]
+
+    def say(self, at: int, horizon: int, root: float, spread: float) -> None:
+        """Keeps a forecast for step `at`, made `horizon` steps before, until it can be judged."""
+        self.pending[at, horizon] = (root, spread)
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "past": [list(pair) for pair in self.past],
+            "pending": [[*key, *said] for key, said in self.pending.items()],
             "carry": [[self.product[h], self.square[h]] for h in HORIZONS],
             "trackers": [[t.value, t.count] for h in HORIZONS for t in (self.wide[h], self.half[h])],
         }
@@ -88,7 +104,9 @@ class Ahead:
     def from_state(cls, state: dict[str, Any]) -> Ahead:
         """The same trackers again."""
         ahead = cls()
-        ahead.past.extend((float(at), float(level)) for at, level in state["past"])
+        ahead.past.extend((int(at), float(level)) for at, level in state["past"])
+        for at, horizon, root, spread in state["pending"]:
+            ahead.pending[int(at), int(horizon)] = (float(root), float(spread))
         trackers = iter(state["trackers"])
         for horizon, (product, square) in zip(HORIZONS, state["carry"], strict=True):
             ahead.product[horizon], ahead.square[horizon] = product, square

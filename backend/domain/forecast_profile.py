@@ -14,7 +14,7 @@ import numpy as np
 DAY_SECONDS = 86_400
 SHORTEST_SLOT = 300
 COMMON_DAYS = 30  # memory of the common profile
-WEEKDAY_WEEKS = 8  # memory of a weekday's deviation
+WEEKDAY_WEEKS = 10  # memory of a weekday's deviation
 NOISE_DAYS = 30
 _ARRAYS = ("common", "seen", "deviation", "weekday_seen", "noise", "last_error")
 
@@ -53,7 +53,7 @@ class Profile:
         self.weekday_seen[weekday, slot] += 1
         common = max(1 / self.seen[slot], 1 / COMMON_DAYS)
         own = max(1 / (self.weekday_seen[weekday, slot] + 1), 1 / WEEKDAY_WEEKS)
-        self.common[slot] += common * (level - self.common[slot])
+        self.common[slot] += common * (level - self.common[slot] - self.deviation[weekday, slot])
         self.deviation[weekday, slot] += own * (level - self.common[slot] - self.deviation[weekday, slot])
         noise = max(1 / self.seen[slot], 1 / NOISE_DAYS)
         self.noise[slot] += noise * (error * error - self.noise[slot])

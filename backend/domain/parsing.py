@@ -200,7 +200,7 @@ def _text(item: dict, name: str, kind: Any, problems: list[Violation]) -> str | 
 def _sent_id(item: dict, problems: list[Violation]) -> str | None:
     if "specversion" in item and "event_id" not in item:
         identity = _text(item, "id", Id, problems)
-        return None if identity is None else f"{item['source']}#{identity}"[:512]
+        return None if identity is None else f"{item.get('source', '')}#{identity}"[:512]
     for name in ("event_id", "id"):
         if item.get(name) is not None or (name == "event_id" and name in item and item[name] is not None):
             identity = _text(item, name, Id, problems)

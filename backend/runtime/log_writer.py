@@ -231,6 +231,9 @@ def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) 
     for entry, verdict in zip(entries, verdicts, strict=True):
         name = f"type:{entry.event.event_type}" if verdict == "accepted" else verdict
         counts[name] = counts.get(name, 0) + 1
+        if verdict == "duplicate":
+            by_type = f"duplicate:{entry.event.event_type}"
+            counts[by_type] = counts.get(by_type, 0) + 1
         for field in entry.unknown_fields[:5]:
             drift = f"unknown:{entry.event.event_type}.{field}"
             counts[drift] = counts.get(drift, 0) + 1

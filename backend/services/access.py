@@ -105,6 +105,12 @@ class Gate:
             self._used[found.key_id] = now_us
         return found
 
+    def living(self, key_id: str) -> Credential | None:
+        """The credential of this id while it has not been revoked; what an open session is checked against."""
+        if self._monotonic() >= self._reload_at:
+            self.reload()
+        return next((c for c in self._known.values() if c.key_id == key_id), None)
+
     def reload(self) -> None:
         """Read the stored credentials again and note when each was last used."""
         with self._guard:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from backend.domain.errors import InvalidEvent, Violation
+from backend.domain.events import EVENT_TYPES
 from backend.domain.parsing import Parsed, parse
 from backend.services.bodies import Posted, Unreadable
 from backend.services.metrics import samples_of
@@ -58,6 +59,10 @@ def judge(posted: Posted, received_us: int, source: str, *, metrics: bool = Fals
             found.rejects.append(reject_row(received_us, error.violations, item, source))
             name = f"reject:{error.violations[0].code}"
             found.tallies[name] = found.tallies.get(name, 0) + 1
+            kind = item.get("event_type") if isinstance(item, dict) else None
+            if isinstance(kind, str) and kind in EVENT_TYPES:
+                by_type = f"reject_type:{kind}"
+                found.tallies[by_type] = found.tallies.get(by_type, 0) + 1
             continue
         found.entries.extend(parsed)
         found.places.extend([index] * len(parsed))

@@ -11,7 +11,7 @@ from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ports import Reads
 from backend.services.read_models import Freshness, Page, Point, RejectRow
 
-NEWEST = 50_000  # arrivals that rates are taken from: beyond that a rate is that of the newest ones
+NEWEST = 500  # arrivals that the present rate is taken from
 MINUTES = 60
 
 
@@ -19,7 +19,7 @@ def freshness(reads: Reads, now_us: int) -> Freshness:
     """State of the pipeline at `now_us`: what came, what it cost, what waits."""
     meta, ends = reads.meta(), reads.pipeline()
     tallies: dict[str, int] = ends["tallies"]
-    minutes = reads.arrivals(now_us - MINUTES * MINUTE, now_us, NEWEST)
+    minutes = reads.arrivals(now_us - MINUTES * MINUTE, now_us)
     return Freshness(
         now_us=now_us,
         last_event_us=ends["last_event_us"],
@@ -43,9 +43,11 @@ def _number(value: Any) -> float | None:
 
 
 def _rate(reads: Reads, now_us: int) -> float:
-    """Arrivals a second over the last 10 seconds."""
-    recent = reads.type_counts(now_us - 10 * SECOND, now_us, NEWEST)
-    return sum(n for _, n, _, _ in recent) / 10
+    """Arrivals a second over the last 10 seconds, or over the newest NEWEST arrivals where those are fewer seconds."""
+    recent = [at for at in reads.newest_arrivals(NEWEST) if at > now_us - 10 * SECOND]
+    if len(recent) < NEWEST:
+        return len(recent) / 10
+    return len(recent) / max((now_us - recent[-1]) / SECOND, 0.001)
 
 
 def _throughput(minutes: dict[int, int], now_us: int) -> list[Point]:
@@ -57,8 +59,8 @@ def _throughput(minutes: dict[int, int], now_us: int) -> list[Point]:
 
 def _by_type(reads: Reads, now_us: int, tallies: dict[str, int]) -> list[dict[str, Any]]:
     """One row per type that ever came, or that belongs to the six core ones; usual is the hourly mean of the last day."""
-    hour = {row[0]: row for row in reads.type_counts(now_us - HOUR, now_us, NEWEST)}
-    day = {row[0]: row for row in reads.type_counts(now_us - DAY, now_us, NEWEST)}
+    hour = {row[0]: row for row in reads.type_counts(now_us - HOUR, now_us)}
+    day = {row[0]: row for row in reads.type_counts(now_us - DAY, now_us)}
     rows = []
     for kind in EVENT_TYPES:
         if kind not in day and not tallies.get(f"type:{kind}") and EVENT_TYPES.index(kind) >= 6:

@@ -39,7 +39,6 @@ def severity(found: Profile, rule_id: str, living: str | None = None) -> str | N
         (3, "critical", "warning"),
         (2, "warning", "warning"),
         (1, "warning", None),
-        (2, None, None),
     ],
 )
 def test_a1_opens_at_three_calls_worsens_at_five_and_clears_at_one(calls, living, expected):

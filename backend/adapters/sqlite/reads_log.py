@@ -222,29 +222,31 @@ class LogReads(Connections):
             "tallies": dict(connection.execute("SELECT name, sum(n) FROM tallies GROUP BY name")),
         }
 
-    def type_counts(self, since_us: int, until_us: int, limit: int) -> list[tuple[str, int, int, int]]:
-        """(type, events, those an hour late, newest event time) by time of arrival, of at most the newest `limit` arrivals."""
+    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int]]:
+        """(type, events, those an hour late, newest event time) that arrived in the whole minutes of the span."""
         return (
             self.connection()
             .execute(
-                "SELECT event_type, count(*), total(received_us - occurred_us > ?), max(occurred_us) FROM"
-                " (SELECT event_type, occurred_us, received_us FROM events ORDER BY seq DESC LIMIT ?)"
-                " WHERE received_us > ? AND received_us <= ? GROUP BY event_type",
-                (HOUR, limit, since_us, until_us),
+                "SELECT event_type, sum(n), sum(late), max(last_us) FROM arrivals"
+                " WHERE minute_us > ? AND minute_us <= ? GROUP BY event_type",
+                (since_us - MINUTE, until_us),
             )
             .fetchall()
         )
 
-    def arrivals(self, since_us: int, until_us: int, limit: int) -> dict[int, int]:
-        """Events per minute of arrival, of at most the newest `limit` arrivals."""
+    def arrivals(self, since_us: int, until_us: int) -> dict[int, int]:
+        """Events per minute of arrival."""
         return dict(
             self.connection().execute(
-                "SELECT received_us - received_us % ? AS minute, count(*) FROM"
-                " (SELECT received_us FROM events ORDER BY seq DESC LIMIT ?)"
-                " WHERE received_us > ? AND received_us <= ? GROUP BY minute",
-                (MINUTE, limit, since_us, until_us),
+                "SELECT minute_us, sum(n) FROM arrivals WHERE minute_us > ? AND minute_us <= ? GROUP BY minute_us",
+                (since_us - MINUTE, until_us),
             )
         )
+
+    def newest_arrivals(self, limit: int) -> list[int]:
+        """When the newest events arrived, newest first."""
+        rows = self.connection().execute("SELECT received_us FROM events ORDER BY seq DESC LIMIT ?", (limit,))
+        return [row[0] for row in rows]
 
     def rejects(self, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Refused items, newest first, and how many there are."""

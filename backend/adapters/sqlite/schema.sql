@@ -65,6 +65,12 @@ CREATE TABLE links (
 CREATE INDEX links_tutor ON links (tutor_id, student_id);
 CREATE INDEX links_subject ON links (subject, region, student_id);
 
+-- What arrived, by minute and type: rates and lateness without reading the log. `late`: more than an hour after it happened.
+CREATE TABLE arrivals (
+  minute_us INTEGER NOT NULL, event_type TEXT NOT NULL, n INTEGER NOT NULL, late INTEGER NOT NULL, last_us INTEGER NOT NULL,
+  PRIMARY KEY (minute_us, event_type)
+) WITHOUT ROWID;
+
 -- Supply and demand as reported, with history.
 CREATE TABLE market (
   subject TEXT NOT NULL, region TEXT NOT NULL, at_us INTEGER NOT NULL, event_id TEXT NOT NULL,

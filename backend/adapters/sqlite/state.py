@@ -17,7 +17,7 @@ from backend.domain import alerts, market
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.domain.times import HOUR, MINUTE
+from backend.domain.times import DAY, HOUR, MINUTE
 from backend.domain.windows import COUNTERS, delta_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, columns, crossed, settle
 
@@ -25,6 +25,7 @@ SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so
 REFRESH_LIMIT = 500
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
 KEEP_CHANGES = 20_000
+KEEP_ARRIVALS_US = 8 * DAY
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Profile).decode
@@ -76,6 +77,8 @@ _ENTITY = (
     + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state"
 )
 _CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
+_ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+  n = n + excluded.n, late = late + excluded.late, last_us = max(last_us, excluded.last_us)"""
 _MARKET = """INSERT OR IGNORE INTO market (subject, region, at_us, event_id, available_tutors, active_students, pending_requests,
   demand_score, supply_score, demand_hours, supply_hours, wait_hours, ratio, status, reported_status)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -110,6 +113,7 @@ class SqliteState(Connections):
             rebuild_until = meta.get("rebuild_until", 0)
             _save(connection, batch, now_us, judge=not rebuild_until, detectors=self.detectors)
             _lag(meta, events, now_us)
+            _count_arrivals(connection, events)
             meta.put("cursor", events[-1].seq)
             if rebuild_until and events[-1].seq >= rebuild_until:
                 # Rules were silent while history was half there; now every entity is judged once by the sweep.
@@ -170,7 +174,7 @@ class SqliteState(Connections):
 
     def rewind(self, connection: sqlite3.Connection) -> None:
         """Forget everything derived from the log, inside the caller's transaction; folding builds it again."""
-        for table in ("entities", "buckets", "links", "market", "samples", "detectors"):
+        for table in ("entities", "buckets", "links", "market", "samples", "detectors", "arrivals"):
             connection.execute(f"DELETE FROM {table}")
         meta = _Meta(connection)
         meta.put("cursor", 0)
@@ -332,6 +336,17 @@ def _market_row(event: Event) -> tuple:
         found.status,
         p.get("balance_status"),
     )
+
+
+def _count_arrivals(connection: sqlite3.Connection, events: list[Event]) -> None:
+    counts: dict[tuple[int, str], list[int]] = {}
+    for event in events:
+        slot = (event.received_us - event.received_us % MINUTE, event.event_type)
+        row = counts.setdefault(slot, [0, 0, event.occurred_us])
+        row[0] += 1
+        row[1] += event.received_us - event.occurred_us > HOUR
+        row[2] = max(row[2], event.occurred_us)
+    connection.executemany(_ARRIVALS, [(*slot, *row) for slot, row in counts.items()])
 
 
 def _lag(meta: _Meta, events: list[Event], now_us: int) -> None:
