@@ -11,7 +11,7 @@ from dash import html
 from backend.domain.rules import RULES
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
 from dashboard import components
-from dashboard.components import icon, severity
+from dashboard.components import icon, severity, wild
 from dashboard.context import View
 from dashboard.figures_people import weeks
 from dashboard.words import number, percent, plural, readable
@@ -74,7 +74,7 @@ def next_action(alerts: list[AlertRow], why: str, view: View) -> html.Section | 
     return html.Section(
         parts,
         className=f"io-p ppl-next {first.severity}",
-        **{"data-row": first.alert_id, "aria-label": "Next action"},
+        **wild({"data-row": first.alert_id, "aria-label": "Next action"}),
     )
 
 
@@ -124,7 +124,7 @@ def _alert_line(alert: AlertRow, view: View) -> html.Li:
     return html.Li(
         [mark, words, state or html.Span(), html.Span(end, className="act")],
         key=alert.alert_id,
-        **{"data-row": alert.alert_id},
+        **wild({"data-row": alert.alert_id}),
     )
 
 
@@ -196,7 +196,7 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
 
 
 def _kind_link(kind: str, text: str, on: bool) -> html.A:
-    state = {"aria-current": "true"} if on else {}
+    state = wild({"aria-current": "true"} if on else {})
     return html.A(text, href=f"?type={kind}&page=", className="io-choice" + (" fw6" if on else ""), **state)
 
 

@@ -9,6 +9,7 @@ from dash import html
 
 from backend.domain.times import iso
 from dashboard import components
+from dashboard.components import wild
 from dashboard.context import View, WebConfig
 
 LOCAL_API = (
@@ -49,7 +50,7 @@ def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:
     body: list[Any] = [
         html.P("Paste this into a terminal on this machine. The event shows on every page within seconds."
                if config.runtime == "local" else "Set IOPS_INGEST_KEY to a key made with `iops keys`, then paste this into a terminal.", className="t2 fs12"),
-        html.Pre(command(config, view.now_us), id=_ELEMENT, className="data-code", tabIndex=0, **{"aria-label": "Command that sends one event"}),
+        html.Pre(command(config, view.now_us), id=_ELEMENT, className="data-code", tabIndex=0, **wild({"aria-label": "Command that sends one event"})),
     ]  # fmt: skip
     return components.panel(
         title,

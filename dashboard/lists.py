@@ -14,7 +14,7 @@ from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from backend.services.read_models import Page
 from dashboard import components, tables
-from dashboard.components import icon
+from dashboard.components import icon, wild
 from dashboard.context import View
 from dashboard.ids import SHELL, PageIds
 from dashboard.words import number
@@ -139,17 +139,17 @@ def foot(page: Page, want: Asked, view: View, export: str) -> html.Div:
         title="Download the whole filtered list",
     )  # fmt: skip
     parts = [
-        html.Span([html.Span(shown), *pages, csv], className="io-foot-left"),
+        html.Span([html.Span(shown), *([*pages, csv] if page.rows else [])], className="io-foot-left"),
         html.Span(className="grow"),
         html.Span("updating", className="io-updating"),
         html.Span(view.computed_text, className="io-computed"),
     ]
-    return html.Div(parts, className="io-pf", **{"data-scope": view.filters.key})
+    return html.Div(parts, className="io-pf", **wild({"data-scope": view.filters.key}))
 
 
 def _step(label: str, key: str, value: str, possible: bool) -> Any:
     if not possible:
-        return html.Span(label, className="io-btn ppl-off", **{"aria-hidden": "true"})
+        return html.Span(label, className="io-btn ppl-off", **wild({"aria-hidden": "true"}))
     return components.query_link(label, className="io-btn", **{key: value})
 
 
@@ -162,9 +162,9 @@ def nothing(view: View, want: Asked, what: str, first_step: str) -> html.Div:
             why, "Search looks at names and ids, within the filters above.", [undo], "search"
         )
     if view.scope.filtered:
-        undo = components.button("Clear filters", data_clear="1")
+        clear = components.button("Clear filters", data_clear="1")
         return components.empty(
-            f"No {what} within these filters", "Other filters may hold some.", [undo], "search"
+            f"No {what} within these filters", "Other filters may hold some.", [clear], "search"
         )
     return components.empty(
         f"No {what} yet", first_step, [html.A("How to send the first event", href="/data", className="io-btn")], "students"

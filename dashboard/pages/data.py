@@ -11,7 +11,7 @@ from backend.domain.times import HOUR
 from backend.services import queries
 from backend.services.read_models import Freshness, Page, RejectRow
 from dashboard import components, first_event, frames
-from dashboard.components import query_link, severity
+from dashboard.components import query_link, severity, wild
 from dashboard.context import Context, View
 from dashboard.figures import line_on_band
 from dashboard.ids import DATA, SHELL
@@ -47,20 +47,18 @@ def register(app: Any, ctx: Context) -> None:
 
 def body(ctx: Context, view: View) -> list[Any]:
     """The whole page; each panel fails alone."""
-    try:
-        fresh = queries.freshness(ctx.reads, view.now_us)
-    except Exception:  # drawn by `guarded`, which logs it with a request id
-        return [ctx.guarded("The state of the data", lambda: queries.freshness(ctx.reads, view.now_us))]
-    refused = ctx.guarded("Refused items", lambda: rejects_area(ctx.reads, view))
-    side = [
-        first_event.panel(ctx.config, view, not fresh.total_events),
-        ctx.guarded("Doubles and unknown fields", lambda: drift_panel(tallies(ctx.reads), fresh, view)),
-    ]
-    return [
+    fresh = ctx.guarded("The state of the data", lambda: ctx.freshness(view.now_us))
+    known = isinstance(fresh, Freshness)
+    top = [
         facts(fresh, view),
         html.Div([streams_panel(fresh, view), flow_panel(fresh, view)], className="data-grid"),
-        html.Div([refused, html.Div(side, className="data-side")], className="data-grid"),
+    ] if known else [fresh]  # fmt: skip
+    side = [
+        first_event.panel(ctx.config, view, known and not fresh.total_events),
+        ctx.guarded("Doubles and unknown fields", lambda: drift_panel(tallies(ctx.reads), view)),
     ]
+    refused = ctx.guarded("Refused items", lambda: rejects_area(ctx.reads, view))
+    return [*top, html.Div([refused, html.Div(side, className="data-side")], className="data-grid")]
 
 
 def tallies(reads: Any) -> dict[str, int]:
@@ -75,7 +73,9 @@ def facts(fresh: Freshness, view: View) -> html.Dl:
     last: Any = "No event yet"
     if fresh.last_event_us is not None:
         last = html.Time(
-            "", className="io-age", **{"data-us": str(fresh.last_event_us), "data-late": str(_LATE_AFTER_S)}
+            "",
+            className="io-age",
+            **wild({"data-us": str(fresh.last_event_us), "data-late": str(_LATE_AFTER_S)}),
         )
     seen = fresh.total_events + fresh.rejects
     return components.strip(
@@ -192,7 +192,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     return components.panel(title, html.Div(chart, className="io-pad"), view, sub=sub)
 
 
-def drift_panel(counts: dict[str, int], fresh: Freshness, view: View) -> html.Section:
+def drift_panel(counts: dict[str, int], view: View) -> html.Section:
     """What senders did that was neither good nor refused: doubles, contradictions, fields nobody reads."""
     fields = sorted(
         ((name.removeprefix(_DRIFT), n) for name, n in counts.items() if name.startswith(_DRIFT)),
@@ -200,7 +200,7 @@ def drift_panel(counts: dict[str, int], fresh: Freshness, view: View) -> html.Se
     )
     conflicts = counts.get("conflict", counts.get("reject:conflict", 0))
     lines: list[list[Any]] = [
-        ["Sent twice, counted once", number(fresh.duplicates)],
+        ["Sent twice, counted once", number(counts.get("duplicate", 0))],
         ["Same id, other content, refused", number(conflicts)],
         *(
             [
@@ -315,7 +315,7 @@ def _reject(row: RejectRow, view: View) -> html.Li:
         ),
     ]
     return html.Li(
-        parts, className="sel" if on else "", key=str(row.reject_id), **{"data-row": str(row.reject_id)}
+        parts, className="sel" if on else "", key=str(row.reject_id), **wild({"data-row": str(row.reject_id)})
     )
 
 
@@ -343,7 +343,10 @@ def reject_drawer(row: RejectRow | None, wanted: str, view: View) -> html.Aside:
         components.section(
             "Body as received",
             html.Pre(
-                pretty(row.body), className="data-code", tabIndex=0, **{"aria-label": "Body as received"}
+                pretty(row.body),
+                className="data-code",
+                tabIndex=0,
+                **wild({"aria-label": "Body as received"}),
             ),
         ),
     ]

@@ -14,7 +14,7 @@ from backend.domain.times import DAY
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
 from dashboard import components, entity, segments
-from dashboard.components import query_link
+from dashboard.components import query_link, wild
 from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase
 from dashboard.ids import SHELL, STUDENT
@@ -229,7 +229,7 @@ def why_title(steps: list[tuple[str, float]], days: int) -> str:
 def why_panel(health: Health, before: Health | None, days: int, view: View) -> html.Section:
     """Why the computed score changed: points by part between two moments, summing exactly."""
     choose = html.Span(
-        [_choice(d, d == days) for d in BACK], className="io-seg", role="group", **{"aria-label": "Compare with how many days ago"}
+        [_choice(d, d == days) for d in BACK], className="io-seg", role="group", **wild({"aria-label": "Compare with how many days ago"})
     )  # fmt: skip
     if not health.parts or before is None or before.computed is None:
         why = (

@@ -12,6 +12,7 @@ from backend.services import queries
 from backend.services.read_models import Page, StudentRow
 from dashboard import components, frames, lists, segments
 from dashboard.comparisons import histogram
+from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, STUDENTS
 from dashboard.lists import Asked, column
@@ -171,7 +172,7 @@ def _segment_row(name: str, count: int, total: int, chosen: bool) -> html.Li:
     parts = [
         segments.mark("student", name), bar, html.B(number(count)), html.Span(percent(share, 1 if 0 < share < 0.1 else 0), className="t3"),
     ]  # fmt: skip
-    state = {"aria-current": "true"} if chosen else {}
+    state = wild({"aria-current": "true"} if chosen else {})
     return html.Li(
         html.A(
             parts, href=f"?segment={'' if chosen else name}&page=", className="on" if chosen else "", **state
@@ -206,6 +207,8 @@ def reads_names(reads: Any, rows: list[StudentRow]) -> dict[str, str]:
 
 def list_title(total: int, want: Asked) -> str:
     """What the list shows, and in which order."""
+    if not total:
+        return "No student to list"
     kind = f"{segments.word('student', want.segment).lower()} student" if want.segment else "student"
     what = plural(total, kind) + (f" like “{want.search}”" if want.search else "")
     way = (

@@ -13,6 +13,7 @@ from backend.domain.errors import NotFound
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
 from dashboard import components, entity, segments
+from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, TUTOR
 from dashboard.pages import entity_id, page_named
@@ -181,7 +182,7 @@ def band(utilisation: float) -> html.Div:
         [html.Div(parts, className="zones"), html.I(style={"left": f"{place:.1f}%"})],
         className="ppl-band",
         role="img",
-        **{"aria-label": says},
+        **wild({"aria-label": says}),
     )
 
 

@@ -191,7 +191,9 @@ def listing(reads: Any, view: View) -> list[Any]:
         + (f" like “{want.search}”" if want.search else "")
         + f", by {SORTS[want.sort]}, {way}"
     )
-    head = lists.title(text, "Click a row for sessions, students and timeline.")
+    head = lists.title(
+        text if page.total else "No tutor to list", "Click a row for sessions, students and timeline."
+    )
     empty = lists.nothing(
         view, want, "tutor", "Tutors appear with their first session or availability event."
     )

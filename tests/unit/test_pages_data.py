@@ -134,7 +134,7 @@ def test_an_item_that_is_no_longer_kept_is_said_so(store: SqliteStore) -> None:
 
 
 def test_doubles_contradictions_and_unknown_fields_are_counted(store: SqliteStore) -> None:
-    text = words(data.drift_panel(data.tallies(store), freshness(duplicates=4), a_view()))
+    text = words(data.drift_panel(data.tallies(store), a_view()))
     assert "1 unknown field, kept but not read" in text
     assert "mood" in text
     assert re.search(r"counted once\s+4", text)
@@ -166,3 +166,16 @@ def test_the_page_of_an_empty_store_leads_to_the_first_event(tmp_path: Path) -> 
     assert "Send the first event" in text
     assert "Nothing was refused" in text
     assert "could not be read" not in text
+
+
+def test_one_panel_that_cannot_be_read_leaves_the_others(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Freshness:
+        raise OSError("disk")
+
+    monkeypatch.setattr(queries, "freshness", broken)
+    text = words(data.body(Context(store, lambda: NOW, CONFIG), a_view()))
+    assert "The state of the data could not be read" in text
+    assert "3 items were refused" in text
+    assert "disk" not in text
