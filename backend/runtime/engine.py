@@ -6,6 +6,8 @@ import asyncio
 import gc
 import json
 import logging
+import os
+import signal
 import sys
 import threading
 import time
@@ -36,6 +38,11 @@ def clock() -> int:
     return time.time_ns() // 1_000
 
 
+def _end_process() -> None:
+    """The writer is gone: stop like on SIGTERM, so that the supervisor starts a new engine."""
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class Engine:
     """Everything the engine runs beside the server; started and stopped with it."""
 
@@ -52,7 +59,7 @@ class Engine:
         store = self._store = SqliteStore(settings.database, checkpoints=True)
         access = SqliteAccess(store)
         gate = Gate(access, local_access.fixed_credentials(settings), time.monotonic)
-        writer = self._writer = LogWriter(store, clock, deliver_to(loop))
+        writer = self._writer = LogWriter(store, clock, deliver_to(loop), failed=_end_process)
         writer.start()
         secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
         began = time.monotonic()

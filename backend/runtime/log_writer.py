@@ -22,9 +22,13 @@ log = logging.getLogger("iops.engine")
 
 MAX_WAITING = 10_000  # events in memory, not yet durable; beyond it senders are told to come back
 GROUP = 2_000  # events in one commit at most
-# Events folded at a time: while senders wait, while none does, and while a large backlog makes large steps cheaper (an entity
-# that is hit several times in a step is scored and written once).
-FOLD_BUSY, FOLD_IDLE, FOLD_BULK = 250, 2_000, 6_000
+# Events folded at a time: while nobody waits, and while a large backlog makes large steps cheaper (an entity that is hit
+# several times in a step is scored and written once). While senders wait, a step takes about BUSY_SECONDS.
+FOLD_IDLE, FOLD_BULK = 2_000, 6_000
+BUSY_SECONDS = 0.008
+MAX_BACKLOG = (
+    100_000  # beyond this, folding comes before appending, so that the screen does not fall behind for ever
+)
 SWEEP_SECONDS = 1.0
 
 
@@ -54,22 +58,28 @@ def _complete(done: list[Submission]) -> None:
 
 
 class LogWriter:
-    """`deliver` gets every group of finished submissions at once, in the writer thread; by default it completes Futures."""
+    """`deliver` gets every group of finished submissions at once, in the writer thread; by default it completes Futures.
+
+    `failed` is called once if the thread ends by a mistake of ours: the process should end then, and be started again.
+    """
 
     def __init__(
         self,
         store: SqliteStore,
         clock: Callable[[], int],
         deliver: Callable[[list[Submission]], None] = _complete,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._deliver = deliver
+        self._failed = failed
         self._queue: deque[Submission] = deque()
         self._waiting = 0
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._fold_cost = 1e-4  # seconds an event, smoothed
         self._counts = {
             "commits": 0,
             "appended": 0,
@@ -118,6 +128,20 @@ class LogWriter:
         return {**self._counts, "waiting": self._waiting}
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            log.critical("the log writer failed; nothing acknowledged is lost", exc_info=True)
+            with self._wake:
+                self._stopping = True
+                left = list(self._queue)
+                self._queue.clear()
+            for submission in left:
+                submission.error = Unavailable("the engine has to be restarted; send again in a moment", 5)
+            self._deliver(left)
+            self._failed()
+
+    def _work(self) -> None:
         next_sweep = 0.0
         behind = True
         while True:
@@ -133,9 +157,9 @@ class LogWriter:
 
     def _step(self) -> int:
         backlog = self._counts["appended"] - self._counts["folded"]
-        if backlog > FOLD_BULK:
-            return FOLD_BULK
-        return FOLD_BUSY if self._queue and backlog < FOLD_IDLE else FOLD_IDLE
+        if self._queue and backlog < MAX_BACKLOG:
+            return max(20, int(BUSY_SECONDS / self._fold_cost))
+        return FOLD_BULK if backlog > FOLD_BULK else FOLD_IDLE
 
     def _take(self, *, wait: bool) -> list[Submission]:
         with self._wake:
@@ -187,6 +211,7 @@ class LogWriter:
 
     def _fold(self, limit: int) -> bool:
         """Fold one chunk; True while more is waiting. An event that cannot be folded is set aside, never in the way."""
+        began = time.monotonic()
         try:
             folded = self._store.fold(limit, self._clock())
         except Unavailable:
@@ -197,6 +222,8 @@ class LogWriter:
             log.exception("fold failed; going one by one")
             return self._fold_singly(limit)
         self._counts["folded"] += folded
+        if folded:
+            self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
         return folded == limit
 
     def _fold_singly(self, limit: int) -> bool:
