@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from backend.ml.estimators import expit, logit
 from backend.ml.scorecard import log_loss
 
 _FOLDS = 5
+_NEWTON_STEPS, _SMALLEST_STEP = 50, 1e-8
+_LEAST_SLOPE = 0.05  # a calibration never turns the order round
 _LEAST_FOR_ISOTONIC = 1000  # fewer rows make steps of an isotonic fit out of noise
 
 
@@ -37,18 +40,30 @@ class Calibration:
         return cls(data["kind"], tuple(data["x"]), tuple(data["y"]))
 
 
-def fit_platt(y: np.ndarray, p: np.ndarray, steps: int = 25) -> Calibration:
-    """Slope and intercept on log-odds by Newton's method (Platt 1999), drawn weakly towards leaving p as it is."""
+def fit_platt(y: np.ndarray, p: np.ndarray, pull: float = 1.0) -> Calibration:
+    """Slope and intercept on log-odds (Platt 1999), drawn towards leaving p as it is with the weight `pull`.
+
+    Newton's method; a step is halved until the penalised loss falls, since a full one can overshoot far predictions.
+    """
     z = np.stack([np.ones(len(p)), logit(p)], axis=1)
     start = np.array([0.0, 1.0])
-    beta = start.copy()
-    for _ in range(steps):
+
+    def loss(beta: np.ndarray) -> float:
+        odds = z @ beta
+        return float(np.sum(np.logaddexp(0, odds) - y * odds) + pull * np.sum((beta - start) ** 2) / 2)
+
+    beta = start
+    for _ in range(_NEWTON_STEPS):
         q = expit(z @ beta)
-        gradient = z.T @ (q - y) + (beta - start)
-        hessian = (z * (q * (1 - q))[:, None]).T @ z + np.eye(2)
-        beta = beta - np.linalg.solve(hessian, gradient)
-    beta[1] = max(beta[1], 0.05)  # never turn the order round
-    return Calibration("platt", (float(beta[0]), float(beta[1])))
+        gradient = z.T @ (q - y) + pull * (beta - start)
+        hessian = (z * (q * (1 - q))[:, None]).T @ z + pull * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        while loss(beta - step) > loss(beta) and np.abs(step).max() > _SMALLEST_STEP:
+            step = step / 2
+        beta = beta - step
+        if np.abs(step).max() <= _SMALLEST_STEP:
+            break
+    return Calibration("platt", (float(beta[0]), max(float(beta[1]), _LEAST_SLOPE)))
 
 
 def fit_isotonic(y: np.ndarray, p: np.ndarray) -> Calibration:
@@ -64,7 +79,7 @@ def choose_calibration(y: np.ndarray, p: np.ndarray, group: np.ndarray) -> Calib
     """The map with the least cross-fitted log-loss (folds by `group`, an integer per entity), fitted on all rows."""
     if len(np.unique(y)) < 2:
         return Calibration("none")
-    fits = {"platt": fit_platt}
+    fits: dict[str, Callable[[np.ndarray, np.ndarray], Calibration]] = {"platt": fit_platt}
     if len(y) >= _LEAST_FOR_ISOTONIC:
         fits["isotonic"] = fit_isotonic
     losses = {"none": log_loss(y, p)}

@@ -1,0 +1,76 @@
+"""The model card: what a model was made of and every figure that judged it, as Markdown for people and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from backend.ml.models import Model
+
+_SHOWN = ("rows", "auc", "pr_auc", "brier_skill", "log_loss", "ece", "mae", "rmse", "r2")
+_BAR = 20  # characters of a full bar in the reliability plot
+
+
+def write_card(folder: Path, model: Model, untrained: dict[str, str]) -> None:
+    """card.md and card.json in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {
+        "version": model.version,
+        "entity_type": model.entity_type,
+        "trained_at": model.trained_at,
+        "features": len(model.feature_names),
+        "feature_version": model.feature_version,
+        "data": model.data,
+        "targets": {name: m.figures for name, m in model.targets.items()},
+        "untrained": untrained,
+    }
+    (folder / "card.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
+    (folder / "card.md").write_text(card_text(model, untrained), encoding="utf-8")
+
+
+def card_text(model: Model, untrained: dict[str, str]) -> str:
+    """The card in Markdown; all figures are of rows whose entity and time were not trained on."""
+    data = model.data
+    lines = [
+        f"# Model card: {model.version}",
+        "",
+        f"Predictions for one {model.entity_type}, from {len(model.feature_names)} features (registry {model.feature_version}).",
+        f"Trained at {model.trained_at} on {data['source']}: {data['entities']} entities, cut-offs {data['first_cutoff']} to"
+        f" {data['last_cutoff']}; rows {data['rows']['train']} train, {data['rows']['validation']} validation,"
+        f" {data['rows']['test']} test, disjoint by entity and, from three cut-offs on, in time.",
+        f"Settings by {data['trials']} trials, seed {data['seed']}. All figures below are of the test rows.",
+        "",
+    ]
+    for name, target in model.targets.items():
+        lines += _target_text(name, target.figures)
+    if untrained:
+        lines += ["## Not trained", "", *(f"- {name}: {reason}" for name, reason in untrained.items()), ""]
+    return "\n".join(lines)
+
+
+def _target_text(name: str, figures: dict[str, Any]) -> list[str]:
+    shown = [key for key in _SHOWN if key in figures]
+    lines = [f"## {name}", "", "| | " + " | ".join(shown) + " |", "|---|" + "---|" * len(shown)]
+    lines.append(_row("model", figures, shown))
+    lines += [_row(f"baseline: {b}", f, shown) for b, f in figures["baselines"].items()]
+    lines += [_row(f"segment: {s}", f, shown) for s, f in figures["segments"].items()]
+    if "confusion" in figures:
+        c = figures["confusion"]
+        lines += [
+            "",
+            f"At {figures['threshold']:g}: {c['true_positive']} true and {c['false_positive']} false alarms, "
+            f"{c['false_negative']} missed, {c['true_negative']} rightly quiet. Base rate {figures['base_rate']:.3f}.",
+            "",
+            "| predicted | observed | rows | observed share |",
+            "|---|---|---|---|",
+        ]
+        for r in figures["reliability"]:
+            bar = "#" * round(r["observed"] * _BAR)
+            lines.append(f"| {r['predicted']:.3f} | {r['observed']:.3f} | {r['count']} | {bar} |")
+    return [*lines, ""]
+
+
+def _row(label: str, figures: dict[str, Any], shown: list[str]) -> str:
+    cells = (f"{figures[k]:d}" if isinstance(figures[k], int) else f"{figures[k]:.3f}" for k in shown)
+    return f"| {label} | " + " | ".join(cells) + " |"

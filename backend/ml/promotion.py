@@ -1,0 +1,158 @@
+"""Which model is in use: promote or keep with a reason, a registry of versions, canary by share of entities, rollback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from backend.ml.models import Model, load_model
+from backend.ml.training_table import share_of
+
+LEAST_TEST_ROWS = 100
+MOST_CALIBRATION_ERROR = 0.10
+AUC_TOLERANCE = 0.02  # a target may lose this much while the whole gains
+
+
+@dataclass(frozen=True)
+class Decision:
+    promote: bool
+    reason: str
+
+
+def decide(new: Mapping[str, Any], current: Mapping[str, Any] | None) -> Decision:
+    """Compare figures by target (`scorecard`), both of the same held-out rows. `current` is None when nothing is in use."""
+    for target, f in new.items():
+        if f["rows"] < LEAST_TEST_ROWS:
+            return Decision(False, f"{target}: {f['rows']} test rows, {LEAST_TEST_ROWS} are needed")
+        if "log_loss" in f and f["log_loss"] >= f["baselines"]["training_mean"]["log_loss"]:
+            return Decision(False, f"{target}: log-loss {f['log_loss']:.4f} is no better than the mean rate")
+        if "mae" in f and f["mae"] >= f["baselines"]["training_mean"]["mae"]:
+            return Decision(False, f"{target}: mean error {f['mae']:.3f} is no better than the mean")
+        if f.get("ece", 0.0) > MOST_CALIBRATION_ERROR:
+            return Decision(
+                False, f"{target}: calibration error {f['ece']:.3f} exceeds {MOST_CALIBRATION_ERROR}"
+            )
+    if current is None:
+        return Decision(True, "no model was in use and this one beats the mean rate on every target")
+    return _against(new, current)
+
+
+def _against(new: Mapping[str, Any], current: Mapping[str, Any]) -> Decision:
+    lost = sorted(set(current) - set(new))
+    if lost:
+        return Decision(False, f"the model in use also predicts {', '.join(lost)}")
+    both = sorted(set(new) & set(current))
+    for target in both:
+        fall = current[target].get("auc", 0.0) - new[target].get("auc", 0.0)
+        if fall > AUC_TOLERANCE:
+            return Decision(False, f"{target}: AUC falls by {fall:.3f}")
+    gains = {t: 1 - _loss(new[t]) / _loss(current[t]) if _loss(current[t]) else 0.0 for t in both}
+    gain = sum(gains.values()) / len(gains) if gains else 0.0
+    detail = ", ".join(f"{t} {g:+.1%}" for t, g in gains.items())
+    if gain > 0:
+        return Decision(True, f"mean loss is {gain:.1%} lower on the same test rows ({detail})")
+    return Decision(False, f"mean loss is not lower on the same test rows ({detail})")
+
+
+def _loss(figures: Mapping[str, Any]) -> float:
+    return figures["log_loss"] if "log_loss" in figures else figures["mae"]
+
+
+def canary(entity_id: str, share: float, salt: str) -> bool:
+    """Whether an entity belongs to the share that gets the new model; always the same answer, and a larger share only
+    adds entities."""
+    return share_of(entity_id, f"canary:{salt}") < share
+
+
+class ModelRegistry:
+    """A folder per entity type: one folder per version, and `use.json`: version in use, canary, and what was decided when."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def folder(self, entity_type: str, version: str) -> Path:
+        """Where the files of a version lie."""
+        return self.root / entity_type / version
+
+    def add(self, model: Model) -> Path:
+        """Keep a trained model; it is not in use until promoted."""
+        path = self.folder(model.entity_type, model.version) / "model.json"
+        model.save(path)
+        return path
+
+    def versions(self, entity_type: str) -> list[str]:
+        """All versions kept, in the order of their names, which begin with the time of training."""
+        return sorted(p.parent.name for p in (self.root / entity_type).glob("*/model.json"))
+
+    def use(self, entity_type: str) -> dict[str, Any]:
+        """`active` and `previous` version, `canary` {version, share} or None, `log` of decisions."""
+        path = self.root / entity_type / "use.json"
+        if not path.exists():
+            return {"active": None, "previous": None, "canary": None, "log": []}
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def record(self, entity_type: str, version: str, decision: Decision, now: datetime) -> None:
+        """Promote the version, or keep the one in use; the reason is logged either way."""
+        use = self.use(entity_type)
+        if decision.promote:
+            self._known(entity_type, version)
+            use |= {"previous": use["active"], "active": version, "canary": None}
+        self._write(
+            entity_type, use, "promote" if decision.promote else "keep", version, decision.reason, now
+        )
+
+    def start_canary(self, entity_type: str, version: str, share: float, now: datetime) -> None:
+        """Give a version to a share (0-1) of the entities; ValueError outside that or for an unknown version."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"a share lies between 0 and 1, not {share}")
+        self._known(entity_type, version)
+        use = self.use(entity_type) | {"canary": {"version": version, "share": share}}
+        self._write(entity_type, use, "canary", version, f"{share:.0%} of entities", now)
+
+    def rollback(self, entity_type: str, reason: str, now: datetime) -> str | None:
+        """End a canary; without one, return to the version before. Gives the version now in use."""
+        use = self.use(entity_type)
+        if use["canary"]:
+            use["canary"] = None
+        elif use["previous"]:
+            use |= {"active": use["previous"], "previous": None}
+        else:
+            raise ValueError("nothing to roll back to")
+        self._write(entity_type, use, "rollback", use["active"], reason, now)
+        return use["active"]
+
+    def version_for(self, entity_type: str, entity_id: str) -> str | None:
+        """The version that scores an entity; None while none is in use."""
+        use = self.use(entity_type)
+        trial = use["canary"]
+        if trial and canary(entity_id, trial["share"], trial["version"]):
+            return trial["version"]
+        return use["active"]
+
+    def load(self, entity_type: str, version: str) -> Model:
+        """Raises ModelMismatch (see `models`) or FileNotFoundError."""
+        return load_model(self.folder(entity_type, version) / "model.json")
+
+    def _known(self, entity_type: str, version: str) -> None:
+        if version not in self.versions(entity_type):
+            raise ValueError(f"no model {version} of {entity_type}")
+
+    def _write(
+        self,
+        entity_type: str,
+        use: dict[str, Any],
+        what: str,
+        version: str | None,
+        reason: str,
+        now: datetime,
+    ) -> None:
+        use["log"].append({"at": now.isoformat(), "what": what, "version": version, "reason": reason})
+        path = self.root / entity_type / "use.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(use, indent=1), encoding="utf-8")
+        part.replace(path)

@@ -1,0 +1,176 @@
+"""`train`: histories -> tuned, calibrated, judged models of one entity type, beside plain baselines."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.ml import drift, features, labels, scorecard
+from backend.ml.calibration import Calibration, choose_calibration
+from backend.ml.card import write_card
+from backend.ml.estimators import BoostedTrees, RidgeOnScores
+from backend.ml.models import Model, TargetModel
+from backend.ml.repeat_buying import fit_repeat_buying
+from backend.ml.training_table import PARTS, Histories, Outcomes, Segment, Table, build_table
+from backend.ml.tuning import tune
+
+_LEAST_ROWS = 30  # rows with an outcome in each part below which a target is not trained
+_BOUNDS = {"session_velocity": (0.0, 200.0), "health_score": (0.0, 100.0)}
+_CHURN_DAYS = {"churn_14d": 14, "churn_30d": 30}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The model, every figure by target, and why a target could not be trained."""
+
+    model: Model
+    figures: dict[str, Any]
+    untrained: dict[str, str]
+    table: Table
+
+
+def train(
+    histories: Histories,
+    out_dir: Path,
+    *,
+    entity_type: str,
+    cutoffs: Sequence[datetime],
+    end: datetime,
+    now: datetime,
+    trials: int = 50,
+    seed: int = 0,
+    threads: int = 2,
+    outcomes: Outcomes = labels.outcomes,
+    segment: Segment = lambda entity_id: "all",
+    source: str = "own log",
+) -> Trained:
+    """Train on histories that end at `end`, with rows at each cut-off; write model.json, card.md and card.json to `out_dir`.
+
+    `segment`: entity id -> the group that the figures are also given for. Raises ValueError when no target can be trained.
+    """
+    table = build_table(entity_type, histories, cutoffs, end, seed, outcomes, segment)
+    made: dict[str, TargetModel] = {}
+    untrained: dict[str, str] = {}
+    for target in labels.targets(entity_type):
+        reason = _cannot_train(table, target, entity_type)
+        if reason:
+            untrained[target] = reason
+        else:
+            made[target] = _train_target(table, target, entity_type, trials, seed, threads)
+    if not made:
+        raise ValueError("no target can be trained: " + "; ".join(f"{t}: {r}" for t, r in untrained.items()))
+    model = _model(entity_type, table, made, now, _data_range(table, end, source, seed, trials))
+    result = Trained(model, {t: m.figures for t, m in made.items()}, untrained, table)
+    model.save(out_dir / "model.json")
+    write_card(out_dir, model, untrained)
+    return result
+
+
+def _cannot_train(table: Table, target: str, entity_type: str) -> str:
+    """Why not, or an empty string."""
+    for part in PARTS:
+        rows = table.rows(target, part)
+        if len(rows) < _LEAST_ROWS:
+            return f"{len(rows)} {part} rows with an outcome, {_LEAST_ROWS} are needed"
+        if target in labels.PROBABILITIES[entity_type] and len(np.unique(table.y[target][rows])) < 2:
+            return f"all {part} rows have the same outcome"
+    return ""
+
+
+def _train_target(
+    table: Table, target: str, entity_type: str, trials: int, seed: int, threads: int
+) -> TargetModel:
+    probability = target in labels.PROBABILITIES[entity_type]
+    objective = "binary:logistic" if probability else "reg:squarederror"
+    fit, check, test = (table.rows(target, part) for part in PARTS)
+    y = table.y[target]
+    tuned = tune(table.x[fit], y[fit], table.x[check], y[check], objective, trials, seed, threads)
+    trees = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(table.x[fit], y[fit])
+    calibration = Calibration("none")
+    if probability:
+        groups = np.unique(table.entity[check], return_inverse=True)[1]
+        calibration = choose_calibration(y[check], trees.predict(table.x[check]), groups)
+    bounds = (0.0, 1.0) if probability else _BOUNDS[target]
+    model = TargetModel(target, trees, calibration, bounds, {})
+    judge = _judge(entity_type, target)
+    p = model.predict(table.x[test])
+    figures = judge(y[test], p)
+    figures["segments"] = {
+        str(s): judge(y[test][table.segment[test] == s], p[table.segment[test] == s])
+        for s in np.unique(table.segment[test])
+    }
+    figures["baselines"] = {
+        name: judge(y[test], q) for name, q in _baselines(table, target, fit, test, probability).items()
+    }
+    figures["trials"], figures["best_trial_loss"] = tuned.trials, tuned.loss
+    return TargetModel(target, trees, calibration, bounds, figures)
+
+
+def _judge(entity_type: str, target: str) -> Callable[[np.ndarray, np.ndarray], dict[str, Any]]:
+    probability = target in labels.PROBABILITIES[entity_type]
+    return scorecard.classification if probability else scorecard.regression
+
+
+def figures_on(model: Model, table: Table) -> dict[str, Any]:
+    """The figures of any model on the test rows of a table, by target; what the model in use is compared by."""
+    out = {}
+    for name, target in model.targets.items():
+        rows = table.rows(name, "test")
+        if len(rows):
+            out[name] = _judge(model.entity_type, name)(table.y[name][rows], target.predict(table.x[rows]))
+    return out
+
+
+def _baselines(
+    table: Table, target: str, fit: np.ndarray, test: np.ndarray, probability: bool
+) -> dict[str, np.ndarray]:
+    """What plain methods predict for the test rows: the training mean, a ridge regression and, for churn, BG/NBD."""
+    y = table.y[target]
+    out = {"training_mean": np.full(len(test), y[fit].mean())}
+    ridge = RidgeOnScores(0.01, probability).fit(table.x[fit], y[fit])
+    out["logistic" if probability else "linear"] = ridge.predict(table.x[test])
+    if target in _CHURN_DAYS:
+        x, tx, t = table.buying[fit].T
+        model = fit_repeat_buying(x, tx, t)
+        x, tx, t = table.buying[test].T
+        out["bg_nbd"] = model.no_purchase(x, tx, t, _CHURN_DAYS[target])
+    return out
+
+
+def _model(
+    entity_type: str, table: Table, made: dict[str, TargetModel], now: datetime, data: dict[str, Any]
+) -> Model:
+    """The version names the minute and the content, so the same training gives the same name."""
+    trees = json.dumps({t: m.trees.to_json() for t, m in made.items()}, sort_keys=True)
+    digest = hashlib.sha256(trees.encode()).hexdigest()[:8]
+    names = features.names(entity_type)
+    return Model(
+        entity_type=entity_type,
+        version=f"{entity_type}-{now:%Y%m%dT%H%M}-{digest}",
+        feature_names=names,
+        feature_version=features.version(entity_type),
+        trained_at=now.isoformat(),
+        data=data,
+        targets=made,
+        reference=drift.reference(names, table.x[table.part == "train"]),
+    )
+
+
+def _data_range(table: Table, end: datetime, source: str, seed: int, trials: int) -> dict[str, Any]:
+    return {
+        "source": source,
+        "entities": len(np.unique(table.entity)),
+        "rows": {part: int(np.sum(table.part == part)) for part in PARTS},
+        "first_cutoff": min(table.cutoff).isoformat(),
+        "last_cutoff": max(table.cutoff).isoformat(),
+        "end": end.isoformat(),
+        "seed": seed,
+        "trials": trials,
+    }
