@@ -39,7 +39,7 @@ PAUSE_SECONDS = 3 * 3600
 CLIP = 4.0  # errors beyond this many spreads teach no more than this
 LARGEST = 1e150
 LOCAL = 0.8  # weight of the noise at this time of day in the spread; the rest is the noise of all day
-EMPTY_SHARE = 0.05  # of the usual variance: slots with less are nights in which nothing happens
+EMPTY_SHARE = 0.3  # of the usual variance: slots with less are nights in which nothing happens
 STATE_VERSION = 1
 
 

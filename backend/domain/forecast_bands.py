@@ -42,7 +42,6 @@ class Ahead:
         ] = {}  # (due step, horizon) -> (forecast, spread)
         self.product, self.square = dict.fromkeys(HORIZONS, 0.0), dict.fromkeys(HORIZONS, 0.0)
         self.wide = {horizon: Tracker(NORMAL_90, 0.1, STEP_AHEAD) for horizon in HORIZONS}
-        self.half = {horizon: Tracker(NORMAL_50, 0.5, STEP_AHEAD) for horizon in HORIZONS}
 
     def carry(self, horizon: int) -> float:
         """Share of today's level expected `horizon` steps later, 0..1; 0 beyond the longest tracked horizon."""
@@ -51,9 +50,13 @@ class Ahead:
         return self._between(horizon, lambda h: max(0.0, min(1.0, self.product[h] / (self.square[h] + 1e-9))))
 
     def radius(self, horizon: int) -> tuple[float, float]:
-        """Half-widths of the 50 % and 90 % band in units of the one-step spread."""
-        half = self._between(horizon, lambda h: self.half[h].value)
-        return half, max(half, self._between(horizon, lambda h: self.wide[h].value))
+        """Half-widths of the 50 % and 90 % band in units of the one-step spread.
+
+        The inner one is not tracked but in the normal proportion to the outer: medians of errors pooled over busy and idle
+        hours are the idle hours' and would make the busy hours' band too narrow.
+        """
+        wide = self._between(horizon, lambda h: self.wide[h].value)
+        return wide * NORMAL_50 / NORMAL_90, wide
 
     @staticmethod
     def _between(horizon: int, of: Callable[[int], float]) -> float:
@@ -78,7 +81,6 @@ class Ahead:
             if said is not None and telling:
                 error = abs(root - said[0]) / said[1]
                 self.wide[horizon].update(error)
-                self.half[horizon].update(error)
             held = known.get(at - horizon)
             if held is not None:
                 self.product[horizon] += (held * residual - self.product[horizon]) / MEMORY
@@ -97,7 +99,7 @@ class Ahead:
             "past": [list(pair) for pair in self.past],
             "pending": [[*key, *said] for key, said in self.pending.items()],
             "carry": [[self.product[h], self.square[h]] for h in HORIZONS],
-            "trackers": [[t.value, t.count] for h in HORIZONS for t in (self.wide[h], self.half[h])],
+            "trackers": [[self.wide[h].value, self.wide[h].count] for h in HORIZONS],
         }
 
     @classmethod
@@ -110,6 +112,5 @@ class Ahead:
         trackers = iter(state["trackers"])
         for horizon, (product, square) in zip(HORIZONS, state["carry"], strict=True):
             ahead.product[horizon], ahead.square[horizon] = product, square
-            for tracker in (ahead.wide[horizon], ahead.half[horizon]):
-                tracker.value, tracker.count = next(trackers)
+            ahead.wide[horizon].value, ahead.wide[horizon].count = next(trackers)
         return ahead
