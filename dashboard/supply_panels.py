@@ -71,7 +71,7 @@ def measures(cells: Sequence[Cell], missed: Sequence[Point], ended: Sequence[Poi
             ("Hours short", f"{number(gap, 1)} h", f"in {plural(sum((c.gap_hours or 0) < 0 for c in hours), 'cell')}"),
             ("Fill", percent(met / asked) if asked else "–", f"of {number(asked, 0)} h asked" if asked else "no hours reported"),
             ("Wait", f"{number(wait, 1)} h" if wait is not None else "–", f"mean of {number(weight)} requests" if weight else "not reported"),
-            ("Tutors booked", percent(median(busy)) if busy else "–", f"median of {number(len(busy))} cells"),
+            ("Tutors booked", percent(median(busy)) if busy else "–", f"median of {plural(len(busy), 'cell')}"),
             ("No-show", percent(gone / (gone + lessons), 1) if gone + lessons else "–", f"{number(gone)} of {number(gone + lessons)}, {window}"),
         ],
         "Measures of supply", "six",
@@ -250,7 +250,7 @@ def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View)
             "never short" if not short else "always short" if share == 1 else f"short {percent(share)} of it"
         )
         says = f"{name_of(cell)}: demand against supply, {finding}, deepest {worst}"
-        figure = figures.demand_and_supply(both, view.zone, view.filters.key, compact=True)
+        figure = demand_over_supply(both, view, hours=cell.gap_hours is not None)
         inside = components.graph(figure, says, 168)
     return components.panel(
         name_of(cell), inside, view, sub=finding, className="sup-multiple" + (" cur" if chosen else "")
