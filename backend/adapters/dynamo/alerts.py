@@ -1,0 +1,71 @@
+"""Alert commands in DynamoDB: the alert, its audit row, the entity's list of living alerts and a change in one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.adapters.dynamo.alert_items import HeldAlert, alert_guard, alert_item, audit_items, held_alert
+from backend.adapters.dynamo.entities import bare_entity, held_from
+from backend.adapters.dynamo.items import number, text
+from backend.adapters.dynamo.keys import alert_key, entity_key
+from backend.adapters.dynamo.steps import Steps, require_progress
+from backend.adapters.dynamo.table import Moved, Table
+from backend.domain.alerts import Alert, AuditEntry
+from backend.domain.errors import Conflict
+
+
+class DynamoAlerts:
+    """Mixed into DynamoStore."""
+
+    table: Table
+    steps: Steps
+
+    def load_alert(self, alert_id: str) -> Alert | None:
+        item = self.table.get(alert_key(alert_id))
+        return None if item is None else held_alert(item).alert
+
+    def save_alert(self, alert: Alert, entry: AuditEntry, *, expected_version: int | None) -> None:
+        """Raises Conflict when the alert has moved on, or when a newer one of its rule lives for the entity."""
+        attempt = 0
+        while True:
+            item = self.table.get(alert_key(alert.alert_id))
+            held = None if item is None else held_alert(item)
+            if (held.alert.version if held else None) != expected_version:
+                raise Conflict(f"alert {alert.alert_id} has changed since it was read")
+            feed = self.steps.meta().feed
+            actions = [
+                self.table.put_action(
+                    alert_item((held or HeldAlert(alert)).audited(alert, [entry]), 0), *alert_guard(held)
+                ),
+                *(self.table.put_action(row) for row in audit_items(held, [entry])),
+                *self._living_actions(alert),
+                *self.steps.feed_actions(feed, entry.at_us, [("alert", alert.alert_id)]),
+            ]
+            try:
+                self.table.transact(actions)
+                return
+            except Moved:
+                # The alert itself, its entity or only the feed moved: the next round tells which.
+                attempt += 1
+                require_progress(attempt)
+
+    def _living_actions(self, alert: Alert) -> list[dict[str, Any]]:
+        """What the entity must say of its living alerts after this; nothing where it says so already."""
+        key = entity_key(alert.entity_type, alert.entity_id)
+        item = self.table.get(key)
+        current = held_from(item).living.get(alert.rule_id)
+        if alert.living and current not in (None, alert.alert_id):
+            raise Conflict("a newer alert of the same rule is already open for this one; work on that")
+        if alert.living == (current == alert.alert_id):
+            return []
+        if item is None:
+            return [
+                self.table.put_action(
+                    bare_entity(key, {alert.rule_id: alert.alert_id}), "attribute_not_exists(PK)"
+                )
+            ]
+        values = {":v": item["v"], ":w": number(int(item["v"]["N"]) + 1)}
+        expression = "SET v = :w REMOVE l.#r"
+        if alert.living:
+            expression, values[":id"] = "SET v = :w, l.#r = :id", text(alert.alert_id)
+        return [self.table.update_action(key, expression, values, "v = :v", {"#r": alert.rule_id})]

@@ -1,0 +1,88 @@
+"""Accepted events as the table's own stream delivers them: for a process that pulls, in the place of a Lambda trigger."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from backend.adapters.dynamo.items import event_of_image
+from backend.domain.errors import Unavailable
+from backend.domain.events import Event
+
+_RECORDS_AT_ONCE = 1_000
+_EMPTY_READS = 2  # a shard may answer with nothing although more follows
+
+
+def events_of(records: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """The newly accepted events among stream records, in order; every other write of the table is passed over."""
+    found = (
+        event_of_image(record["dynamodb"].get("NewImage", {}))
+        for record in records
+        if record.get("eventName") == "INSERT"
+    )
+    return [event for event in found if event is not None]
+
+
+class StreamSource:
+    """Follows every shard of the stream from its beginning. After a restart it delivers again: folding knows what it has."""
+
+    def __init__(self, client: Any, stream_arn: str) -> None:
+        self._client = client
+        self._arn = stream_arn
+        self._iterators: dict[str, str | None] = {}
+        self._waiting: deque[Event] = deque()
+        self._lock = Lock()
+
+    def take(self, limit: int) -> list[Event]:
+        """Up to `limit` events. They come again until confirmed. Raises Unavailable."""
+        with self._lock:
+            try:
+                self._fill(limit)
+            except (ClientError, BotoCoreError) as error:
+                if "ExpiredIterator" in str(error) or "TrimmedDataAccess" in str(error):
+                    self._iterators.clear()
+                raise Unavailable(f"the stream cannot be read ({type(error).__name__})", 2) from error
+            return list(self._waiting)[:limit]
+
+    def confirm(self, count: int) -> None:
+        """The first `count` of those taken need not come again."""
+        with self._lock:
+            for _ in range(min(count, len(self._waiting))):
+                self._waiting.popleft()
+
+    def _fill(self, limit: int) -> None:
+        if len(self._waiting) >= limit:
+            return
+        for shard in self._shards():
+            if shard not in self._iterators:
+                answer = self._client.get_shard_iterator(
+                    StreamArn=self._arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+                )
+                self._iterators[shard] = answer["ShardIterator"]
+            self._read(shard, limit)
+
+    def _read(self, shard: str, limit: int) -> None:
+        empty = 0
+        while len(self._waiting) < limit and empty < _EMPTY_READS:
+            iterator = self._iterators[shard]
+            if iterator is None:
+                return  # the shard is closed and read to its end
+            answer = self._client.get_records(ShardIterator=iterator, Limit=_RECORDS_AT_ONCE)
+            self._iterators[shard] = answer.get("NextShardIterator")
+            self._waiting.extend(events_of(answer["Records"]))
+            empty = 0 if answer["Records"] else empty + 1
+
+    def _shards(self) -> list[str]:
+        """Parents before their children, as the stream lists them."""
+        found: list[str] = []
+        request = {"StreamArn": self._arn}
+        while True:
+            answer = self._client.describe_stream(**request)["StreamDescription"]
+            found += [shard["ShardId"] for shard in answer["Shards"]]
+            if "LastEvaluatedShardId" not in answer:
+                return found
+            request["ExclusiveStartShardId"] = answer["LastEvaluatedShardId"]

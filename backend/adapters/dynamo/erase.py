@@ -1,0 +1,110 @@
+"""Taking one source's events out of the log and starting the derived state anew. Resumable: every part may be done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from backend.adapters.dynamo.alert_items import load_alerts
+from backend.adapters.dynamo.entities import bare_entity
+from backend.adapters.dynamo.items import Item, key_of, unpack
+from backend.adapters.dynamo.keys import (
+    KINDS,
+    Key,
+    alert_key,
+    bucket_partition,
+    entity_key,
+    entity_partitions,
+    event_key,
+    link_partitions,
+    market_partition,
+    sample_partition,
+    status_partition,
+)
+from backend.adapters.dynamo.log_index import EVERYTHING
+from backend.adapters.dynamo.steps import ERASE, FOLD, NOTHING, SWEEP, Meta, Step, Steps
+from backend.adapters.dynamo.table import Table
+from backend.domain.alerts import ENDED, LIVING, SEVERITIES
+
+
+def erase(table: Table, steps: Steps, meta: Meta, step: Step) -> int:
+    """Carry out an erasing step; events removed. Afterwards META stands before the first step and folding builds again."""
+    gone = 0
+    series: set[tuple[str, str]] = set()
+    for number in range(1, step.step):
+        held = steps.load(number)
+        if held is None:
+            continue
+        series |= {
+            (event.payload["source"], event.payload["name"])
+            for event in held.events
+            if event.event_type == "metric_reported"
+        }
+        gone += _without(table, steps, held, step.source)
+    entities = [item for kind in KINDS for name in entity_partitions(kind) for item in table.query(name)]
+    table.write_many(deletes=_derived(table, entities, series))
+    _erase_rejects(table, step.source)
+    # The entities last, because they lead to the rest; one with a living alert keeps that.
+    living = _erase_simulated_alerts(table)
+    table.write_many(deletes=[key for item in entities if (key := key_of(item)) not in living])
+    table.write_many(puts=[bare_entity(key, rules) for key, rules in living.items()])
+    after = Meta(
+        done=0,
+        swept_us=meta.swept_us,
+        rebuild_until=step.step,
+        erased=step.step,
+        totals={},
+    )
+    steps.complete(meta, after, step.now_us, [("entity", "*"), ("alert", "*")])
+    return gone
+
+
+def _without(table: Table, steps: Steps, held: Step, source: str) -> int:
+    """Write a step again without the source's events; a sweep is no longer needed at its place."""
+    if held.kind in (SWEEP, ERASE):
+        steps.replace(Step(held.step, NOTHING, held.now_us, held.first_seq))
+        return 0
+    if held.kind != FOLD:
+        return 0
+    kept = tuple(event for event in held.events if event.source != source)
+    gone = [event for event in held.events if event.source == source]
+    if gone:
+        table.write_many(deletes=[event_key(event.event_id) for event in gone])
+        steps.replace(msgspec.structs.replace(held, events=kept))
+    return len(gone)
+
+
+def _derived(table: Table, entities: Sequence[Item], series: set[tuple[str, str]]) -> Iterator[Key]:
+    """Keys of everything that folding made, except the entities themselves and alerts."""
+    partitions = [bucket_partition(*EVERYTHING), *link_partitions()]
+    partitions += [sample_partition(*one) for one in sorted(series)]
+    for item in entities:
+        kind, entity_id = item["PK"]["S"].split("#")[1], item["SK"]["S"]
+        partitions.append(bucket_partition(kind, entity_id))
+        if kind == "cell":
+            partitions.append(market_partition(entity_id))
+    for partition in partitions:
+        yield from (key_of(item) for item in table.query(partition))
+
+
+def _erase_rejects(table: Table, source: str) -> None:
+    table.write_many(deletes=[key_of(item) for item in table.query("REJ") if unpack(item["b"])[3] == source])
+
+
+def _erase_simulated_alerts(table: Table) -> dict[Key, dict[str, str]]:
+    """Delete alerts about simulated entities; the living ones among the others, by entity, then by rule."""
+    alert_ids = [
+        item["PK"]["S"].partition("#")[2]
+        for status in (*LIVING, *ENDED)
+        for severity in SEVERITIES
+        for item in table.query(status_partition(status, severity), index="status")
+    ]
+    living: dict[Key, dict[str, str]] = {}
+    for alert_id, held in load_alerts(table, alert_ids).items():
+        alert = held.alert
+        if alert.simulated:
+            table.write_many(deletes=[key_of(item) for item in table.query(alert_key(alert_id)[0])])
+        elif alert.living:
+            living.setdefault(entity_key(alert.entity_type, alert.entity_id), {})[alert.rule_id] = alert_id
+    return living

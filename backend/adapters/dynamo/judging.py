@@ -1,0 +1,90 @@
+"""What the rules make of an entity in one step, ready to be written; and the end of snoozes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from backend.adapters.dynamo.alert_items import (
+    HeldAlert,
+    alert_guard,
+    alert_item,
+    audit_items,
+    load_alerts,
+)
+from backend.adapters.dynamo.keys import status_partition
+from backend.adapters.dynamo.table import Moved, Table
+from backend.domain import alerts
+from backend.domain.alerts import SEVERITIES, AuditEntry, Transition
+from backend.domain.events import Event
+from backend.domain.profiles import Profile
+from backend.domain.rules import Assessment
+from backend.services.process import settle
+
+
+class Judgement(msgspec.Struct):
+    """Transitions of one entity's alerts in this step, and the living alerts they started from, by rule."""
+
+    transitions: list[Transition]
+    held: Mapping[str, HeldAlert]
+
+    @property
+    def news(self) -> list[str]:
+        """Alerts of which more than a count changed."""
+        return [t.alert.alert_id for t in self.transitions if t.entry is not None]
+
+    def living(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Living alerts by rule afterwards."""
+        found = dict(before)
+        for transition in self.transitions:
+            alert = transition.alert
+            if alert.living:
+                found[alert.rule_id] = alert.alert_id
+            else:
+                found.pop(alert.rule_id, None)
+        return found
+
+    def final(self) -> dict[str, tuple[alerts.Alert, list[AuditEntry]]]:
+        """Each alert in its last state with all its entries, by id."""
+        found: dict[str, tuple[alerts.Alert, list[AuditEntry]]] = {}
+        for t in self.transitions:
+            entries = found[t.alert.alert_id][1] if t.alert.alert_id in found else []
+            found[t.alert.alert_id] = (t.alert, [*entries, t.entry] if t.entry else entries)
+        return found
+
+
+def judge(
+    assessment: Assessment,
+    events: list[Event],
+    living: Mapping[str, HeldAlert],
+    before: Callable[[], Profile | None],
+) -> Judgement:
+    """Settle the rules of an entity; `living` are its living alerts by rule, `before` its profile without the events."""
+    current = {rule: held.alert for rule, held in living.items()}
+    return Judgement(settle(assessment, events, current, before), living)
+
+
+def wake_due(table: Table, now_us: int) -> list[str]:
+    """Wake alerts whose snooze ran out; their ids. Somebody acting on one in the meantime comes first."""
+    snoozed = [
+        item["PK"]["S"].partition("#")[2]
+        for severity in SEVERITIES
+        for item in table.query(status_partition("snoozed", severity), index="status")
+    ]
+    woken = []
+    for alert_id, held in load_alerts(table, snoozed).items():
+        until_us = held.alert.snoozed_until_us
+        if held.alert.status != "snoozed" or until_us is None or until_us > now_us:
+            continue
+        transition = alerts.wake(held.alert, now_us)
+        entries = [transition.entry] if transition.entry else []
+        after = alert_item(held.audited(transition.alert, entries), 0)
+        actions = [table.put_action(after, *alert_guard(held))]
+        actions += [table.put_action(item) for item in audit_items(held, entries)]
+        try:
+            table.transact(actions)
+        except Moved:
+            continue
+        woken.append(alert_id)
+    return woken

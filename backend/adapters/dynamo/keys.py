@@ -1,0 +1,175 @@
+"""Where things live in the one DynamoDB table: pure functions from what a thing is to its PK and SK, and the table's shape.
+
+    EVT#<event id>            EVT                 an accepted event: digest and body; goes after its life as a marker
+    STEP#<thousand>           <number>            one unit of work: a batch of events in order of arrival, or a sweep
+    META                      META                how far steps are done, head of the change feed, totals
+    ENT#<kind>#<shard>        <id>                profile, list columns, living alerts of an entity
+    BKT#<kind>#<id>           <hour>              counters of one hour, and the steps that hold its events; kind "log": every event
+    RCV                       <minute>            the steps that hold what was received in that minute
+    LNK#<shard>               <digest>            who learns what with whom
+    MKT#<subject>|<region>    <time>#<event id>   supply and demand as reported
+    SER#<source>#<name>       <time>#<event id>   numeric samples
+    ALERT#<alert id>          ALERT, AUDIT#<n>    an alert and what happened to it
+    CHG#<thousand>            <number>            the change feed
+    DOC#<key>, TALLY, REJ     ...                 documents, counts by day, refused items
+
+Index `status` (GP, GS): alerts by status and severity, then time. Index `due` (DP, DS): entities by when their scores age.
+Index `rank` (RP, RS): students by displayed health in whole points, sharded; spread over shards so that no partition is hot.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+from zlib import crc32
+
+from backend.domain.times import HOUR, MINUTE
+from backend.domain.windows import ENTITY_TYPES
+
+Key = tuple[str, str]  # (PK, SK)
+
+# How many partitions the entities of a kind are spread over: those that grow with the business get more.
+SHARDS = {"student": 8, "tutor": 8, "cell": 2, "subject": 1, "region": 1, "all": 1}
+LINK_SHARDS = 8
+DUE_SHARDS = 4
+KINDS = ENTITY_TYPES
+META: Key = ("META", "META")
+_MAX_SORT_BYTES = 900  # DynamoDB allows 1,024 for a sort key; times stand before the text
+
+
+def bounded(text: str, limit: int = _MAX_SORT_BYTES) -> str:
+    """The text, or as much of it as fits followed by a digest of all of it."""
+    raw = text.encode()
+    if len(raw) <= limit:
+        return text
+    return raw[: limit - 33].decode(errors="ignore") + "#" + blake2b(raw, digest_size=16).hexdigest()
+
+
+def shard_of(text: str, shards: int) -> int:
+    """The same shard for the same text in every process and version."""
+    return crc32(text.encode()) % shards
+
+
+def event_key(event_id: str) -> Key:
+    return f"EVT#{bounded(event_id, 2_000)}", "EVT"
+
+
+def step_key(number: int) -> Key:
+    return f"STEP#{number // 1000:09d}", f"{number:012d}"
+
+
+def entity_key(kind: str, entity_id: str) -> Key:
+    return entity_partition(kind, shard_of(entity_id, SHARDS[kind])), entity_id
+
+
+def entity_partition(kind: str, shard: int) -> str:
+    return f"ENT#{kind}#{shard}"
+
+
+def entity_partitions(kind: str) -> list[str]:
+    """Every partition that holds entities of the kind."""
+    return [entity_partition(kind, shard) for shard in range(SHARDS[kind])]
+
+
+def bucket_partition(kind: str, entity_id: str) -> str:
+    return f"BKT#{kind}#{entity_id}"
+
+
+def hour_sort(us: int) -> str:
+    """Sort key of the hour that contains the moment."""
+    return f"{us // HOUR:09d}"
+
+
+def minute_key(us: int) -> Key:
+    return "RCV", f"{us // MINUTE:011d}"
+
+
+def link_key(link: tuple[str, str, str, str]) -> Key:
+    """(student, tutor, subject, region); all links of a student share a shard."""
+    digest = blake2b("\0".join(link).encode(), digest_size=16).hexdigest()
+    return f"LNK#{shard_of(link[0], LINK_SHARDS)}", digest
+
+
+def link_partitions() -> list[str]:
+    return [f"LNK#{shard}" for shard in range(LINK_SHARDS)]
+
+
+def market_partition(cell: str) -> str:
+    return f"MKT#{cell}"
+
+
+def sample_partition(source: str, name: str) -> str:
+    return f"SER#{bounded(source)}#{bounded(name)}"
+
+
+def time_sort(us: int, name: str = "") -> str:
+    """Sort key by time, ties by name. With an empty name it sorts before everything at that time."""
+    return f"{us:017d}#{bounded(name)}"
+
+
+def alert_key(alert_id: str) -> Key:
+    return f"ALERT#{alert_id}", "ALERT"
+
+
+def audit_key(alert_id: str, number: int) -> Key:
+    return f"ALERT#{alert_id}", f"AUDIT#{number:08d}"
+
+
+def status_partition(status: str, severity: str) -> str:
+    return f"STATUS#{status}#{severity}"
+
+
+def change_key(number: int) -> Key:
+    return f"CHG#{number // 1000:09d}", f"{number:012d}"
+
+
+def document_key(key: str) -> Key:
+    return f"DOC#{bounded(key)}", "DOC"
+
+
+def due_keys(kind: str, entity_id: str, refresh_us: int) -> Key:
+    """Keys of the index `due`: by the moment at which what is kept of an entity is too old."""
+    return f"DUE#{shard_of(entity_id, DUE_SHARDS)}", time_sort(refresh_us, f"{kind}#{entity_id}")
+
+
+def due_partitions() -> list[str]:
+    return [f"DUE#{shard}" for shard in range(DUE_SHARDS)]
+
+
+def rank_keys(kind: str, entity_id: str, health: float) -> Key:
+    """Keys of the index `rank`. Whole points, so that the index is written only when a score really moves."""
+    return f"RANK#{kind}#{shard_of(entity_id, SHARDS[kind])}", f"{int(health):03d}#{entity_id}"
+
+
+def rank_partitions(kind: str) -> list[str]:
+    return [f"RANK#{kind}#{shard}" for shard in range(SHARDS[kind])]
+
+
+INDEXES = {"status": ("GP", "GS"), "due": ("DP", "DS"), "rank": ("RP", "RS")}
+
+
+def table_definition(name: str) -> dict[str, Any]:
+    """Arguments of CreateTable; what the stacks define in their own words must be equal to this."""
+    names = ["PK", "SK", *(part for pair in INDEXES.values() for part in pair)]
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": part, "AttributeType": "S"} for part in names],
+        "KeySchema": _schema("PK", "SK"),
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": index,
+                "KeySchema": _schema(*pair),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for index, pair in INDEXES.items()
+        ],
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    }
+
+
+def _schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]

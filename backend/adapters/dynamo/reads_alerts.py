@@ -1,0 +1,139 @@
+"""Reading alerts and what happened to them, now or as they stood at a moment in the past."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from backend.adapters.dynamo.alert_items import HeldAlert, held_alert
+from backend.adapters.dynamo.items import unpack
+from backend.adapters.dynamo.keys import alert_key, audit_key
+from backend.adapters.dynamo.snapshots import Snapshots, holds
+from backend.adapters.dynamo.table import Table
+from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry
+
+_RANK = {"critical": 0, "warning": 1, "info": 2}
+_KINDS = ("student", "tutor", "cell")
+_SEARCHED = ("title", "message", "entity_id", "entity_name")
+_ACTIVE = ("open", "acknowledged")
+
+
+class AlertReads:
+    """Alerts are found by status; an alert's own trail says what it was before."""
+
+    table: Table
+    snapshots: Snapshots
+
+    def alert_list(
+        self,
+        filters: Mapping[str, str],
+        *,
+        status: Sequence[str] = (),
+        severity: str | None = None,
+        alert_type: str | None = None,
+        entity: tuple[str, str] | None = None,
+        search: str | None = None,
+        limit: int = -1,
+        offset: int = 0,
+        as_of_us: int | None = None,
+    ) -> tuple[list[Alert], int]:
+        """Alerts, worst and newest first, and how many match. `as_of_us`: as they stood then, from the audit trail."""
+        everything = (*LIVING, *ENDED)
+        statuses = everything if as_of_us is not None or not status else tuple(dict.fromkeys(status))
+        held = self.snapshots.alerts([name for name in statuses if name in everything])
+        found = [
+            one.alert if as_of_us is None else _then(one, as_of_us)
+            for one in held
+            if as_of_us is None or one.alert.opened_us <= as_of_us
+        ]
+        inside = self._inside(filters)
+        kept = [
+            alert
+            for alert in found
+            if (not status or alert.status in status)
+            and severity in (None, "", alert.severity)
+            and alert_type in (None, "", alert.alert_type)
+            and (not entity or (alert.entity_type, alert.entity_id) == entity)
+            and (not search or any(holds(getattr(alert, field), search) for field in _SEARCHED))
+            and inside(alert)
+        ]
+        kept.sort(key=lambda alert: (_RANK[alert.severity], -alert.opened_us, alert.alert_id))
+        return kept[offset : None if limit < 0 else offset + limit], len(kept)
+
+    def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:
+        """(status, severity, owned, alerts)."""
+        found, _ = self.alert_list(filters)
+        counts = Counter((alert.status, alert.severity, alert.owner is not None) for alert in found)
+        return [(*group, n) for group, n in sorted(counts.items())]
+
+    def alert_by_id(self, alert_id: str) -> Alert | None:
+        item = self.table.get(alert_key(alert_id))
+        return None if item is None else held_alert(item).alert
+
+    def open_alerts(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
+        """How many alerts are open or acknowledged for each entity."""
+        wanted = set(ids)
+        return dict(
+            Counter(
+                held.alert.entity_id
+                for held in self.snapshots.alerts(_ACTIVE)
+                if held.alert.entity_type == kind and held.alert.entity_id in wanted
+            )
+        )
+
+    def losses(self, ids: Sequence[str]) -> dict[str, float]:
+        """Expected loss of those students for whom it is known."""
+        rows = self.snapshots.rows("student")
+        return {
+            i: rows[i].values["expected_loss"]
+            for i in ids
+            if i in rows and rows[i].values["expected_loss"] is not None
+        }
+
+    def audit_rows(self, alert_ids: Sequence[str], until_us: int, limit: int = 200) -> list[dict[str, Any]]:
+        """Changes of these alerts up to a moment, newest first. `sequence` orders them: by time, then by number."""
+        found = []
+        for alert_id, rows in zip(alert_ids, self.table.each(self._audit, alert_ids), strict=True):
+            for number, entry in rows:
+                if entry.at_us <= until_us:
+                    fields = msgspec.structs.asdict(entry)
+                    found.append(
+                        {"sequence": entry.at_us * 1000 + number % 1000, **fields, "alert_id": alert_id}
+                    )
+        found.sort(key=lambda row: (row["sequence"], row["alert_id"]), reverse=True)
+        return found[:limit]
+
+    def _audit(self, alert_id: str) -> list[tuple[int, AuditEntry]]:
+        partition, first = audit_key(alert_id, 0)
+        items = self.table.query(partition, first, "AUDIT#~", descending=True)
+        return [(int(item["SK"]["S"][6:]), unpack(item["b"], AuditEntry)) for item in items]
+
+    def _inside(self, filters: Mapping[str, str]) -> Callable[[Alert], bool]:
+        """Alerts about anything within the filters; alerts of the pipeline as a whole only without a filter."""
+        if not filters:
+            return lambda alert: True
+        members = {kind: self.snapshots.members(kind, filters) for kind in _KINDS}
+        return lambda alert: alert.entity_type in members and members[alert.entity_type](alert.entity_id)
+
+
+def _then(held: HeldAlert, at_us: int) -> Alert:
+    """The alert as its newest audit row up to `at_us` left it; what came later is taken off."""
+    alert = held.alert
+    after = next((state for at, state in reversed(held.trail) if at <= at_us), f"open/{alert.severity}")
+    status, severity, *owner = after.split("/", 2)
+    acknowledged = alert.acknowledged_us is not None and alert.acknowledged_us <= at_us
+    ended = status in ENDED
+    return msgspec.structs.replace(
+        alert,
+        status=status,
+        severity=severity,
+        owner=owner[0] if owner else None,
+        last_seen_us=min(alert.last_seen_us, at_us),
+        acknowledged_by=alert.acknowledged_by if acknowledged else None,
+        acknowledged_us=alert.acknowledged_us if acknowledged else None,
+        resolved_us=alert.resolved_us if ended else None,
+        cause=alert.cause if ended else None,
+    )

@@ -1,0 +1,180 @@
+"""Folding and sweeping in DynamoDB: one step of the chain at a time, each of its writes safe to be done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from backend.adapters.dynamo import writes
+from backend.adapters.dynamo.erase import erase
+from backend.adapters.dynamo.judging import wake_due
+from backend.adapters.dynamo.log import DynamoLog
+from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.steps import ERASE, FOLD, SWEEP, Meta, Step, Steps, next_fold, require_progress
+from backend.adapters.dynamo.table import Moved
+from backend.adapters.dynamo.work import SWEEP_STEP_US, Work
+from backend.domain.events import Event
+from backend.domain.times import MINUTE
+from backend.services.process import Batch
+
+EVENTS_IN_STEP = 500
+BYTES_IN_STEP = 300_000  # before compression; an item holds 400 KB
+
+
+class Source(Protocol):
+    """Accepted events in order of arrival, each at least once."""
+
+    def take(self, limit: int) -> list[Event]: ...
+
+    def confirm(self, count: int) -> None:
+        """The first `count` of those taken are folded and need not come again."""
+
+
+class TakenIn(msgspec.Struct, frozen=True):
+    """How many events were folded, and why others cannot be, by event id."""
+
+    folded: int
+    failed: dict[str, str] = {}
+
+
+class DynamoState(DynamoLog):
+    """The processor; mixed into DynamoStore. Any number of processes may run it: they help each other through the steps."""
+
+    steps: Steps
+    log_index: LogIndex
+    source: Source | None
+
+    def fold(self, limit: int, now_us: int) -> int:
+        """Fold what the source delivers. An event that cannot be folded is kept among the rejects."""
+        folded = self._finish_pending()
+        while self.source is not None and not folded:
+            events = self.source.take(limit)
+            if not events:
+                break
+            found = self.take_in(events, now_us)
+            bad = [event for event in events if event.event_id in found.failed]
+            writes.set_aside(self.keep_rejects, bad, found.failed, now_us)
+            self.source.confirm(len(events))
+            folded += found.folded
+        return folded
+
+    def take_in(self, events: Sequence[Event], now_us: int) -> TakenIn:
+        """Fold events delivered by a stream, an archive or a queue, each exactly once however often it is delivered."""
+        failed = {event.event_id: why for event in events if (why := _why_not(event, now_us))}
+        left = list({event.event_id: event for event in events if event.event_id not in failed}.values())
+        folded, attempt = 0, 0
+        while left:
+            self._finish_pending()
+            meta = self.steps.meta()
+            taken = self.steps.already_taken(left)
+            left = [event for event in left if event.event_id not in taken]
+            if not left:
+                break
+            if meta.swept_us is not None and now_us - meta.swept_us >= SWEEP_STEP_US:
+                self._advance(meta, now_us)
+                meta = self.steps.meta()
+            step = next_fold(meta, _fitting(left), now_us)
+            if self.steps.fix(step):
+                self._carry_out(meta, step)
+                folded += len(step.events)
+                left = left[len(step.events) :]
+            else:
+                attempt += 1
+                require_progress(attempt)
+        return TakenIn(folded, failed)
+
+    def sweep(self, now_us: int) -> int:
+        """Move every window's edge towards `now_us`, by at most an hour; refresh ageing scores; wake snoozed alerts."""
+        self._finish_pending()
+        touched = self._advance(self.steps.meta(), now_us)
+        woken = wake_due(self.table, now_us)
+        if woken:
+            self.announce([("alert", alert_id) for alert_id in woken], now_us)
+        return touched
+
+    def swept_us(self) -> int:
+        """The instant for which every window is exact; 0 before the first event."""
+        return self.steps.meta().swept_us or 0
+
+    def is_behind(self, now_us: int) -> bool:
+        """Whether another sweep is needed to bring the window edges to `now_us`."""
+        swept_us = self.steps.meta().swept_us
+        return swept_us is not None and now_us - swept_us > MINUTE
+
+    def erase_source(self, source: str, at_us: int) -> int:
+        """Forgets what was derived, takes the source's events out of the steps, and lets folding build the rest again."""
+        attempt = 0
+        while True:
+            self._finish_pending()
+            meta = self.steps.meta()
+            step = Step(meta.done + 1, ERASE, at_us, meta.cursor + 1, source=source)
+            if self.steps.fix(step):
+                return erase(self.table, self.steps, meta, step)
+            attempt += 1
+            require_progress(attempt)
+
+    def announce(self, changes: Sequence[tuple[str, str]], at_us: int) -> None:
+        """Add to the change feed outside of any step."""
+        attempt = 0
+        while True:
+            feed = self.steps.meta().feed
+            try:
+                self.table.transact(self.steps.feed_actions(feed, at_us, changes))
+                return
+            except Moved:
+                attempt += 1
+                require_progress(attempt)
+
+    def _finish_pending(self) -> int:
+        """Carry out the steps that were fixed and not done; events in them."""
+        folded = 0
+        while True:
+            meta = self.steps.meta()
+            step = self.steps.load(meta.done + 1)
+            if step is None:
+                return folded
+            self._carry_out(meta, step)
+            folded += len(step.events)
+
+    def _advance(self, meta: Meta, now_us: int) -> int:
+        step = Step(meta.done + 1, SWEEP, now_us, meta.cursor + 1)
+        if not self.steps.fix(step):
+            return 0
+        return self._carry_out(meta, step)
+
+    def _carry_out(self, meta: Meta, step: Step) -> int:
+        """Do all that a fixed step asks for, then move META past it. Returns entities touched."""
+        if step.kind == ERASE and meta.erased < step.step:
+            erase(self.table, self.steps, meta, step)
+            return 0
+        work = Work(self.table, self.log_index, meta, step)
+        if step.kind == FOLD:
+            self.steps.note_arrivals(step)
+            self.log_index.note(step)
+        if step.kind in (FOLD, SWEEP):
+            work.run()
+        self.steps.complete(meta, work.meta_after(), step.now_us, work.changes())
+        return len(work.touched)
+
+
+def _fitting(events: Sequence[Event]) -> list[Event]:
+    """As many of the events as one step holds, at least one."""
+    size = 0
+    found: list[Event] = []
+    for event in events[:EVENTS_IN_STEP]:
+        size += len(msgspec.json.encode(event))
+        if found and size > BYTES_IN_STEP:
+            break
+        found.append(event)
+    return found
+
+
+def _why_not(event: Event, now_us: int) -> str:
+    """Why an event cannot be folded, empty when it can: tried on empty profiles, before it is fixed in a step."""
+    try:
+        Batch(now_us, lambda key: None).fold(event)
+    except Exception as error:  # whatever a malformed record raises: it must not hold up those behind it
+        return f"{type(error).__name__}: {error}"[:500]
+    return ""

@@ -1,0 +1,84 @@
+"""The store on AWS: everything that services need, in one DynamoDB table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from backend.adapters.dynamo.alerts import DynamoAlerts
+from backend.adapters.dynamo.items import keyed, number, text, unpack
+from backend.adapters.dynamo.keys import change_key, document_key
+from backend.adapters.dynamo.log import Lifetimes
+from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.reads import DynamoReads
+from backend.adapters.dynamo.snapshots import Snapshots
+from backend.adapters.dynamo.state import DynamoState, Source
+from backend.adapters.dynamo.steps import CHANGES_IN_ITEM, Steps, require_progress
+from backend.adapters.dynamo.table import Moved, Table
+from backend.ports import Change
+
+
+class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
+    """Implements Store, Processor and Reads of backend.ports; safe to share between threads.
+
+    `source` delivers accepted events to `fold`; a Lambda that is given them calls `take_in` instead and needs none.
+    """
+
+    def __init__(
+        self, table: Table, *, source: Source | None = None, lifetimes: Lifetimes | None = None
+    ) -> None:
+        self.table = table
+        self.lifetimes = lifetimes or Lifetimes()
+        self.steps = Steps(table, self.lifetimes)
+        self.log_index = LogIndex(table, self.steps)
+        self.snapshots = Snapshots(table, self.steps)
+        self.source = source
+
+    def changes(self, after: int, limit: int = 500) -> list[Change]:
+        """The feed's items are numbered without gaps; a change's number is its item's and its place in it."""
+        head = self.steps.meta().feed
+        found: list[Change] = []
+        at = max(1, after // CHANGES_IN_ITEM)
+        while at <= head and len(found) < limit:
+            partition, first = change_key(at)
+            for item in self.table.query(partition, first, change_key(head)[1]):
+                found += [change for change in _changes_from(item) if change.seq > after]
+                if len(found) >= limit:
+                    break
+            at = (at // 1000 + 1) * 1000
+        return found[:limit]
+
+    def last_change(self) -> int:
+        feed = self.steps.meta().feed
+        return feed * CHANGES_IN_ITEM + CHANGES_IN_ITEM - 1 if feed else 0
+
+    def document(self, key: str) -> Any | None:
+        item = self.table.get(document_key(key))
+        return None if item is None else msgspec.json.decode(item["j"]["S"])
+
+    def put_document(self, key: str, value: Any, at_us: int) -> None:
+        item = keyed(document_key(key), j=text(msgspec.json.encode(value).decode()), u=number(at_us))
+        attempt = 0
+        while True:
+            change = (key.partition(".")[0], key)
+            actions = [
+                self.table.put_action(item),
+                *self.steps.feed_actions(self.steps.meta().feed, at_us, [change]),
+            ]
+            try:
+                self.table.transact(actions)
+                return
+            except Moved:
+                attempt += 1
+                require_progress(attempt)
+
+    def close(self) -> None:
+        self.table.close()
+
+
+def _changes_from(item: dict[str, Any]) -> list[Change]:
+    """The last change of an item has its highest number, so that the head of the feed is known without reading it."""
+    rows = unpack(item["b"])
+    first = int(item["SK"]["S"]) * CHANGES_IN_ITEM + CHANGES_IN_ITEM - len(rows)
+    return [Change(first + i, *row) for i, row in enumerate(rows)]

@@ -1,0 +1,191 @@
+"""Carrying out one step: profiles moved to its instant, events folded in, rules settled, everything written under guard."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from backend.adapters.dynamo import entities, writes
+from backend.adapters.dynamo.judging import Judgement, judge
+from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
+from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, require_progress
+from backend.adapters.dynamo.table import Moved, Table
+from backend.domain.events import Event
+from backend.domain.profiles import Profile
+from backend.domain.rules import Assessment
+from backend.domain.times import HOUR
+from backend.domain.windows import apply_delta, delta_of, entities_of, ring_of
+from backend.services.process import JUDGED, Batch, Key, crossed
+
+SWEEP_STEP_US = HOUR  # one sweep moves the edges by at most this much, as in the embedded store
+REFRESH_LIMIT = 500
+MANY_CHANGES = 50  # beyond this a step announces "*" instead of every name
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Profile).decode
+
+
+class Work:
+    """One step being carried out."""
+
+    def __init__(self, table: Table, log_index: LogIndex, meta: Meta, step: Step) -> None:
+        self._table = table
+        self._meta = meta
+        self._step = step
+        swept_us = step.now_us if meta.swept_us is None else meta.swept_us
+        self._swept_us = swept_us
+        self._target_us = max(swept_us, min(step.now_us, swept_us + SWEEP_STEP_US))
+        self._judging = not meta.rebuild_until
+        self._log_index = log_index
+        self._crossing = self._crossings()
+        self.touched: set[Key] = set()
+        self._news: list[str] = []
+
+    def run(self) -> None:
+        keys = self._keys()
+        batch: Batch | None = None
+        attempt = 0
+        while keys:
+            held = entities.load(self._table, keys)
+            ahead_us = max(h.as_of_us for h in held.values())
+            if self._step.kind == FOLD and ahead_us > self._target_us:
+                # Another clock was ahead of ours: windows never move back.
+                self._target_us = ahead_us
+                self._crossing = self._crossings()
+            batch = batch or self._counted()
+            keys = self._attempt(held)
+            require_progress(attempt := attempt + 1)
+
+    def meta_after(self) -> Meta:
+        """META once this step is done."""
+        after = msgspec.structs.replace(self._meta, done=self._step.step)
+        events = self._step.events
+        if self._meta.swept_us is None or self._step.kind == SWEEP:
+            after.swept_us = self._target_us if self._step.kind == SWEEP else self._swept_us
+        if self._step.kind == SWEEP:
+            after.judge_all = False
+        if events:
+            after.cursor = events[-1].seq
+            after.totals = writes.totals_after(self._meta.totals, events, self._step.now_us)
+        if after.rebuild_until and after.done >= after.rebuild_until:
+            # Rules were silent while history was half there; now the next sweep judges every entity once.
+            after.rebuild_until, after.judge_all = 0, True
+        return after
+
+    def changes(self) -> list[tuple[str, str]]:
+        """What to announce when the step is done."""
+        names = sorted(f"{kind}/{identity}" for kind, identity in self.touched if kind in JUDGED)
+        found = [("alert", alert_id) for alert_id in _shortened(sorted(self._news))]
+        found += [("entity", name) for name in _shortened(names)]
+        if any(event.event_type == "supply_demand_update" for event in self._step.events):
+            found.append(("market", "*"))
+        return [*found, ("data", "*")] if self.touched else found
+
+    def _crossings(self) -> list[Event]:
+        """Events of earlier steps that change rings between the last sweep and the target."""
+        if self._target_us <= self._swept_us or self._step.kind not in (FOLD, SWEEP):
+            return []
+        found: list[Event] = []
+        for start, end in crossed(self._swept_us, self._target_us):
+            found += self._log_index.between(start, end, before_step=self._step.step)
+        return found
+
+    def _keys(self) -> set[Key]:
+        if self._step.kind == FOLD:
+            return {key for event in self._step.events for key in entities_of(event)}
+        keys = {key for event in self._crossing for key in entities_of(event)}
+        if self._meta.judge_all:
+            return keys | {
+                (kind, item["SK"]["S"])
+                for kind in JUDGED
+                for partition in entity_partitions(kind)
+                for item in self._table.query(partition)
+            }
+        return keys | self._due()
+
+    def _due(self) -> set[Key]:
+        """Entities whose scores are too old."""
+        found: set[Key] = set()
+        for partition in due_partitions():
+            until = time_sort(self._target_us) + "\U0010ffff"
+            for item in self._table.query(partition, last=until, index="due", limit=REFRESH_LIMIT):
+                found.add((item["PK"]["S"].split("#")[1], item["SK"]["S"]))
+        return found
+
+    def _counted(self) -> Batch:
+        """Buckets, links, snapshots and samples of the step: what does not depend on stored profiles."""
+        batch = Batch(self._target_us, lambda key: None)
+        for event in self._step.events:
+            batch.fold(event)
+        writes.write_counts(self._table, batch, self._step)
+        return batch
+
+    def _attempt(self, held: Mapping[Key, entities.Held]) -> set[Key]:
+        """Write every entity that this step has not written yet; those where somebody else came between."""
+        todo = {key: h for key, h in held.items() if h.step < self._step.step}
+        if len(todo) < len(held):
+            # A process before us got so far and may not have lived to say so.
+            self.touched.update(held.keys() - todo.keys())
+            self._news.append("*")
+        if self._step.kind == SWEEP:
+            # An entity that a fold has brought beyond the target is exact already.
+            todo = {key: h for key, h in todo.items() if h.as_of_us <= self._target_us}
+        base = self._moved(todo)
+
+        def load(key: Key) -> Profile | None:
+            return _unpack(base[key]) if key in base else None
+
+        batch = Batch(self._target_us, load)
+        for event in self._step.events:
+            batch.fold(event)
+        assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
+        living = writes.living_alerts(self._table, todo) if self._judging else {}
+        judgements: dict[Key, Judgement] = {}
+        for key in todo if self._judging else ():
+            if key[0] in JUDGED:
+                before = functools.partial(load, key)
+                judgements[key] = judge(
+                    assessed[key], batch.touched.get(key, []), living.get(key, {}), before
+                )
+        outcome = self._table.each(
+            lambda key: self._write(key, todo[key], assessed[key], judgements.get(key)), todo
+        )
+        return {key for key, written in zip(todo, outcome, strict=True) if not written}
+
+    def _moved(self, held: Mapping[Key, entities.Held]) -> dict[Key, bytes]:
+        """Each profile with its own events moved to the rings they are in at the target."""
+        profiles = {key: h.profile(key) for key, h in held.items()}
+        since = {key: max(h.as_of_us, self._swept_us) for key, h in held.items()}
+        for event in self._crossing:
+            delta, at = delta_of(event), event.occurred_us
+            to_ring = ring_of(at, self._target_us)
+            for key in entities_of(event):
+                if key not in profiles or since[key] >= self._target_us:
+                    continue
+                rings, ring = profiles[key].tally.rings, ring_of(at, since[key])
+                if ring is not None:
+                    apply_delta(rings[ring], delta, -1)
+                if to_ring is not None:
+                    apply_delta(rings[to_ring], delta)
+        return {key: _pack(profile) for key, profile in profiles.items()}
+
+    def _write(
+        self, key: Key, held: entities.Held, assessment: Assessment, judgement: Judgement | None
+    ) -> bool:
+        living = judgement.living(held.living) if judgement else held.living
+        item = entities.entity_item(assessment, held, self._step.step, living, self._step.now_us)
+        try:
+            writes.write_entity(self._table, item, entities.guard(held), judgement, self._step.step)
+        except Moved:
+            return False
+        self.touched.add(key)
+        if judgement:
+            self._news += judgement.news
+        return True
+
+
+def _shortened(names: list[str]) -> Sequence[str]:
+    return ["*"] if len(names) > MANY_CHANGES else names

@@ -1,0 +1,181 @@
+"""The writes of one step. Each is either the same when done twice, or refuses a step that it has taken already."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from backend.adapters.dynamo.alert_items import HeldAlert, alert_guard, alert_item, audit_items, load_alerts
+from backend.adapters.dynamo.entities import Held
+from backend.adapters.dynamo.items import Item, integer, key_of, keyed, number, pack, unpack
+from backend.adapters.dynamo.judging import Judgement
+from backend.adapters.dynamo.keys import (
+    bucket_partition,
+    hour_sort,
+    link_key,
+    market_partition,
+    sample_partition,
+    time_sort,
+)
+from backend.adapters.dynamo.log_index import POINTED
+from backend.adapters.dynamo.steps import Step
+from backend.adapters.dynamo.table import Moved, Table
+from backend.domain import market
+from backend.domain.events import Event
+from backend.domain.windows import COUNTERS, cell_id
+from backend.services.process import Batch, Key
+
+_ACTIONS = 100  # what one transaction takes
+FRESH = "attribute_not_exists(p) OR p < :p"
+SNAPSHOT = (
+    "subject", "region", "at_us", "available_tutors", "active_students", "pending_requests", "demand_score",
+    "supply_score", "demand_hours", "supply_hours", "wait_hours", "ratio", "status", "reported_status",
+)  # fmt: skip
+
+
+def write_counts(table: Table, batch: Batch, step: Step) -> None:
+    """Buckets, links, snapshots and samples of the step's events."""
+    table.each(lambda slot: _add_bucket(table, slot, batch.buckets[slot], step.step), batch.buckets)
+    _add_links(table, batch, step.step)
+    puts = [_snapshot(event) for event in batch.snapshots if event.subject and event.region]
+    puts += [_sample(event) for event in batch.samples]
+    table.write_many(puts={key_of(item): item for item in puts}.values())
+
+
+def _add_bucket(table: Table, slot: tuple[str, str, int], counts: Sequence[int], step: int) -> None:
+    kind, entity_id, hour_us = slot
+    values = {":p": number(step)}
+    terms = []
+    for name, amount in zip(COUNTERS, counts, strict=True):
+        if amount:
+            terms.append(f"{name} :{name}")
+            values[f":{name}"] = number(amount)
+    if kind in POINTED:
+        terms.append("s :s")
+        values[":s"] = {"NS": [str(step)]}  # type: ignore[dict-item]  # the one set among numbers
+    key = bucket_partition(kind, entity_id), hour_sort(hour_us)
+    with contextlib.suppress(Moved):
+        table.update(key, f"SET p = :p ADD {', '.join(terms)}", values, FRESH)
+
+
+def _add_links(table: Table, batch: Batch, step: int) -> None:
+    """Sessions are added and the newest time kept, which one expression cannot do: read, then write under the guard."""
+    held = table.get_many(map(link_key, batch.links))
+
+    def write(link: tuple[str, str, str, str]) -> None:
+        sessions, last_us = batch.links[link]
+        item = held.get(link_key(link))
+        if item is not None:
+            _, before, newest = unpack(item["b"])
+            sessions, last_us = sessions + before, max(last_us, newest)
+            if integer(item, "p") >= step:
+                return
+        after = keyed(link_key(link), p=number(step), b=pack([link, sessions, last_us]))
+        with contextlib.suppress(Moved):
+            table.put(after, FRESH, {":p": number(step)})
+
+    table.each(write, batch.links)
+
+
+def _snapshot(event: Event) -> Item:
+    p, found = event.payload, market.balance(event.payload)
+    values = [event.subject, event.region, event.occurred_us, *(p.get(name) for name in SNAPSHOT[3:10])]
+    values += [p.get("avg_wait_time_hours"), found.ratio, found.status, p.get("balance_status")]
+    cell = cell_id(event.subject or "", event.region or "")
+    return keyed((market_partition(cell), time_sort(event.occurred_us, event.event_id)), b=pack(values))
+
+
+def _sample(event: Event) -> Item:
+    p = event.payload
+    key = sample_partition(p["source"], p["name"]), time_sort(event.occurred_us, event.event_id)
+    return keyed(key, b=pack([event.event_id, p["value"], p.get("unit"), None]))
+
+
+def living_alerts(table: Table, held: Mapping[Key, Held]) -> dict[Key, dict[str, HeldAlert]]:
+    """Living alerts of these entities, by entity, then by rule."""
+    wanted = {alert_id: key for key, h in held.items() for alert_id in h.living.values()}
+    found: dict[Key, dict[str, HeldAlert]] = {}
+    for alert_id, alert in load_alerts(table, wanted).items():
+        if alert.alert.living:
+            found.setdefault(wanted[alert_id], {})[alert.alert.rule_id] = alert
+    return found
+
+
+def write_entity(
+    table: Table, item: Item, guard: tuple[str, Any], judgement: Judgement | None, step: int
+) -> None:
+    """The entity, and with it everything the rules said of it. Raises Moved when anything of it was written meanwhile.
+
+    An alert that is only counted again is written before the entity, on its own, and knows the step it was counted in: twice
+    as cheap as a transaction. Whatever a person should read about commits together with the entity, its audit included.
+    """
+    if judgement is None or not judgement.transitions:
+        table.put(item, *guard)
+    elif judgement.news:
+        table.transact([table.put_action(item, *guard), *_alert_actions(table, judgement, step)])
+    else:
+        for alert, _ in judgement.final().values():
+            held = judgement.held[alert.rule_id]
+            if held.step < step:
+                table.put(alert_item(held.audited(alert, []), step), *alert_guard(held))
+        table.put(item, *guard)
+
+
+def _alert_actions(table: Table, judgement: Judgement, step: int) -> list[dict[str, Any]]:
+    actions, audits = [], []
+    final = judgement.final()
+    # The same claim at the same moment is the same alert: one that ended may be raised again under its old id.
+    known = load_alerts(table, final)
+    for alert_id, (alert, entries) in final.items():
+        held = known.get(alert_id)
+        first = judgement.held.get(alert.rule_id)
+        if first and held and first.alert.alert_id == alert_id and first.alert.version != held.alert.version:
+            raise Moved()
+        after = (held or HeldAlert(alert)).audited(alert, entries)
+        actions.append(table.put_action(alert_item(after, step), *alert_guard(held)))
+        audits += audit_items(held, entries)
+    if len(actions) + len(audits) >= _ACTIONS:
+        # More than one transaction takes: audit rows are the same when written twice, so they may come first.
+        table.write_many(puts=audits)
+        return actions
+    return actions + [table.put_action(item) for item in audits]
+
+
+def totals_after(totals: Mapping[str, Any], events: Sequence[Event], now_us: int) -> dict[str, Any]:
+    """What is known of the log as a whole after these events; lags are from arrival to fold, in milliseconds."""
+    lags = sorted(max(0, now_us - event.received_us) for event in events)
+    newest = max(event.occurred_us for event in events)
+    oldest = min(event.occurred_us for event in events)
+    found = {
+        **totals,
+        "lag_ms_p50": lags[len(lags) // 2] / 1000,
+        "lag_ms_p95": lags[min(len(lags) - 1, len(lags) * 95 // 100)] / 1000,
+        "events_total": totals.get("events_total", 0) + len(events),
+        "last_received_us": max(event.received_us for event in events),
+        "last_event_us": max(newest, totals.get("last_event_us", newest)),
+        "first_event_us": min(oldest, totals.get("first_event_us", oldest)),
+    }
+    simulated = sum(event.simulated for event in events)
+    if simulated:
+        found["events_simulated"] = totals.get("events_simulated", 0) + simulated
+    return found
+
+
+def set_aside(
+    keep: Callable[[list[tuple[int, str, str | None, str | None, str, str]]], None],
+    events: Iterable[Event],
+    reasons: Mapping[str, str],
+    now_us: int,
+) -> None:
+    """Keep events that cannot be folded among the rejects, each with its reason and its payload."""
+    rows: list[tuple[int, str, str | None, str | None, str, str]] = []
+    for event in events:
+        errors = [{"path": "", "code": "fold", "message": reasons[event.event_id]}]
+        body = msgspec.json.encode(event.payload).decode()
+        rows.append(
+            (now_us, "fold", event.event_type, event.source, msgspec.json.encode(errors).decode(), body)
+        )
+    keep(rows)
