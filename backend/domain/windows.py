@@ -154,6 +154,9 @@ def cell_id(subject: str, region: str) -> str:
     return f"{subject}|{region}"
 
 
+UNSPECIFIED = "unspecified"  # the region of supply and demand reported for a subject alone
+
+
 def entities_of(event: Event) -> Iterator[tuple[str, str]]:
     """(entity_type, entity_id) of everything an event counts for; the marketplace as a whole is ("all", "all")."""
     if event.student_id:
@@ -164,6 +167,8 @@ def entities_of(event: Event) -> Iterator[tuple[str, str]]:
         yield "subject", event.subject
         if event.region:
             yield "cell", cell_id(event.subject, event.region)
+        elif event.event_type == "supply_demand_update":
+            yield "cell", cell_id(event.subject, UNSPECIFIED)
     if event.region:
         yield "region", event.region
     if event.event_type != "metric_reported":

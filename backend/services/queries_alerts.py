@@ -148,14 +148,32 @@ def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
 
 
 def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
-    """Open and acknowledged alerts by severity, then by what is expected to be lost, then oldest first."""
+    """What needs a person: one item per student, tutor or cell, its worst open or acknowledged alert.
+
+    By severity, then by what is expected to be lost, then oldest first; further alerts of the same one are told with it.
+    """
     as_of = scope.at_us if scope.time_travel else None
     found, _ = reads.alert_list(filters_of(scope), status=WAITING, as_of_us=as_of)
     losses = reads.losses([alert.entity_id for alert in found if alert.entity_type == "student"])
     ranked = sorted(
         found, key=lambda a: (_SEVERITY[a.severity], -_weight(a, losses), a.opened_us, a.alert_id)
     )
-    return [_queue_item(alert, losses) for alert in ranked[:limit]]
+    by_entity: dict[tuple[str, str], list[Alert]] = {}
+    for alert in ranked:
+        by_entity.setdefault((alert.entity_type, alert.entity_id), []).append(alert)
+    return [_queue_item(first, losses, also) for first, *also in list(by_entity.values())[:limit]]
+
+
+# How a second alert about the same one is told beside the first.
+_ALSO = {
+    "low_health_score": "health is low too",
+    "high_risk": "high risk too",
+    "high_ib_call_frequency": "keeps calling",
+    "velocity_drop": "stopped booking",
+    "tutor_over_use": "overbooked",
+    "low_tutor_rating": "rated low",
+    "tutor_capacity": "few hours left",
+}
 
 
 def _loss(alert: Alert, losses: dict[str, float]) -> float | None:
@@ -171,7 +189,7 @@ def _weight(alert: Alert, losses: dict[str, float]) -> float:
     return float(alert.occurrences) if loss is None else loss
 
 
-def _queue_item(alert: Alert, losses: dict[str, float]) -> QueueItem:
+def _queue_item(alert: Alert, losses: dict[str, float], also: list[Alert]) -> QueueItem:
     loss, name = _loss(alert, losses), alert.entity_name or alert.entity_id
     if loss is None:
         loss_text = f"seen {alert.occurrences} times" if alert.occurrences > 1 else "seen once"
@@ -184,7 +202,7 @@ def _queue_item(alert: Alert, losses: dict[str, float]) -> QueueItem:
         version=alert.version,
         severity=alert.severity,
         claim=_claim(alert, name),
-        reason=shortened(_reason(alert)),
+        reason=shortened("; ".join([_reason(alert), *(_ALSO.get(a.alert_type, a.message) for a in also)])),
         loss=loss,
         loss_text=loss_text,
         entity_type=alert.entity_type,

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain import alerts
-from backend.domain.alerts import ACTIONS, ENDED, LIVING, Alert, Command, apply, clear, raise_alert, repeat, wake
+from backend.domain.alerts import (
+    ACTIONS,
+    ENDED,
+    LIVING,
+    Alert,
+    Command,
+    apply,
+    clear,
+    raise_alert,
+    repeat,
+    wake,
+)
 from backend.domain.errors import Rejected
 from backend.domain.rules import Signal
 from backend.domain.times import HOUR
@@ -113,7 +124,12 @@ def test_the_first_acknowledger_stands_and_owns_the_alert():
 def test_undoing_an_acknowledgement_gives_the_alert_back():
     acknowledged = apply(opened(), Command(action="ack", actor="ana"), NOW).alert
     undone = apply(acknowledged, Command(action="unack", actor="ana"), NOW).alert
-    assert (undone.status, undone.owner, undone.acknowledged_by, undone.acknowledged_us) == ("open", None, None, None)
+    assert (undone.status, undone.owner, undone.acknowledged_by, undone.acknowledged_us) == (
+        "open",
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +150,11 @@ def test_a_command_without_sense_is_refused_with_a_reason(command, message):
 
 def test_repeats_are_counted_without_an_audit_row():
     transition = repeat(opened(), signal(), NOW + 5, 3)
-    assert (transition.alert.occurrences, transition.alert.last_seen_us, transition.entry) == (4, NOW + 5, None)
+    assert (transition.alert.occurrences, transition.alert.last_seen_us, transition.entry) == (
+        4,
+        NOW + 5,
+        None,
+    )
 
 
 def test_a_worse_severity_reopens_what_was_put_aside_and_an_easier_one_does_not():
@@ -143,7 +163,11 @@ def test_a_worse_severity_reopens_what_was_put_aside_and_an_easier_one_does_not(
     assert (worse.alert.status, worse.alert.severity, worse.entry.action) == ("open", "critical", "worsened")
     acknowledged = apply(worse.alert, Command(action="ack", actor="ana"), NOW).alert
     eased = repeat(acknowledged, signal("warning"), NOW)
-    assert (eased.alert.status, eased.alert.severity, eased.entry.action) == ("acknowledged", "warning", "eased")
+    assert (eased.alert.status, eased.alert.severity, eased.entry.action) == (
+        "acknowledged",
+        "warning",
+        "eased",
+    )
 
 
 def test_an_alert_ends_by_itself_with_its_cause_and_wakes_from_a_snooze():
@@ -161,7 +185,9 @@ def test_no_sequence_of_stimuli_leaves_the_map(steps):
         before = alert
         if step in ACTIONS:
             try:
-                alert = apply(alert, Command(action=step, actor="ana", note="n", owner="o", until_us=now + 1), now).alert
+                alert = apply(
+                    alert, Command(action=step, actor="ana", note="n", owner="o", until_us=now + 1), now
+                ).alert
             except Rejected:
                 continue
         elif not alert.living:

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.times import DAY
-from backend.domain.windows import COUNTERS, INDEX, WINDOW_DAYS, Tally, cell_id, delta_of, entities_of, ring_of
+from backend.domain.windows import (
+    COUNTERS,
+    INDEX,
+    UNSPECIFIED,
+    WINDOW_DAYS,
+    Tally,
+    cell_id,
+    delta_of,
+    entities_of,
+    ring_of,
+)
 from tests.builders import NOW, call, event, session
 
 
@@ -108,3 +118,8 @@ def test_an_event_counts_for_everything_it_names():
 def test_a_metric_sample_counts_for_no_entity_of_the_marketplace():
     sample = event("m", "metric_reported", NOW, {"source": "host-1", "name": "cpu", "value": 0.5})
     assert list(entities_of(sample.event)) == []
+
+
+def test_supply_without_a_region_has_a_cell_of_its_own():
+    update = event("m", "supply_demand_update", NOW, {"subject": "algebra", "available_tutors": 3})
+    assert ("cell", cell_id("algebra", UNSPECIFIED)) in list(entities_of(update.event))

@@ -18,7 +18,7 @@ from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.domain.windows import COUNTERS, delta_of, ring_of
+from backend.domain.windows import COUNTERS, UNSPECIFIED, delta_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, columns, crossed, settle
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
@@ -246,7 +246,7 @@ def _save(
     if batch.links:
         connection.executemany(_LINK, [(*key, *value) for key, value in batch.links.items()])
     if batch.snapshots:
-        connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots if event.region])
+        connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
     if batch.samples and detectors is not None:
         detectors.record(connection, batch.samples)
     assessed = {key: Assessment(profile, batch.now_us) for key, profile in batch.profiles.items()}
@@ -318,7 +318,7 @@ def _market_row(event: Event) -> tuple:
     found = market.balance(p)
     return (
         event.subject,
-        event.region,
+        event.region or UNSPECIFIED,
         event.occurred_us,
         event.event_id,
         *(p.get(name) for name in ("available_tutors", "active_students", "pending_requests")),
