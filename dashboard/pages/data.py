@@ -118,7 +118,7 @@ def streams_title(fresh: Freshness) -> str:
     bad = [name for name, state in states.items() if state == "warning"]
     text = f"{number(good)} of {plural(len(states), 'stream')} deliver"
     if bad:
-        return f"{text}, {readable(bad[0]).lower()} is late" + (
+        return f"{text}, {readable(bad[0])} is late" + (
             f" and {number(len(bad) - 1)} more" if len(bad) > 1 else ""
         )
     if good < len(states):
@@ -177,6 +177,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
         )
     recent = values[-6:-1]  # the newest minute is not over yet
     rate = sum(recent) / max(1, len(recent))
+    quiet = f"{number(values[-1])} events in this minute" if values[-1] else "No event in the last 5 minutes"
     title = (
         f"{number(rate, 0 if rate >= 10 else 1)} events a minute"
         if rate

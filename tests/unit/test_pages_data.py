@@ -78,7 +78,7 @@ def freshness(**changes: Any) -> Freshness:
         ([stream()], "The one stream delivers"),
         (
             [stream(), stream(event_type="session_started", events_1h=0)],
-            "1 of 2 streams deliver, session started is late",
+            "1 of 2 streams deliver, Session started is late",
         ),
         (
             [stream(), stream(event_type="x", last_us=None, events_24h=0, events_1h=0)],
