@@ -46,6 +46,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     resolved_us: int | None = None
     cause: str | None = None
     last_note: str | None = None
+    verdict: str | None = None  # useful or not_useful, as a person judged it
     simulated: bool = False
 
     @property
@@ -73,15 +74,21 @@ class Transition(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person asks for. `action`: ack, unack, assign, snooze, resolve, reopen, dismiss or note."""
+    """What a person asks for. `action`: ack, unack, assign, snooze, resolve, reopen, dismiss, note or verdict.
+
+    `note` with a verdict of not_useful is one of VERDICT_REASONS.
+    """
 
     action: str
     actor: str
     note: str | None = None
     owner: str | None = None
     until_us: int | None = None
+    verdict: str | None = None
 
 
+VERDICTS = ("useful", "not_useful")
+VERDICT_REASONS = ("expected", "too sensitive", "duplicate", "late", "bad data", "no action possible")
 RULE_ACTOR = "rule"
 
 
@@ -159,7 +166,7 @@ def apply(alert: Alert, command: Command, now_us: int) -> Transition:
     after = handler(alert, command, now_us)
     if after is None:
         return Transition(alert, None)
-    if command.note:
+    if command.note and command.action != "verdict":
         after = msgspec.structs.replace(after, last_note=command.note)
     return Transition(after, _entry(alert, after, now_us, command.actor, command.action, command.note))
 
@@ -241,6 +248,14 @@ def _note(alert: Alert, command: Command, now_us: int) -> Alert | None:
     return _changed(alert, last_note=command.note)
 
 
+def _judge(alert: Alert, command: Command, now_us: int) -> Alert | None:
+    if command.verdict not in VERDICTS:
+        raise Rejected(f"a verdict is one of: {', '.join(VERDICTS)}")
+    if command.verdict == "not_useful" and command.note is not None and command.note not in VERDICT_REASONS:
+        raise Rejected(f"the reason is one of: {', '.join(VERDICT_REASONS)}")
+    return None if command.verdict == alert.verdict else _changed(alert, verdict=command.verdict)
+
+
 _COMMANDS = {
     "ack": _acknowledge,
     "unack": _unacknowledge,
@@ -250,6 +265,7 @@ _COMMANDS = {
     "reopen": _reopen,
     "dismiss": _dismiss,
     "note": _note,
+    "verdict": _judge,
 }
 ACTIONS = tuple(_COMMANDS)
 

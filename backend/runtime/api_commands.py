@@ -24,6 +24,7 @@ class AlertCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     version: int | None = None
     note: str | None = None
+    verdict: str | None = None
     owner: str | None = None
     until: str | None = None
     minutes: float | None = None
@@ -56,6 +57,7 @@ def alert_command(api: Api, call: Call) -> Reply:
             now_us=call.now_us,
             version=expected,
             note=body.note,
+            verdict=body.verdict,
             owner=body.owner,
             until_us=_until(body, call.now_us),
         )

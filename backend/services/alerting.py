@@ -9,7 +9,7 @@ from backend.ports import Alerts
 from backend.services.read_models import AlertRow
 
 # These add to an alert or repeat what already holds; they are right whatever else changed in the meantime.
-UNCONDITIONAL = frozenset(("note",))
+UNCONDITIONAL = frozenset(("note", "verdict"))
 
 
 def command(
@@ -23,13 +23,14 @@ def command(
     note: str | None = None,
     owner: str | None = None,
     until_us: int | None = None,
+    verdict: str | None = None,
 ) -> AlertRow:
     """Carry out one command on one alert and audit it in the same transaction; the alert as it then stands.
 
     `version` is the one the person saw: when somebody else changed the alert since, Conflict says who did what.
     Raises NotFound, Conflict or Rejected. Asking for what already holds changes nothing and is no conflict.
     """
-    asked = Command(action=action, actor=actor, note=note, owner=owner, until_us=until_us)
+    asked = Command(action=action, actor=actor, note=note, owner=owner, until_us=until_us, verdict=verdict)
     for attempt in range(5):
         alert = store.load_alert(alert_id)
         if alert is None:
@@ -82,5 +83,6 @@ def row_of(alert: Alert) -> AlertRow:
         resolved_us=alert.resolved_us,
         cause=alert.cause,
         last_note=alert.last_note,
+        verdict=alert.verdict,
         simulated=alert.simulated,
     )

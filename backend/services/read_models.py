@@ -269,6 +269,7 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     cause: str | None  # why it ended
     last_note: str | None
     simulated: bool
+    verdict: str | None = None  # useful or not_useful
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):

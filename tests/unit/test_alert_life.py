@@ -61,6 +61,7 @@ EXPECTED = {
     ("open", "reopen"): "open",
     ("open", "dismiss"): "dismissed",
     ("open", "note"): "open",
+    ("open", "verdict"): "open",
     ("acknowledged", "ack"): "acknowledged",
     ("acknowledged", "unack"): "open",
     ("acknowledged", "assign"): "acknowledged",
@@ -69,6 +70,7 @@ EXPECTED = {
     ("acknowledged", "reopen"): "acknowledged",
     ("acknowledged", "dismiss"): "dismissed",
     ("acknowledged", "note"): "acknowledged",
+    ("acknowledged", "verdict"): "acknowledged",
     ("snoozed", "ack"): "acknowledged",
     ("snoozed", "unack"): "snoozed",
     ("snoozed", "assign"): "snoozed",
@@ -77,6 +79,7 @@ EXPECTED = {
     ("snoozed", "reopen"): "snoozed",
     ("snoozed", "dismiss"): "dismissed",
     ("snoozed", "note"): "snoozed",
+    ("snoozed", "verdict"): "snoozed",
     ("resolved", "ack"): Rejected,
     ("resolved", "unack"): Rejected,
     ("resolved", "assign"): Rejected,
@@ -85,6 +88,7 @@ EXPECTED = {
     ("resolved", "reopen"): "open",
     ("resolved", "dismiss"): Rejected,
     ("resolved", "note"): "resolved",
+    ("resolved", "verdict"): "resolved",
     ("dismissed", "ack"): Rejected,
     ("dismissed", "unack"): Rejected,
     ("dismissed", "assign"): Rejected,
@@ -93,13 +97,16 @@ EXPECTED = {
     ("dismissed", "reopen"): "open",
     ("dismissed", "dismiss"): "dismissed",
     ("dismissed", "note"): "dismissed",
+    ("dismissed", "verdict"): "dismissed",
 }
 
 
 @pytest.mark.parametrize(("status", "action"), [(s, a) for s in (*LIVING, *ENDED) for a in ACTIONS])
 def test_every_command_has_one_defined_answer_in_every_state(status, action):
     alert = in_state(status)
-    command = Command(action=action, actor="ben", note="seen", owner="cleo", until_us=NOW + 2 * HOUR)
+    command = Command(
+        action=action, actor="ben", note="seen", owner="cleo", until_us=NOW + 2 * HOUR, verdict="useful"
+    )
     expected = EXPECTED[status, action]
     if expected is Rejected:
         with pytest.raises(Rejected, match="already"):
@@ -140,6 +147,8 @@ def test_undoing_an_acknowledgement_gives_the_alert_back():
         (Command(action="note", actor="a"), "needs text"),
         (Command(action="note", actor="a", note="x" * 2001), "2,000"),
         (Command(action="assign", actor="a", owner="x" * 121), "120"),
+        (Command(action="verdict", actor="a"), "a verdict is one of"),
+        (Command(action="verdict", actor="a", verdict="not_useful", note="meh"), "the reason is one of"),
         (Command(action="explode", actor="a"), "unknown action"),
     ],
 )
@@ -186,7 +195,11 @@ def test_no_sequence_of_stimuli_leaves_the_map(steps):
         if step in ACTIONS:
             try:
                 alert = apply(
-                    alert, Command(action=step, actor="ana", note="n", owner="o", until_us=now + 1), now
+                    alert,
+                    Command(
+                        action=step, actor="ana", note="n", owner="o", until_us=now + 1, verdict="useful"
+                    ),
+                    now,
                 ).alert
             except Rejected:
                 continue

@@ -93,7 +93,7 @@ CREATE TABLE alerts (
   entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, entity_name TEXT, subject TEXT, region TEXT,
   title TEXT NOT NULL, message TEXT NOT NULL, details TEXT NOT NULL, occurrences INTEGER NOT NULL,
   opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
-  acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT,
+  acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT, verdict TEXT,
   simulated INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 -- At most one living alert per rule and entity.
