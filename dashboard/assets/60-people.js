@@ -52,7 +52,7 @@
   /* ---- search: replaces the address, so that Back leaves the page and not the last letter ---- */
   let timer = null;
   document.addEventListener("input", (event) => {
-    if (!event.target.matches || !event.target.matches("input.ppl-search")) return;
+    if (!event.target.matches || !event.target.matches(".ppl-find input")) return;
     const text = event.target.value.trim();
     clearTimeout(timer);
     timer = setTimeout(() => {

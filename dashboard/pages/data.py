@@ -178,11 +178,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     recent = values[-6:-1]  # the newest minute is not over yet
     rate = sum(recent) / max(1, len(recent))
     quiet = f"{number(values[-1])} events in this minute" if values[-1] else "No event in the last 5 minutes"
-    title = (
-        f"{number(rate, 0 if rate >= 10 else 1)} events a minute"
-        if rate
-        else "No event in the last 5 minutes"
-    )
+    title = f"{number(rate, 0 if rate >= 10 else 1)} events a minute" if rate else quiet
     says = f"{title}; {number(hour)} in 60 minutes, at most {number(max(values))} in one"
     figure = line_on_band(fresh.throughput, view.zone, view.filters.key, unit="events")
     rows = [[view.zone.clock(p.at_us), number(p.value)] for p in fresh.throughput]
