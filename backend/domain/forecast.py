@@ -10,7 +10,7 @@ Assumptions: a day of `step_seconds` slots and a week of seven days (UTC as give
 departures. Gaps are allowed anywhere; after three hours without values the quick means start anew. Before the first value the band is
 infinite. Low ends never fall below zero while no negative value was seen.
 
-Cost: about 0.1 ms for a prediction, 0.4 ms for an update, memory 10 numbers a slot.
+Cost: about 0.1 ms for a prediction, 0.3 ms for an update, memory 10 numbers a slot.
 Sources: Weinberg, Brown, Stroud, Bayesian forecasting of an inhomogeneous Poisson process (JASA 102, 2007) for profile times day
 level in the root scale; Haykin, Adaptive Filter Theory, ch. 10, for the least squares.
 """

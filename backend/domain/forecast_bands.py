@@ -14,8 +14,11 @@ from typing import Any
 
 STEP = 0.03  # of the scaled error, for each record
 STEP_AHEAD = 0.08  # further ahead misses come in clusters, a whole busy day at once
-HORIZONS = (1, 2, 3, 6, 12, 24)
-NORMAL_90, NORMAL_50 = 1.645, 0.674  # where tracking starts
+HORIZONS = (1, 4, 12, 24)  # steps; between them radius and carry-over are interpolated
+NORMAL_90, NORMAL_50 = (
+    1.645,
+    0.674,
+)  # half-widths of normal bands: where tracking starts, and their proportion
 MEMORY = 500  # records behind the carry-over of a level
 
 
