@@ -86,7 +86,7 @@ def cards(status: dict[str, Any], view: View) -> html.Section:
     running = ordered.get("scenario") if ordered.get("state") in ("running", "paused") else None
     scenarios = status["scenarios"]
     title = (
-        f"{_title_of(status, str(running))} is {ordered.get('state')}"
+        f"{_title_of(status, str(running))} is {_word(ordered, actual)}"
         if running
         else "No scenario is running"
     )
@@ -101,7 +101,7 @@ def _card(
     scenario: dict[str, Any], on: bool, actual: dict[str, Any], ordered: dict[str, Any], view: View
 ) -> html.Li:
     if on:
-        word = "running" if ordered.get("state") == "running" else "paused"
+        word = _word(ordered, actual)
         state: Any = html.Span(
             [icon("play" if word == "running" else "pause", 14), word], className="row-f sim-on"
         )
@@ -128,6 +128,12 @@ def _card(
         ],
         className="on" if on else "", key=scenario["name"],
     )  # fmt: skip
+
+
+def _word(ordered: dict[str, Any], actual: dict[str, Any]) -> str:
+    """Running or paused only when it really is; until then ordered."""
+    state = str(ordered.get("state"))
+    return state if actual.get("state") == state else "ordered"
 
 
 def mix(status: dict[str, Any], view: View) -> html.Section:

@@ -123,7 +123,14 @@ def everything(ctx: Context, view: View, drawn: Any, synced: Any) -> list[Any]:
     ordered = status["desired"]
     fresh = ctx.guarded("Stored events", lambda: queries.freshness(ctx.reads, view.now_us).simulated_events)
     stored = fresh if isinstance(fresh, int) else None
-    shape = [ordered.get("state"), ordered.get("scenario"), view.forbidden, view.filters.key, bool(stored)]
+    shape = [
+        ordered.get("state"),
+        status["actual"].get("state"),
+        ordered.get("scenario"),
+        view.forbidden,
+        view.filters.key,
+        bool(stored),
+    ]
     settings = [_whole(ordered.get(name)) for name in ("rate", "rate", "streams", "seed")]
     settings[1] = min(MAX_SLIDER, settings[1] or 0)
     same, kept = drawn == shape, synced == settings

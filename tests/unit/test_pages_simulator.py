@@ -111,7 +111,7 @@ def test_fields_and_cards_are_only_drawn_again_when_orders_change(ctx: Context) 
     assert "no_update" in repr(again[4]).lower() or type(again[4]).__name__ == "NoUpdate"
     simulator.order(ctx, view(), ["start", "wobble"])
     changed = simulator.everything(ctx, view(), shape, settings)
-    assert "A wavering value is running" in text(changed[4])
+    assert "A wavering value is ordered" in text(changed[4])
 
 
 def test_the_state_is_said_in_words_also_when_orders_are_not_followed_yet() -> None:
