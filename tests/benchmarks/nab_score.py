@@ -1,4 +1,6 @@
-"""The scoring rule of the Numenta Anomaly Benchmark (Lavin, Ahmad 2015, arXiv 1510.03336), standard profile, written from the paper.
+"""The scoring rule of the Numenta Anomaly Benchmark (Lavin, Ahmad 2015, arXiv 1510.03336), standard profile.
+
+An own implementation, checked against figures worked out by hand, not against the benchmark's own program.
 
 An alarm inside a labelled window earns up to 1, the earlier the more, and only the best alarm of a window counts; a missed window
 costs 1; an alarm outside costs up to 0.11, less right after a window. The first 15 % of a file (at most 750 records) is free. The result
