@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from backend.adapters.sqlite.log import add_tallies, append_entries, keep_rejects
+from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
 from backend.domain.parsing import Parsed
@@ -152,8 +153,8 @@ class LogWriter:
                 return
             behind = self._fold(self._step())
             if time.monotonic() >= next_sweep or (not behind and self._is_late()):
-                self._sweep()
-                next_sweep = time.monotonic() + SWEEP_SECONDS
+                more = self._sweep()
+                next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
 
     def _step(self) -> int:
         backlog = self._counts["appended"] - self._counts["folded"]
@@ -243,11 +244,13 @@ class LogWriter:
     def _is_late(self) -> bool:
         return self._store.is_behind(self._clock())
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> bool:
+        """Sweep once; True when more entities are due than one sweep takes."""
         try:
-            self._store.sweep(self._clock())
+            return self._store.sweep(self._clock()) >= REFRESH_LIMIT
         except Exception:
             log.exception("sweep failed; trying again in a second")
+            return False
 
 
 def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from backend.domain.windows import COUNTERS, WINDOWS_US, Delta, apply_delta, del
 
 Key = tuple[str, str]  # (entity_type, entity_id)
 REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
+HISTORY_BATCH = 200
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
 
 
@@ -76,6 +77,12 @@ class Batch:
             key = (event.student_id, event.tutor_id, event.subject or "", event.region or "")
             sessions, last_us = self.links.get(key, (0, 0))
             self.links[key] = (sessions + 1, max(last_us, event.occurred_us))
+
+
+def is_history(events: list[Event]) -> bool:
+    """Whether a batch is a stretch of the past being brought in, rather than the present with some late arrivals."""
+    old = sum(1 for event in events if event.received_us - event.occurred_us > HOUR)
+    return len(events) >= HISTORY_BATCH and 2 * old > len(events)
 
 
 def crossed(swept_us: int, now_us: int) -> list[tuple[int, int]]:

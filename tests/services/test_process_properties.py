@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.adapters.sqlite.store import SqliteStore
-from backend.domain.times import DAY, HOUR
+from backend.domain.times import DAY, HOUR, SECOND
 from backend.domain.windows import COUNTERS, WINDOW_DAYS, delta_of, entities_of
 from tests.builders import NOW, call, catch_up, event, fold_all, session
 
@@ -21,7 +21,9 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 def parsed_events(draw):
     found = []
     for i in range(draw(st.integers(1, 14))):
-        at = NOW - draw(st.one_of(st.integers(0, 40 * DAY), st.sampled_from([days * DAY for days in WINDOW_DAYS])))
+        at = NOW - draw(
+            st.one_of(st.integers(0, 40 * DAY), st.sampled_from([days * DAY for days in WINDOW_DAYS]))
+        )
         student, tutor = f"stu_{draw(st.integers(1, 2))}", f"tut_{draw(st.integers(1, 2))}"
         kind = draw(st.integers(0, 4))
         if kind == 0:
@@ -29,14 +31,21 @@ def parsed_events(draw):
                 session(f"e{i}", at, student_id=student, tutor_id=tutor, rating=draw(st.integers(1, 5)))
             )
         elif kind == 1:
-            found.append(session(f"e{i}", at, student_id=student, tutor_id=tutor, no_show=draw(st.booleans())))
+            found.append(
+                session(f"e{i}", at, student_id=student, tutor_id=tutor, no_show=draw(st.booleans()))
+            )
         elif kind == 2:
             found.append(call(f"e{i}", at, student_id=student, resolved=draw(st.booleans())))
         elif kind == 3:
             score = {"student_id": student, "health_score": draw(st.integers(0, 100))}
             found.append(event(f"e{i}", "customer_health_update", at, score))
         else:
-            cell = {"subject": "algebra", "region": "west", "available_tutors": 4, "pending_requests": draw(st.integers(0, 9))}
+            cell = {
+                "subject": "algebra",
+                "region": "west",
+                "available_tutors": 4,
+                "pending_requests": draw(st.integers(0, 9)),
+            }
             found.append(event(f"e{i}", "supply_demand_update", at, cell))
     return found
 
@@ -45,7 +54,12 @@ def dump(store: SqliteStore) -> dict:
     """Everything derived, without the marks of when it was written."""
     connection = store.connection()
     found = {}
-    for table, hidden in (("entities", ("updated_us", "version", "refresh_us", "state")), ("buckets", ()), ("links", ()), ("market", ())):
+    for table, hidden in (
+        ("entities", ("updated_us", "version", "refresh_us", "state")),
+        ("buckets", ()),
+        ("links", ()),
+        ("market", ()),
+    ):
         cursor = connection.execute(f"SELECT * FROM {table}")
         names = [column[0] for column in cursor.description]
         rows = [{n: v for n, v in zip(names, row, strict=True) if n not in hidden} for row in cursor]
@@ -99,7 +113,9 @@ def test_windows_equal_a_count_by_hand_at_every_moment(events, later):
         fold_all(store, NOW)
         catch_up(store, moment)
         found = {}
-        for kind, identity, blob in store.connection().execute("SELECT entity_type, entity_id, state FROM entities"):
+        for kind, identity, blob in store.connection().execute(
+            "SELECT entity_type, entity_id, state FROM entities"
+        ):
             tally = msgspec.msgpack.decode(blob)[2][0]
             found[kind, identity] = tally
         expected: dict = {}
@@ -127,3 +143,46 @@ def test_a_window_loses_an_event_at_its_documented_instant_and_not_before(tmp_pa
             query = f"SELECT {column} FROM entities WHERE entity_type = 'student'"
             assert store.connection().execute(query).fetchone() == (expected,), (days, moment - edge)
     store.close()
+
+
+def alerts_of(store: SqliteStore) -> list[tuple]:
+    query = "SELECT rule_id, severity, status, occurrences FROM alerts ORDER BY rule_id"
+    return store.connection().execute(query).fetchall()
+
+
+def test_history_that_pours_in_raises_alerts_only_for_what_holds_in_the_end(tmp_path):
+    """Half of a student's past looks like a student in trouble; the whole of it does not."""
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    steady = [session(f"s{i}", NOW - (300 - i) * 2 * HOUR, rating=5) for i in range(300)]
+    calls = [call(f"c{i}", NOW - (3 + i) * HOUR, student_id="stu_2") for i in range(3)]
+    store.append([*steady, *calls])
+    while store.fold(220, NOW):
+        pass
+    assert alerts_of(store) == []
+    store.sweep(NOW + 3 * SECOND)
+    assert alerts_of(store) == [("high_ib_call_frequency", "warning", "open", 1)]
+
+
+def test_a_few_late_events_are_judged_at_once(tmp_path):
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    store.append([call(f"c{i}", NOW - (3 + i) * HOUR) for i in range(3)])
+    fold_all(store, NOW)
+    assert alerts_of(store) == [("high_ib_call_frequency", "warning", "open", 1)]
+
+
+def test_every_breach_is_counted_however_delivery_was_batched(tmp_path):
+    pushed = [
+        event(
+            f"h{i}",
+            "customer_health_update",
+            NOW - 50 + i,
+            {"student_id": "stu_1", "health_score": 40 + i % 5},
+        )
+        for i in range(50)
+    ]
+    for size in (1, 7, 50):
+        store = SqliteStore(tmp_path / f"{size}.db", checkpoints=True)
+        store.append(pushed)
+        fold_all(store, NOW, size=size)
+        assert alerts_of(store) == [("low_health_score", "critical", "open", 50)]
+        store.close()

@@ -17,12 +17,13 @@ from backend.domain import alerts, market
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.domain.windows import COUNTERS, UNSPECIFIED, delta_of, ring_of
-from backend.services.process import JUDGED, Batch, Key, columns, crossed, settle
+from backend.services.process import JUDGED, Batch, Key, columns, crossed, is_history, settle
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500
+QUIET_US = 2 * SECOND  # rules wait this long after the last batch of history
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
 KEEP_CHANGES = 20_000
 KEEP_ARRIVALS_US = 8 * DAY
@@ -111,7 +112,9 @@ class SqliteState(Connections):
             for event in events:
                 batch.fold(event)
             rebuild_until = meta.get("rebuild_until", 0)
-            _save(connection, batch, now_us, judge=not rebuild_until, detectors=self.detectors)
+            if is_history(events):
+                meta.put("quiet_until", now_us + QUIET_US)
+            _save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             _lag(meta, events, now_us)
             _count_arrivals(connection, events)
             meta.put("cursor", events[-1].seq)
@@ -149,14 +152,17 @@ class SqliteState(Connections):
             meta = _Meta(connection)
             as_of = _advance(connection, meta, now_us)
             batch = Batch(as_of, _loader(connection))
+            if meta.get("quiet_until", 0) and _judging(meta, now_us):
+                # History has stopped pouring in: everything is judged once, on the whole of it.
+                meta.put("quiet_until", 0)
+                connection.execute("UPDATE entities SET refresh_us = 0")
             due = connection.execute(
                 "SELECT entity_type, entity_id FROM entities WHERE refresh_us <= ? LIMIT ?",
                 (as_of, REFRESH_LIMIT),
             ).fetchall()
             for key in due:
                 batch.profile(tuple(key))
-            judge = not meta.get("rebuild_until", 0)
-            _save(connection, batch, now_us, judge=judge, detectors=self.detectors)
+            _save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             _wake(connection, now_us)
             connection.execute(
                 "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?", (KEEP_CHANGES,)
@@ -200,6 +206,11 @@ class _Meta:
         self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
 
+def _judging(meta: _Meta, now_us: int) -> bool:
+    """Whether rules speak: not while the log is folded again, nor while history pours in and is half there."""
+    return not meta.get("rebuild_until", 0) and now_us >= meta.get("quiet_until", 0)
+
+
 def _loader(connection: sqlite3.Connection):
     def load(key: Key) -> Profile | None:
         row = connection.execute(
@@ -225,7 +236,7 @@ def _advance(connection: sqlite3.Connection, meta: _Meta, now_us: int) -> int:
         for event in _between(connection, start, end, cursor):
             at = event.occurred_us
             batch.move(event, delta_of(event), ring_of(at, swept_us), ring_of(at, target))
-    _save(connection, batch, now_us, judge=not meta.get("rebuild_until", 0), detectors=None)
+    _save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=None)
     meta.put("swept_us", target)
     return target
 
