@@ -12,8 +12,10 @@ import msgspec
 
 from backend.domain.alerts import Alert, AuditEntry
 from backend.domain.events import Event
+from backend.domain.insights import Insight
 from backend.domain.parsing import Parsed
 from backend.domain.profiles import Profile
+from backend.domain.prompts import Prompt
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -228,3 +230,70 @@ class Reads(Protocol):
 
 
 Events = Iterable[Event]
+
+
+class ProviderFailed(Exception):
+    """A language model gave nothing usable. `retry`: the same request may succeed in a moment."""
+
+    def __init__(self, reason: str, *, retry: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry = retry
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """A language model's raw answer and what it used."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+
+
+class Explainer(Protocol):
+    """A language model behind an API. `source` and `model` are what labels say of its texts."""
+
+    source: str
+    model: str
+
+    def complete(self, prompt: Prompt, timeout_s: float) -> Completion:
+        """Answer within the time. Raises ProviderFailed, and never anything else, when there is no answer by then."""
+
+
+class Insights(Protocol):
+    """Explanations that are kept, what people said of them, and what the language model used by day."""
+
+    def save_insights(self, insights: Sequence[Insight], now_us: int) -> None:
+        """Save and announce them in one transaction; one of high risk is announced with its risk as well."""
+
+    def unexplained(self, limit: int) -> list[Alert]:
+        """Living alerts without an insight of their present severity, worst then newest first."""
+
+    def segments(self) -> dict[tuple[str, str], str]:
+        """The segment of every student and tutor, by (type, id)."""
+
+    def insight(self, insight_id: str) -> Insight | None: ...
+
+    def insights_of_alerts(self, alert_ids: Sequence[str]) -> dict[str, Insight]:
+        """The newest insight of each of these alerts that has one."""
+
+    def insights_of(self, entity_type: str, entity_id: str, limit: int = 1) -> list[Insight]: ...
+
+    def loose_insights(self, since_us: int, limit: int) -> list[Insight]:
+        """Insights that belong to no alert, newest first."""
+
+    def worded_before(self, facts_digest: str, since_us: int) -> Insight | None:
+        """A language model's text about exactly these facts, of anybody, if there is one."""
+
+    def put_feedback(self, insight_id: str, feedback: dict[str, Any], now_us: int) -> bool:
+        """Keep what a person said; False when there is no such insight."""
+
+    def feedback_counts(self, since_us: int) -> dict[str, int]: ...
+
+    def use_llm(self, day_us: int, cap: int) -> bool:
+        """Take one call of the day's, durably; False when the cap is reached."""
+
+    def add_llm_usage(self, day_us: int, counts: Mapping[str, int]) -> None: ...
+
+    def llm_usage(self, day_us: int) -> dict[str, int]: ...
+
+    def prune_insights(self, before_us: int) -> int: ...

@@ -121,3 +121,16 @@ CREATE TABLE keys (
 ) WITHOUT ROWID;
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest BLOB NOT NULL, status INTEGER NOT NULL, answer BLOB NOT NULL, at_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE imports (path TEXT PRIMARY KEY, digest TEXT NOT NULL, report BLOB NOT NULL, updated_us INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Explanations; `body` is domain.insights.Insight as JSON, the columns are for looking up.
+CREATE TABLE insights (
+  insight_id TEXT PRIMARY KEY, alert_id TEXT, entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, kind TEXT NOT NULL,
+  severity TEXT NOT NULL, score REAL, source TEXT NOT NULL, model TEXT, prompt_version TEXT NOT NULL, facts_digest TEXT NOT NULL,
+  created_us INTEGER NOT NULL, simulated INTEGER NOT NULL DEFAULT 0, verdict TEXT, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX insights_alert ON insights (alert_id, created_us) WHERE alert_id IS NOT NULL;
+CREATE INDEX insights_entity ON insights (entity_type, entity_id, created_us);
+CREATE INDEX insights_facts ON insights (facts_digest, created_us) WHERE source != 'rules';
+CREATE INDEX insights_created ON insights (created_us);
+-- What explaining used, by day: calls, failures, tokens, explained, fallbacks, withheld, cached.
+CREATE TABLE llm_usage (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.sqlite.alerts import SqliteAlerts
+from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.series import Detectors
@@ -15,8 +16,8 @@ from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
 
 
-class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteReads):
-    """Implements Store, Processor and Reads of backend.ports. One instance per process; safe to share between threads."""
+class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteInsights, SqliteReads):
+    """Implements Store, Processor, Insights and Reads of backend.ports. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.detectors = Detectors()
@@ -54,6 +55,7 @@ class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteReads):
                 "DELETE FROM audit WHERE alert_id IN (SELECT alert_id FROM alerts WHERE simulated = 1)"
             )
             connection.execute("DELETE FROM alerts WHERE simulated = 1")
+            connection.execute("DELETE FROM insights WHERE simulated = 1")
             self.rewind(connection)
             connection.execute("INSERT INTO changes (at_us, kind, key) VALUES (?, 'entity', '*')", (at_us,))
             connection.execute("INSERT INTO changes (at_us, kind, key) VALUES (?, 'alert', '*')", (at_us,))

@@ -1,0 +1,293 @@
+"""What is known about one student, tutor or cell when it is to be explained: facts, which side each speaks for, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from backend.domain import market, scores
+from backend.domain.alerts import Alert
+from backend.domain.insights import Case, Evidence
+from backend.domain.number_check import Fact
+from backend.domain.profiles import Profile
+from backend.domain.rules import display_name, place_of, pretty
+from backend.domain.times import DAY
+
+FIRST_DAYS = 30  # a first session explains a student's trouble for this long
+_KIND_OF_ALERT = {
+    "high_ib_call_frequency": "high_ib_call_frequency",
+    "low_health_score": "customer_health",
+    "supply_demand_imbalance": "marketplace_balance",
+}
+_KIND_OF_ENTITY = {"student": "churn_risk", "tutor": "tutor_capacity", "cell": "marketplace_balance"}
+# Segments that a change into is worth explaining, and how grave it is.
+WORSE = {
+    ("student", "at_risk"): "warning",
+    ("student", "churned"): "critical",
+    ("tutor", "at_risk"): "warning",
+    ("tutor", "churning"): "critical",
+}
+
+
+class _Words(NamedTuple):
+    """Fixed sentences of a kind of insight, without numbers."""
+
+    opening: str
+    settles: str
+    actions: dict[str, str]
+
+
+_KINDS: dict[str, _Words] = {
+    "churn_risk": _Words(
+        "This student shows the signs of somebody about to leave.",
+        "A call with the student, and whether the next session takes place.",
+        {
+            "call": "Call and ask what would make the next weeks work.",
+            "session": "Offer a session with the main tutor at a time that suited before.",
+            "schedule": "Ask whether the schedule changed and propose two concrete times.",
+        },
+    ),
+    "high_ib_call_frequency": _Words(
+        "This student keeps calling support.",
+        "The reasons of the calls, and whether the open ones are settled.",
+        {
+            "call_back": "Call back within a day and settle the unresolved matter first.",
+            "owner": "Name one person who answers this student from now on.",
+            "cause": "Read the reasons of the calls and fix what they share.",
+        },
+    ),
+    "customer_health": _Words(
+        "This student's health is low.",
+        "A rating of the next session, and whether the pace recovers.",
+        {
+            "call": "Call about the part that lost most points.",
+            "session": "Offer the next session with the main tutor.",
+            "match": "Check whether tutor and student fit each other.",
+        },
+    ),
+    "marketplace_balance": _Words(
+        "Demand here is larger than what tutors offer.",
+        "The next supply and demand report, and how full the tutors here are.",
+        {
+            "invite": "Invite tutors of the subject to open hours here.",
+            "match": "Widen matching to tutors nearby if those here are idle.",
+            "recruit": "Recruit for the subject if the shortage stays.",
+        },
+    ),
+    "tutor_capacity": _Words(
+        "This tutor is close to the limit of what can be offered well.",
+        "Next week's available and booked hours, and the coming ratings.",
+        {
+            "relieve": "Move a session to another tutor of the subject.",
+            "hours": "Ask the tutor about hours in the coming week.",
+            "talk": "Talk to the tutor and read the newest low ratings.",
+        },
+    ),
+    "first_session_success": _Words(
+        "The first session did not go well, and the time after it decides.",
+        "A rating of the next session, or a talk with the student.",
+        {
+            "welcome": "Call, ask how the first session felt, and offer another tutor.",
+            "session": "Book the next session before the week is over.",
+            "onboarding": "Walk through how sessions are booked and rated.",
+        },
+    ),
+}
+
+
+def case_of_alert(alert: Alert, profile: Profile, now_us: int) -> Case:
+    """What is known about an alert's entity now. The claim and the severity are the alert's own."""
+    kind = _KIND_OF_ALERT.get(alert.alert_type, _KIND_OF_ENTITY.get(alert.entity_type, "churn_risk"))
+    if kind == "churn_risk" and _first_failed(profile, now_us):
+        kind = "first_session_success"
+    return _case(profile, now_us, kind, alert.alert_id, alert.severity, alert.title, alert.simulated)
+
+
+def case_of_segment(profile: Profile, before: str, after: str, now_us: int) -> Case:
+    """What is known about an entity that moved from one segment to a worse one (a key of WORSE)."""
+    kind = _KIND_OF_ENTITY[profile.entity_type]
+    if kind == "churn_risk" and _first_failed(profile, now_us):
+        kind = "first_session_success"
+    claim = f"{display_name(profile)} moved from {pretty(before).lower()} to {pretty(after).lower()}"
+    severity = WORSE[profile.entity_type, after]
+    return _case(profile, now_us, kind, None, severity, claim, profile.simulated)
+
+
+def _first_failed(profile: Profile, now_us: int) -> bool:
+    first = profile.first
+    return first is not None and first.success is False and now_us - first.at_us <= FIRST_DAYS * DAY
+
+
+def _case(
+    profile: Profile, now_us: int, kind: str, alert_id: str | None, severity: str, claim: str, simulated: bool
+) -> Case:
+    gathered = _Gathered()
+    observations, score = _GATHER[profile.entity_type](profile, now_us, gathered)
+    words = _KINDS[kind]
+    return Case(
+        kind=kind,
+        alert_id=alert_id,
+        entity_type=profile.entity_type,
+        entity_id=profile.entity_id,
+        entity_name=display_name(profile),
+        subject=place_of(profile, "subject", 0),
+        region=place_of(profile, "region", 1),
+        severity=severity,
+        claim=claim,
+        opening=words.opening,
+        facts=tuple(gathered.facts),
+        evidence=tuple(gathered.evidence),
+        observations=observations,
+        settles=words.settles,
+        actions=words.actions,
+        score=score,
+        simulated=simulated,
+    )
+
+
+class _Gathered:
+    """Facts and their evidence, numbered in the order they are added."""
+
+    def __init__(self) -> None:
+        self.facts: list[Fact] = []
+        self.evidence: list[Evidence] = []
+
+    def add(self, name: str, value: Any, text: str, side: str, measure: str, **about: Any) -> None:
+        """`text` is a format string for the value. An unknown value adds nothing."""
+        if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+            return
+        self.facts.append(Fact(name=name, value=float(value), measure=measure, **about))
+        shown = text.format(abs(value))
+        self.evidence.append(Evidence(len(self.evidence) + 1, shown, side, name))
+
+
+def _side(speaks_for: bool, against: bool) -> str:
+    return "for" if speaks_for else "against" if against else "context"
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{{}} {noun}" + ("" if n == 1 else "s")
+
+
+def _student(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | None]:
+    """Adds a student's facts; (sessions and calls in 30 days, risk)."""
+    n = scores.numbers(profile)
+    health = scores.health(profile, now_us).displayed
+    risk = scores.risk(health, n.calls_14, n.s7)
+    expected = scores.EXPECTED_PER_WEEK.get(str(profile.value("tier")), scores.DEFAULT_PER_WEEK)
+    pace = n.s28 / 4
+    missed = scores.count(profile, "no_show", 30)
+    score = {"unit": "score", "scale": 100}
+    g.add("risk", risk, "risk {:.0f} of 100", _side((risk or 0) >= 60, (risk or 0) < 40), "risk", **score)
+    g.add(
+        "health",
+        health,
+        "health {:.0f} of 100",
+        _side((health or 0) < 60, (health or 0) > 80),
+        "health",
+        **score,
+    )
+    calls = _plural(n.calls_14, "inbound call") + " in 14 days"
+    g.add("ib_calls_14d", n.calls_14, calls, _side(n.calls_14 >= 2, n.calls_14 == 0), "calls", days=14)
+    if n.unresolved_14:
+        text = _plural(n.unresolved_14, "unresolved call") + " in 14 days"
+        g.add("unresolved_14d", n.unresolved_14, text, "for", "unresolved", days=14)
+    text = _plural(n.s7, "session") + " in 7 days"
+    g.add("sessions_7d", n.s7, text, _side(n.s7 == 0, n.s7 >= 2), "sessions", days=7)
+    g.add("sessions_30d", n.s30, _plural(n.s30, "session") + " in 30 days", "context", "sessions", days=30)
+    if profile.last_session_us is not None:
+        side = _side(pace < 0.6 * expected, pace >= expected)
+        g.add("pace_28d", pace, "pace of {:.2f} sessions a week over 28 days", side, "pace", unit="per_week", days=28, decimals=2)  # fmt: skip
+        days = int(max(0, now_us - profile.last_session_us) / DAY)
+        g.add("days_since_session", days, _plural(days, "day").join(("last session ", " ago")), _side(days > 10, days <= 4), "recency", unit="days_ago")  # fmt: skip
+    rating = n.rating_30
+    side = _side((rating or 5) < 4, (rating or 0) >= 4.5)
+    g.add("avg_rating", rating, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
+    if missed:
+        text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"
+        g.add("missed_30d", missed, text, _side(missed >= 2, False), "missed", days=30)
+    return n.s30 + n.calls_30, risk
+
+
+def _tutor(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | None]:
+    """Adds a tutor's facts; (sessions in 30 days, more when hours were sent; no score)."""
+    n = scores.numbers(profile)
+    load = scores.utilisation(profile)
+    offered, booked = profile.value("available_hours_this_week"), profile.value("booked_hours_this_week")
+    missed = scores.count(profile, "no_show", 30)
+    g.add(
+        "utilisation",
+        load,
+        "booked {:.0%}",
+        _side((load or 0) > 0.9, (load or 1) < 0.75),
+        "booked",
+        unit="share",
+    )
+    hours = {"unit": "hours", "days": 7, "decimals": 1}
+    g.add(
+        "offered_hours",
+        offered,
+        "{:g} offered hours this week",
+        _side((offered or 99) < 5, False),
+        "offered",
+        **hours,
+    )
+    g.add("booked_hours", booked, "{:g} booked hours this week", "context", "booked", **hours)
+    side = _side((n.rating_30 or 5) < 4, (n.rating_30 or 0) >= 4.5)
+    g.add("avg_rating", n.rating_30, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
+    if n.rated_30:
+        g.add("ratings_30d", n.rated_30, "{} ratings in 30 days", "context", "ratings", days=30)
+    g.add("sessions_30d", n.s30, _plural(n.s30, "session") + " in 30 days", "context", "sessions", days=30)
+    if missed:
+        text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"
+        g.add("missed_30d", missed, text, _side(missed >= 3, False), "missed", days=30)
+    return n.s30 + (3 if offered is not None else 0), None
+
+
+def _cell(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | None]:
+    """Adds the newest supply and demand report; (3 for a report, no score)."""
+    snapshot = {name: fact.value for name, fact in profile.facts.items()}
+    if "snapshot" not in snapshot:
+        return 0, None
+    found = market.balance(snapshot)
+    ratio, gap = found.ratio, found.gap_hours
+    side = _side((ratio or 9) < market.SHORT_RATIO, (ratio or 0) >= 1)
+    g.add("ratio", ratio, "ratio {:.2f}", side, "ratio", unit="plain", decimals=2)
+    short = gap is not None and gap < 0
+    text, measure = ("{:.1f} hours short", "short") if short else ("{:.1f} hours to spare", "spare")
+    g.add("gap_hours", gap, text, _side(short, not short), measure, unit="hours", decimals=1)
+    plain = (
+        ("available_tutors", "{:g} available tutors", "tutors", "count"),
+        ("pending_requests", "{:g} pending requests", "requests", "count"),
+        ("active_students", "{:g} active students", "students", "count"),
+        ("demand_score", "demand {:.1f}", "demand", "plain"),
+        ("supply_score", "supply {:.1f}", "supply", "plain"),
+    )
+    for name, text, measure, unit in plain:
+        g.add(
+            name,
+            snapshot.get(name),
+            text,
+            "context",
+            measure,
+            unit=unit,
+            decimals=1 if unit == "plain" else 0,
+        )
+    wait = snapshot.get("avg_wait_time_hours")
+    g.add(
+        "wait_hours",
+        wait,
+        "wait of {:.1f} hours",
+        _side((wait or 0) > 24, False),
+        "wait",
+        unit="hours",
+        decimals=1,
+    )
+    return 3, None
+
+
+_GATHER: dict[str, Callable[[Profile, int, _Gathered], tuple[int, float | None]]] = {
+    "student": _student,
+    "tutor": _tutor,
+    "cell": _cell,
+}
