@@ -24,6 +24,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
+_FILTERED_ONLY = frozenset(("first_tutor", "first_subject", "first_region"))
+
+
 class Held(msgspec.Struct):
     """A stored entity. `step` is the last step that changed it, `as_of_us` the instant its windows are exact for.
 
@@ -90,6 +93,11 @@ def guard(held: Held) -> tuple[str, dict[str, Any] | None]:
     if held.version == 0:
         return "attribute_not_exists(PK)", None
     return "v = :v", {":v": number(held.version)}
+
+
+def shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row without the columns that only filters look at."""
+    return {name: value for name, value in row.items() if name not in _FILTERED_ONLY}
 
 
 def row_from(item: Item) -> dict[str, Any]:

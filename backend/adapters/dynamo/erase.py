@@ -9,6 +9,7 @@ import msgspec
 from backend.adapters.dynamo.alert_items import load_alerts
 from backend.adapters.dynamo.entities import bare_entity
 from backend.adapters.dynamo.items import Item, key_of, unpack
+from backend.adapters.dynamo.judging import alert_ids_in
 from backend.adapters.dynamo.keys import (
     KINDS,
     Key,
@@ -20,12 +21,11 @@ from backend.adapters.dynamo.keys import (
     link_partitions,
     market_partition,
     sample_partition,
-    status_partition,
 )
 from backend.adapters.dynamo.log_index import EVERYTHING
 from backend.adapters.dynamo.steps import ERASE, FOLD, NOTHING, SWEEP, Meta, Step, Steps
 from backend.adapters.dynamo.table import Table
-from backend.domain.alerts import ENDED, LIVING, SEVERITIES
+from backend.domain.alerts import ENDED, LIVING
 
 
 def erase(table: Table, steps: Steps, meta: Meta, step: Step) -> int:
@@ -94,12 +94,7 @@ def _erase_rejects(table: Table, source: str) -> None:
 
 def _erase_simulated_alerts(table: Table) -> dict[Key, dict[str, str]]:
     """Delete alerts about simulated entities; the living ones among the others, by entity, then by rule."""
-    alert_ids = [
-        item["PK"]["S"].partition("#")[2]
-        for status in (*LIVING, *ENDED)
-        for severity in SEVERITIES
-        for item in table.query(status_partition(status, severity), index="status")
-    ]
+    alert_ids = alert_ids_in(table, (*LIVING, *ENDED))
     living: dict[Key, dict[str, str]] = {}
     for alert_id, held in load_alerts(table, alert_ids).items():
         alert = held.alert

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -65,15 +65,17 @@ def judge(
     return Judgement(settle(assessment, events, current, before), living)
 
 
+def alert_ids_in(table: Table, statuses: Sequence[str]) -> list[str]:
+    """Ids of alerts that stand in these states, by the index, which may lag by moments."""
+    partitions = [status_partition(status, severity) for status in statuses for severity in SEVERITIES]
+    pages = table.each(lambda name: list(table.query(name, index="status")), partitions)
+    return [item["PK"]["S"].partition("#")[2] for page in pages for item in page]
+
+
 def wake_due(table: Table, now_us: int) -> list[str]:
     """Wake alerts whose snooze ran out; their ids. Somebody acting on one in the meantime comes first."""
-    snoozed = [
-        item["PK"]["S"].partition("#")[2]
-        for severity in SEVERITIES
-        for item in table.query(status_partition("snoozed", severity), index="status")
-    ]
     woken = []
-    for alert_id, held in load_alerts(table, snoozed).items():
+    for alert_id, held in load_alerts(table, alert_ids_in(table, ["snoozed"])).items():
         until_us = held.alert.snoozed_until_us
         if held.alert.status != "snoozed" or until_us is None or until_us > now_us:
             continue

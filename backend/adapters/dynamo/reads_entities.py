@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from backend.adapters.dynamo.entities import COLUMNS, row_from
+from backend.adapters.dynamo.entities import COLUMNS, row_from, shown
 from backend.adapters.dynamo.items import unpack
 from backend.adapters.dynamo.keys import entity_key, rank_partitions
 from backend.adapters.dynamo.snapshots import Link, Row, Snapshots, folded, holds
@@ -72,7 +72,7 @@ class EntityReads:
         items = self.table.get_many((entity_key(kind, entity_id) for entity_id in ids), consistent=False)
         found = {key[1]: item for key, item in items.items() if "r" in item}
         return [
-            row_from(found[entity_id]) | {"profile": unpack(found[entity_id]["b"], Profile)}
+            shown(row_from(found[entity_id])) | {"profile": unpack(found[entity_id]["b"], Profile)}
             for entity_id in ids
             if entity_id in found
         ]

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backend.adapters.dynamo.alert_items import HeldAlert, load_alerts
-from backend.adapters.dynamo.entities import row_from
+from backend.adapters.dynamo.entities import row_from, shown
 from backend.adapters.dynamo.items import Item, unpack
-from backend.adapters.dynamo.keys import entity_partitions, link_partitions, status_partition
+from backend.adapters.dynamo.judging import alert_ids_in
+from backend.adapters.dynamo.keys import entity_partitions, link_partitions
 from backend.adapters.dynamo.steps import Steps
 from backend.adapters.dynamo.table import Table
-from backend.domain.alerts import SEVERITIES
 from backend.domain.profiles import Profile
 
 PLACES = ("subject", "region")
@@ -52,7 +52,7 @@ class Row(msgspec.Struct, frozen=True):
 
     def whole(self) -> dict[str, Any]:
         """The row that the port promises: columns and "profile"."""
-        return {**self.values, "profile": self.profile()}
+        return {**shown(self.values), "profile": self.profile()}
 
 
 class Snapshots:
@@ -157,11 +157,7 @@ class Snapshots:
         ]
 
     def _alerts(self, status: str) -> list[HeldAlert]:
-        alert_ids = [
-            item["PK"]["S"].partition("#")[2]
-            for severity in SEVERITIES
-            for item in self._table.query(status_partition(status, severity), index="status")
-        ]
+        alert_ids = alert_ids_in(self._table, [status])
         return [held for held in load_alerts(self._table, alert_ids).values() if held.alert.status == status]
 
 

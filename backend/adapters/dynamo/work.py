@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from backend.adapters.dynamo import entities, writes
+from backend.adapters.dynamo.items import Item
 from backend.adapters.dynamo.judging import Judgement, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
 from backend.adapters.dynamo.log_index import LogIndex
@@ -88,10 +89,9 @@ class Work:
         """Events of earlier steps that change rings between the last sweep and the target."""
         if self._target_us <= self._swept_us or self._step.kind not in (FOLD, SWEEP):
             return []
-        found: list[Event] = []
-        for start, end in crossed(self._swept_us, self._target_us):
-            found += self._log_index.between(start, end, before_step=self._step.step)
-        return found
+        spans = crossed(self._swept_us, self._target_us)
+        read = functools.partial(self._log_index.between, before_step=self._step.step)
+        return [event for part in self._table.each(lambda span: read(*span), spans) for event in part]
 
     def _keys(self) -> set[Key]:
         if self._step.kind == FOLD:
@@ -108,12 +108,13 @@ class Work:
 
     def _due(self) -> set[Key]:
         """Entities whose scores are too old."""
-        found: set[Key] = set()
-        for partition in due_partitions():
-            until = time_sort(self._target_us) + "\U0010ffff"
-            for item in self._table.query(partition, last=until, index="due", limit=REFRESH_LIMIT):
-                found.add((item["PK"]["S"].split("#")[1], item["SK"]["S"]))
-        return found
+        until = time_sort(self._target_us) + "\U0010ffff"
+
+        def read(partition: str) -> list[Item]:
+            return list(self._table.query(partition, last=until, index="due", limit=REFRESH_LIMIT))
+
+        pages = self._table.each(read, due_partitions())
+        return {(item["PK"]["S"].split("#")[1], item["SK"]["S"]) for page in pages for item in page}
 
     def _counted(self) -> Batch:
         """Buckets, links, snapshots and samples of the step: what does not depend on stored profiles."""

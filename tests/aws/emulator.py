@@ -1,0 +1,121 @@
+"""The AWS emulator as a process of its own on a free port of the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from backend.adapters.dynamo.arrivals import StreamSource
+from backend.adapters.dynamo.keys import table_definition
+from backend.adapters.dynamo.log import Lifetimes
+from backend.adapters.dynamo.store import DynamoStore
+from backend.adapters.dynamo.table import Table
+
+VERSION = "1.5.33"  # an older one accepts what AWS refuses
+_INSTALL = Path(__file__).with_name("ensure-ministack")
+_DEADLINE_S = 30
+LONG = Lifetimes(
+    markers=9_999, changes=9_999, rejects=9_999, buckets=9_999
+)  # test events lie in the past of a real clock
+
+
+class Emulator:
+    """A running emulator. `client` gives boto3 clients that talk to it and to nothing else."""
+
+    def __init__(self, python: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ministack-"))
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        with (self.folder / "log").open("w") as log:
+            self._process = subprocess.Popen(
+                [python, "-m", "ministack"],
+                env=self._environment(),
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait()
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(max_pool_connections=32),
+        )
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+
+    def _environment(self) -> dict[str, str]:
+        """Clean: nothing of ours may leak into functions that it runs."""
+        folder = str(self.folder)
+        return {
+            "PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
+            "GATEWAY_PORT": str(self.port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",
+            "LOG_LEVEL": "WARNING", "PERSIST_STATE": "0",
+        }  # fmt: skip
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + _DEADLINE_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1).close()
+                return
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((self.folder / "log").read_text()[-2_000:]) from None
+                time.sleep(0.02)
+
+
+def installed() -> str:
+    """The Python that runs the emulator, which is installed first where it is missing."""
+    done = subprocess.run([_INSTALL], check=True, capture_output=True, text=True)
+    python = done.stdout.strip()
+    asked = "from importlib.metadata import version; print(version('ministack'))"
+    version = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout.strip()
+    if version != VERSION:
+        raise RuntimeError(f"emulator {VERSION} is wanted, {version} is installed")
+    return python
+
+
+def open_dynamo(emulator: Emulator, *, client: Any = None, meter: Any = None) -> DynamoStore:
+    """A store of its own: a new table, followed by its stream."""
+    client = client or emulator.client("dynamodb")
+    name = f"iops-{uuid.uuid4().hex[:12]}"
+    made = client.create_table(**table_definition(name))
+    source = StreamSource(emulator.client("dynamodbstreams"), made["TableDescription"]["LatestStreamArn"])
+    return DynamoStore(Table(client, name, meter=meter), source=source, lifetimes=LONG)
+
+
+def another_process(store: DynamoStore, emulator: Emulator) -> DynamoStore:
+    """A second store on the same table that remembers nothing, as after a restart."""
+    client = emulator.client("dynamodb")
+    arn = client.describe_table(TableName=store.table.name)["Table"]["LatestStreamArn"]
+    source = StreamSource(emulator.client("dynamodbstreams"), arn)
+    return DynamoStore(Table(client, store.table.name), source=source, lifetimes=LONG)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
