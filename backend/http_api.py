@@ -260,6 +260,14 @@ ROUTES: tuple[Route, ...] = (
         aliases=("/insights/{id:path}",),
     ),
     Route(
+        method="POST",
+        path="/v1/insights/{id:path}/feedback",
+        operation="insight_feedback",
+        audience="operator",
+        summary="Say whether an insight was right, and what came of it",
+        body="InsightFeedback",
+    ),
+    Route(
         method="GET",
         path="/v1/alerts",
         operation="list_alerts",

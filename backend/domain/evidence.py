@@ -95,9 +95,14 @@ _KINDS: dict[str, _Words] = {
 }
 
 
+def kind_of(alert: Alert) -> str:
+    """The kind of insight that explains an alert, as far as the alert alone says."""
+    return _KIND_OF_ALERT.get(alert.alert_type, _KIND_OF_ENTITY.get(alert.entity_type, "churn_risk"))
+
+
 def case_of_alert(alert: Alert, profile: Profile, now_us: int) -> Case:
     """What is known about an alert's entity now. The claim and the severity are the alert's own."""
-    kind = _KIND_OF_ALERT.get(alert.alert_type, _KIND_OF_ENTITY.get(alert.entity_type, "churn_risk"))
+    kind = kind_of(alert)
     if kind == "churn_risk" and _first_failed(profile, now_us):
         kind = "first_session_success"
     return _case(profile, now_us, kind, alert.alert_id, alert.severity, alert.title, alert.simulated)

@@ -1,4 +1,4 @@
-"""Commands over HTTP: alerts and the simulator."""
+"""Commands over HTTP: alerts, insights and the simulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.http_api import ALERT_ACTIONS
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Denied, Reply
-from backend.services import alerting, simulation
+from backend.services import alerting, insights, simulation
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -42,6 +42,14 @@ class SimulatorCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     count: int | None = None
 
 
+class InsightFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of feedback on an insight. `verdict`: accepted or dismissed (with a reason); `outcome`: churned or stayed."""
+
+    verdict: str | None = None
+    reason: str | None = None
+    outcome: str | None = None
+
+
 def alert_command(api: Api, call: Call) -> Reply:
     _writable(api)
     if call.path["action"] not in ALERT_ACTIONS:
@@ -67,6 +75,13 @@ def alert_command(api: Api, call: Call) -> Reply:
         raise Conflict(str(conflict), plain(conflict.current)) from None
     answer = reply(plain(row))
     return msgspec.structs.replace(answer, headers=((b"etag", b'"%d"' % row.version),))
+
+
+def insight_feedback(api: Api, call: Call) -> Reply:
+    _writable(api)
+    said = msgspec.structs.asdict(_body(call, InsightFeedback))
+    insight = insights.feedback(api.store, call.path["id"], actor=call.actor, now_us=call.now_us, **said)
+    return reply(insights.document(insight, None))
 
 
 def simulator_status(api: Api, call: Call) -> Reply:
@@ -122,6 +137,7 @@ def _until(body: AlertCommand, now_us: int) -> int | None:
 
 HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "alert_command": alert_command,
+    "insight_feedback": insight_feedback,
     "simulator_status": simulator_status,
     "simulator_command": simulator_command,
 }

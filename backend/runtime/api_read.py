@@ -14,10 +14,9 @@ from backend.http_api import ALERT_STATES, SERIES
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.replies import Reply
 from backend.services import insights, places, queries
-from backend.services.read_models import AlertRow, EntityDetail, Health, Scope, StudentRow, TutorRow
+from backend.services.read_models import EntityDetail, Health, Scope, StudentRow, TutorRow
 
 _decode = msgspec.json.decode
-SCAN = 1_000  # living alerts that insights are made from at most
 _POINTS = frozenset(
     ("series", "throughput", "volume", "sessions", "calls", "ratings")
 )  # fields of read_models.Point
@@ -141,33 +140,29 @@ def get_alert(api: Api, call: Call) -> Reply:
 def list_insights(api: Api, call: Call) -> Reply:
     limit = call.limit()
     offset = call.after(api) or call.after(api, "nextToken") or 0
-    rows = _living(api, call)
+    found = insights.items(api.store, call.moment("since") or 0)
     kind = call.choice("entity_type", ("student", "tutor", "cell"))
-    rows = [row for row in rows if kind is None or row.entity_type == kind]
-    items = [insights.insight(row) for row in rows[offset : offset + limit]]
-    document: dict[str, Any] = {"items": items}
-    if offset + limit < len(rows):
+    found = [item for item in found if kind is None or item.entity_type == kind]
+    document: dict[str, Any] = {"items": insights.documents(api.store, found[offset : offset + limit])}
+    if offset + limit < len(found):
         document["nextToken"] = call.cursor(api, offset + limit)
     if call.flag("aggregations"):
-        document["aggregations"] = insights.aggregations(rows)
+        document["aggregations"] = insights.aggregations(api.store, found, call.now_us, _resting(api))
     return reply(document)
 
 
 def insight_aggregations(api: Api, call: Call) -> Reply:
-    return reply(insights.aggregations(_living(api, call)))
+    found = insights.items(api.store, call.moment("since") or 0)
+    return reply(insights.aggregations(api.store, found, call.now_us, _resting(api)))
 
 
 def get_insight(api: Api, call: Call) -> Reply:
-    return reply(insights.insight(queries.alert(api.store, call.scope(), call.path["id"]).alert))
+    return reply(insights.document(*insights.find(api.store, call.path["id"])))
 
 
-def _living(api: Api, call: Call) -> list[AlertRow]:
-    """Living alerts, newest first, raised after `since`."""
-    since = call.moment("since") or 0
-    scope = Scope(at_us=call.now_us, start_us=call.now_us - 400 * DAY)
-    found = queries.alerts(api.store, scope, status=("open", "acknowledged", "snoozed"), limit=SCAN).rows
-    rows = [row for row in found if row.opened_us > since]
-    return sorted(rows, key=lambda row: (-row.opened_us, row.alert_id))
+def _resting(api: Api) -> bool:
+    """Whether the language model rests after failures."""
+    return bool(api.figures().get("llm_breaker_open"))
 
 
 def list_events(api: Api, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""The engine process: the API's front door, the log writer, and the follower of the simulator's orders."""
+"""The engine process: the API's front door, the log writer, the follower of the simulator's orders, and the explainer."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from backend.runtime import lifeline, local_access
 from backend.runtime.api_app import FrontDoor
 from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
+from backend.runtime.explainer_follower import ExplainerFollower
+from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.settings import Settings
@@ -52,6 +54,7 @@ class Engine:
         self._store: SqliteStore | None = None
         self._writer: LogWriter | None = None
         self._follower: SimulatorFollower | None = None
+        self._explainer: ExplainerFollower | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -63,10 +66,11 @@ class Engine:
         writer.start()
         secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
         began = time.monotonic()
+        explainer = self._explainer = explainer_of(store, settings, clock)
 
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
-            return found | {"uptime_seconds": time.monotonic() - began}
+            return found | explainer.figures() | {"uptime_seconds": time.monotonic() - began}
 
         def ready() -> bool:
             return not self._stopping.is_set() and writer.stats()["waiting"] < MAX_WAITING
@@ -77,6 +81,7 @@ class Engine:
         api = Api(settings, store, gate, clock, secret, figures, ready)
         self._follower = SimulatorFollower(store, self._runner, clock)
         self._follower.start()
+        explainer.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -86,6 +91,8 @@ class Engine:
         self._stopping.set()
         if self._follower is not None:
             self._follower.stop()
+        if self._explainer is not None:
+            self._explainer.stop()
         if self._writer is not None:
             self._writer.stop()
         if self._store is not None:

@@ -69,6 +69,24 @@ TABLE = (
         "48",
         "threads of the dashboard; each open live connection holds one",
     ),
+    Setting(
+        "IOPS_LLM",
+        "llm",
+        "off",
+        "who words explanations: `off` (rules, nothing leaves), `anthropic`, `bedrock` or `openai`; a second one after a comma stands in",
+    ),
+    Setting("IOPS_LLM_MODEL", "llm_model", "a Haiku-class Claude", "model of each, in the same order"),
+    Setting("IOPS_LLM_DAILY_CALLS", "llm_daily_calls", "500", "most calls to language models in a day (UTC)"),
+    Setting(
+        "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
+    ),
+    Setting(
+        "IOPS_LLM_URL",
+        "llm_url",
+        "the provider's own",
+        "base address of the API of `openai`, or one compatible with it",
+    ),
+    Setting("IOPS_LLM_KEY", "llm_key", "none", "key of the API at IOPS_LLM_URL"),
     Setting("IOPS_LOG_LEVEL", "log_level", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
 _BOOLEANS = {
@@ -82,6 +100,10 @@ _BOOLEANS = {
     "off": False,
     "": False,
 }
+
+
+_SECRETS = ("token", "ingest_key", "llm_key")
+LLM_PROVIDERS = ("anthropic", "bedrock", "openai")
 
 
 class BadSetting(click.ClickException):
@@ -107,11 +129,17 @@ class Settings:
     stage: str = "local"
     region: str | None = None
     web_threads: int = 48
+    llm: tuple[str, ...] = ()
+    llm_model: tuple[str, ...] = ()
+    llm_daily_calls: int = 500
+    llm_rate_per_minute: int = 30
+    llm_url: str | None = None
+    llm_key: str | None = None
     log_level: str = "INFO"
 
     def __repr__(self) -> str:
         shown = ", ".join(
-            f"{f.name}={'***' if f.name in ('token', 'ingest_key') and getattr(self, f.name) else getattr(self, f.name)!r}"
+            f"{f.name}={'***' if f.name in _SECRETS and getattr(self, f.name) else getattr(self, f.name)!r}"
             for f in fields(self)
         )
         return f"Settings({shown})"
@@ -145,7 +173,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     values: dict[str, Any] = {"data_dir": default_data_dir(environ)}
     for setting in TABLE:
         text = environ.get(setting.variable)
-        if text is not None and (text or setting.field not in ("data_dir", "token", "ingest_key")):
+        if text is not None and (text or setting.field not in ("data_dir", "llm_url", *_SECRETS)):
             values[setting.field] = _value(setting, text.strip())
     values |= {name: value for name, value in overrides.items() if value is not None}
     values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
@@ -175,12 +203,22 @@ def _value(setting: Setting, text: str) -> Any:
             raise BadSetting(f"{setting.variable} must be on or off, not {text!r}")
         return _BOOLEANS[text.lower()]
     if kind.startswith("tuple"):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        return _providers(parts) if setting.field == "llm" else parts
     if setting.field == "runtime" and text not in ("local", "aws"):
         raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
     if setting.field == "log_level" and text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadSetting(f"{setting.variable} must be DEBUG, INFO, WARNING or ERROR, not {text!r}")
     return text.upper() if setting.field == "log_level" else text
+
+
+def _providers(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names == ("off",):
+        return ()
+    for name in names:
+        if name not in LLM_PROVIDERS:
+            raise BadSetting(f"IOPS_LLM must be off, or of {', '.join(LLM_PROVIDERS)}, not {name!r}")
+    return names
 
 
 def _reachable(host: str) -> str:

@@ -19,6 +19,7 @@ _SAVE = """INSERT OR REPLACE INTO insights (insight_id, alert_id, entity_type, e
 _CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, 'insight', ?)"
 # The newest insight of the alert has the alert's severity: then it is explained as it stands.
 _UNEXPLAINED = f"""SELECT {", ".join("a." + name for name in FIELDS)} FROM alerts a WHERE a.resolved_us IS NULL
+  AND a.entity_type IN ('student', 'tutor', 'cell')
   AND a.severity IS NOT (SELECT i.severity FROM insights i WHERE i.alert_id = a.alert_id ORDER BY i.created_us DESC LIMIT 1)
   ORDER BY CASE a.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, a.opened_us DESC, a.alert_id LIMIT ?"""
 _USE = """INSERT INTO llm_usage (day_us, name, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"""
@@ -55,7 +56,7 @@ class SqliteInsights(Connections):
             (ids,),
         )
         found = [_decode(body) for (body,) in rows]
-        return {insight.alert_id: insight for insight in found}
+        return {insight.alert_id: insight for insight in found if insight.alert_id is not None}
 
     def insights_of(self, entity_type: str, entity_id: str, limit: int = 1) -> list[Insight]:
         return self._insights("entity_type = ? AND entity_id = ?", (entity_type, entity_id), limit)

@@ -1,0 +1,149 @@
+"""Explains in the background: alerts that opened and students or tutors that moved to a worse segment. Nothing waits for it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from backend.domain import evidence, insights
+from backend.domain.insights import Case
+from backend.domain.profiles import Profile
+from backend.domain.times import DAY, HOUR, SECOND
+from backend.ports import Explainer
+from backend.runtime.settings import Settings
+from backend.services.explaining import Chain, Limits, day_of
+from backend.services.insights import cost_usd
+
+log = logging.getLogger("iops.explainer")
+LOOK_SECONDS = 0.5
+AT_ONCE = 20  # alerts explained in one round
+COMPARE_US = 5 * SECOND  # how often segments are compared
+MOST_MOVED = 50  # changes of segment explained in one comparison; a whole history at once is no news
+
+
+class ExplainerFollower:
+    """`store` implements Feed, Reads and Insights; `chain` is the only user of the language models."""
+
+    def __init__(
+        self, store: Any, chain: Chain, clock: Callable[[], int], stopping: threading.Event | None = None
+    ) -> None:
+        """`stopping` is what the chain sleeps on, if it does."""
+        self._store, self._chain, self._clock = store, chain, clock
+        self._stop = stopping or threading.Event()
+        self._thread = threading.Thread(target=self._run, name="explainer-follower", daemon=True)
+        self._seen: int | None = None
+        self._segments: dict[tuple[str, str], str] | None = None
+        self._compared_us, self._compared_change = 0, -1
+        self._pruned_us = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """A call to a language model that still runs is left behind; its answer is not waited for."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def figures(self) -> dict[str, float]:
+        """Meters of today for /metrics."""
+        usage = self._store.llm_usage(day_of(self._clock()))
+        explained = usage.get("explained", 0)
+        states = [breaker.state(self._clock()) for breaker in self._chain.breakers.values()]
+        return {
+            "insights_explained_today": explained,
+            "insights_withheld_today": usage.get("withheld", 0),
+            "llm_calls_today": usage.get("calls", 0),
+            "llm_failures_today": usage.get("failures", 0),
+            "llm_input_tokens_today": usage.get("input_tokens", 0),
+            "llm_output_tokens_today": usage.get("output_tokens", 0),
+            "llm_cost_usd_today": cost_usd(usage),
+            "llm_fallback_ratio": 1 - usage.get("worded", 0) / explained if explained and states else 0.0,
+            "llm_breaker_open": float("open" in states),
+        }
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = self.look()
+            except Exception:
+                if self._stop.is_set():
+                    return
+                log.exception("could not explain; trying again")
+                busy = False
+            if not busy:
+                self._stop.wait(LOOK_SECONDS)
+
+    def look(self) -> bool:
+        """One round; True if there may be more to do at once."""
+        now_us = self._clock()
+        self._prune(now_us)
+        change = self._store.last_change()
+        moved = self._moved(now_us, change)
+        if change == self._seen and not moved:
+            return False
+        cases = self._alert_cases(now_us)
+        done = self._chain.explain([*cases, *moved])
+        if done:
+            self._store.save_insights(done, self._clock())
+        self._seen = change
+        return len(cases) == AT_ONCE
+
+    def _alert_cases(self, now_us: int) -> list[Case]:
+        found = []
+        for alert in self._store.unexplained(AT_ONCE):
+            rows = self._store.entities(alert.entity_type, [alert.entity_id])
+            profile = rows[0]["profile"] if rows else Profile.new(alert.entity_type, alert.entity_id)
+            found.append(evidence.case_of_alert(alert, profile, now_us))
+        return found
+
+    def _moved(self, now_us: int, change: int) -> list[Case]:
+        """Cases of those who moved to a worse segment since the last comparison; the first one only remembers."""
+        soon = now_us - self._compared_us < COMPARE_US
+        if self._segments is not None and (soon or change == self._compared_change):
+            return []
+        before, self._segments = self._segments, self._store.segments()
+        self._compared_us, self._compared_change = now_us, change
+        if before is None:
+            return []
+        moved = [key for key, segment in self._segments.items() if before.get(key, segment) != segment]
+        worse = [key for key in moved if (key[0], self._segments[key]) in evidence.WORSE]
+        found = []
+        for kind, entity_id in worse[:MOST_MOVED]:
+            rows = self._store.entities(kind, [entity_id])
+            if rows:
+                was, now = before[kind, entity_id], self._segments[kind, entity_id]
+                found.append(evidence.case_of_segment(rows[0]["profile"], was, now, now_us))
+        return found
+
+    def _prune(self, now_us: int) -> None:
+        if now_us - self._pruned_us >= HOUR:
+            self._pruned_us = now_us
+            self._store.prune_insights(now_us - insights.KEEP_DAYS * DAY)
+
+
+def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> ExplainerFollower:
+    """The follower with what the settings ask for."""
+    stopping = threading.Event()
+    limits = Limits(settings.llm_daily_calls, settings.llm_rate_per_minute)
+    chance = random.Random().random
+    chain = Chain(store, providers(settings), clock, stopping.wait, chance, limits)
+    return ExplainerFollower(store, chain, clock, stopping)
+
+
+def providers(settings: Settings) -> Sequence[Explainer]:
+    """The language models of the settings, first choice first; none of them connects before it is needed."""
+    from backend.adapters.claude import Claude
+    from backend.adapters.openai_compatible import OpenAiCompatible
+
+    found: list[Explainer] = []
+    for place, name in enumerate(settings.llm):
+        model = settings.llm_model[place] if place < len(settings.llm_model) else None
+        if name == "openai":
+            url = settings.llm_url or "https://api.openai.com/v1"
+            found.append(OpenAiCompatible(url, settings.llm_key, model))
+        else:
+            found.append(Claude(name, model))
+    return found
