@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.ml.cohort_log import CohortLog, families
-from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend
+from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend, expit, logit
 from backend.ml.log_features import log_features
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ _COMMON_KIND = (
 _OBSERVABLE = 0.999  # agreement with the log from which a target counts as readable off it
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
-_FEW_POSITIVES = 1500  # below this the ridge gets more say, the trees fewer rounds
+_FEW_POSITIVES = 1500  # below this the trees get fewer rounds
+_RARE = 0.03  # share of positives below which an outcome is rare
 _COLUMNS = ["target", "entity", "cutoff", "horizon"]
 
 
@@ -49,10 +50,10 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     p = np.full(len(rows), np.nan)
     for (_, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
         part = rows.iloc[index]
-        observed = np.where(part["horizon"] == horizon, silent[index], np.nan)
         p[index] = predict_in_time(
-            x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), observed
+            x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), silent[index]
         )
+    p = _steadied(rows, p)
     result = rows[_COLUMNS].assign(p=p)[len(given) :].reset_index(drop=True)
     write_predictions(result, out)
     return result
@@ -67,7 +68,8 @@ def predict_in_time(
     agrees with y where y is given.
     """
     known = ~np.isnan(y)
-    x = x[:, np.nanmax(x, axis=0, initial=-np.inf) > np.nanmin(x, axis=0, initial=np.inf)]
+    given = x[known]
+    x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
     readable = known.any() and np.mean(observed[known] == y[known]) >= _OBSERVABLE
     p = np.full(len(y), np.nan)
     fitted, trained_on = None, 0
@@ -82,13 +84,43 @@ def predict_in_time(
     return p
 
 
+def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
+    """Rare outcomes borrow order from the next longer horizon of their target, which has more cases to learn from.
+
+    The log-odds of the two are averaged after moving the longer's by the difference of the base rates trained on.
+    """
+    out = p.copy()
+    groups = rows.groupby(["target", "horizon"]).indices
+    for (target, horizon), index in groups.items():
+        longer = [key for key in groups if key[0] == target and key[1] > horizon]
+        if not longer or rows["y"].iloc[index].mean() >= _RARE:
+            continue
+        other = groups[min(longer)]
+        where = _entity_days(rows, other).get_indexer(_entity_days(rows, index))
+        there = where >= 0
+        rates = [rows["y"].iloc[i].mean() for i in (index, other)]
+        shift = logit(np.array(rates[0])) - logit(np.array(rates[1]))
+        moved = expit(logit(p[other[where[there]]]) + shift)
+        out[index[there]] = blend([p[index[there]], moved])
+    return out
+
+
+def _entity_days(rows: pd.DataFrame, index: np.ndarray) -> pd.MultiIndex:
+    """(entity, day) of the chosen rows."""
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(rows.iloc[index][["entity", "day"]])
+
+
 def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
     if len(y) > _MOST_ROWS:
         kept = np.linspace(0, len(y) - 1, _MOST_ROWS).astype(int)
         x, y = x[kept], y[kept]
     few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
-    trees = BoostedTrees(rounds=150 if few else 400, max_depth=3)
-    return [trees.fit(x, y), RidgeOnScores(0.0005 if few else 0.001).fit(x, y)]
+    # A weak penalty helps an outcome that hardly ever happens; a common one carries over better to new cohorts with a strong.
+    strength = 0.003 if y.mean() < _RARE else 0.0005 if few else 0.001
+    trees = BoostedTrees(rounds=150 if few else 300)
+    return [trees.fit(x, y), RidgeOnScores(strength).fit(x, y)]
 
 
 def cohorts(entities: pd.Series) -> np.ndarray:

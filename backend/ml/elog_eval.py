@@ -1,7 +1,7 @@
 """Churn predictions for a bare purchase or visit log: at each cut-off, the probability of no event in the next H days.
 
-Cut-offs lie H days apart and end H days before the end of the log, so that each outcome can be checked. The earlier half of them
-only trains; the later half is predicted in time order, each from events up to it and from outcomes known by then.
+Cut-offs lie H days apart and end H days before the end of the log, so that each outcome can be checked. The first two thirds of
+them only train; the others are predicted in time order, each from events up to it and from outcomes known by then.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WARM_UP = 60  # days of log before the first cut-off
+_TRAIN_SHARE = 2 / 3  # of the cut-offs, the earlier ones
 
 
 def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
     rows = np.concatenate([t[0] for t in tables])
     day = np.repeat(cutoffs, [len(t[0]) for t in tables])
     outcome = np.concatenate([t[2] for t in tables])
-    given = np.where(day < cutoffs[len(cutoffs) // 2], outcome, np.nan)
+    given = np.where(day < cutoffs[_first_asked(len(cutoffs))], outcome, np.nan)
     asked = np.isnan(given)
     p = predict_in_time(x, given, day, horizon, outcome)
     dates = pd.Series(day[asked].astype("datetime64[D]")).dt.strftime("%Y-%m-%d")
@@ -52,6 +53,10 @@ def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
     return result
 
 
+def _first_asked(cutoffs: int) -> int:
+    return max(1, round(cutoffs * _TRAIN_SHARE))
+
+
 def _table(log: CohortLog, cutoff: int, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rows of the customers seen by the cut-off, their features, whether they stay away for the horizon)."""
     seen = np.flatnonzero(log.days.count(cutoff) > 0)
@@ -60,7 +65,8 @@ def _table(log: CohortLog, cutoff: int, horizon: int) -> tuple[np.ndarray, np.nd
     t = log.days.since_first(cutoff)[seen]
     tx = t - log.days.since(cutoff)[seen]
     model = fit_repeat_buying(x, tx, t)
-    columns = [features[name][seen] for name in sorted(features)]
+    # What is the same for everybody on a day says nothing of a customer, and of the calendar only what has passed.
+    columns = [features[name][seen] for name in sorted(features) if not name.startswith("cohort_")]
     columns += [model.no_purchase(x, tx, t, horizon), model.alive(x, tx, t)]
     return seen, np.stack(columns, axis=1).astype(np.float32), log.silent(cutoff, horizon)[seen].astype(float)
 

@@ -26,8 +26,10 @@ class EventSeries:
 
     def end(self, day: int) -> np.ndarray:
         """Position after each entity's last event up to and including `day`."""
+        if day < 0:
+            return self.start
         if day not in self._ends:
-            self._ends[day] = np.searchsorted(self.keys, (self.rows << _DAY_BITS) | max(day, 0), side="right")
+            self._ends[day] = np.searchsorted(self.keys, (self.rows << _DAY_BITS) | day, side="right")
         return self._ends[day]
 
     def count(self, day: int, window: int | None = None) -> np.ndarray:
