@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -15,7 +14,7 @@ from backend.adapters.dynamo.steps import Steps
 from backend.adapters.dynamo.table import Table
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
-from backend.domain.times import HOUR, MINUTE
+from backend.domain.times import HOUR
 from backend.domain.windows import COUNTERS, WINDOWS_US
 
 _STEPS_AT_ONCE = 20
@@ -152,36 +151,30 @@ class LogReads:
             "tallies": self.tallies(),
         }
 
-    def type_counts(self, since_us: int, until_us: int, limit: int) -> list[tuple[str, int, int, int]]:
-        """(type, events, those an hour late, newest event time) by time of arrival, of at most the newest `limit` arrivals."""
+    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int]]:
+        """(type, events, those an hour late, newest event time) that arrived in the whole minutes of the span."""
         found: dict[str, tuple[int, int, int]] = {}
-        for event in self._arrived(since_us, until_us, limit):
-            n, late, newest = found.get(event.event_type, (0, 0, event.occurred_us))
-            late += event.received_us - event.occurred_us > HOUR
-            found[event.event_type] = n + 1, late, max(newest, event.occurred_us)
-        return [(kind, *counts) for kind, counts in found.items()]
+        for _, counts in self.steps.arrived(since_us, until_us):
+            for kind, (n, late, newest) in counts.items():
+                before = found.get(kind, (0, 0, newest))
+                found[kind] = before[0] + n, before[1] + late, max(before[2], newest)
+        return [(kind, *counts) for kind, counts in sorted(found.items())]
 
-    def arrivals(self, since_us: int, until_us: int, limit: int) -> dict[int, int]:
-        """Events per minute of arrival, of at most the newest `limit` arrivals."""
-        arrived = self._arrived(since_us, until_us, limit)
-        return dict(Counter(event.received_us - event.received_us % MINUTE for event in arrived))
+    def arrivals(self, since_us: int, until_us: int) -> dict[int, int]:
+        """Events per minute of arrival."""
+        arrived = self.steps.arrived(since_us, until_us)
+        return {minute: sum(row[0] for row in counts.values()) for minute, counts in arrived}
 
-    def _arrived(self, since_us: int, until_us: int, limit: int) -> Iterator[Event]:
-        """Events received in (since, until], newest steps first; ends at the first step with none after `since`."""
-        last, seen = self.steps.meta(consistent=False).done, 0
-        while last > 0 and seen < limit:
+    def newest_arrivals(self, limit: int) -> list[int]:
+        """When the newest events arrived, newest first."""
+        found: list[int] = []
+        last = self.steps.meta(consistent=False).done
+        while last > 0 and len(found) < limit:
             held = self.steps.many(range(max(1, last - _STEPS_AT_ONCE + 1), last + 1))
             for number in sorted(held, reverse=True):
-                events = held[number].events
-                if events and max(event.received_us for event in events) <= since_us:
-                    return
-                for event in reversed(events):
-                    if seen >= limit:
-                        return
-                    seen += 1
-                    if since_us < event.received_us <= until_us:
-                        yield event
+                found += [event.received_us for event in reversed(held[number].events)]
             last -= _STEPS_AT_ONCE
+        return found[:limit]
 
 
 def _require_known(names: Sequence[str]) -> None:

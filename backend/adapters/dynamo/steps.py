@@ -7,8 +7,9 @@ So a step can be carried out twice, by two processes at once, or after a crash i
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -26,12 +27,12 @@ from backend.adapters.dynamo.items import (
     text,
     unpack,
 )
-from backend.adapters.dynamo.keys import META, change_key, minute_key, step_key
+from backend.adapters.dynamo.keys import META, Key, change_key, minute_key, step_key
 from backend.adapters.dynamo.log import Lifetimes, expires
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
-from backend.domain.times import floor_hour
+from backend.domain.times import HOUR, MINUTE, floor_hour
 
 FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
 CHANGES_IN_ITEM = 1_000  # numbers of the change feed that one item of it can hold
@@ -47,6 +48,7 @@ class Meta(msgspec.Struct, kw_only=True):
     cursor: int = 0
     rebuild_until: int = 0  # rules are silent up to this step, while history is half there
     judge_all: bool = False
+    quiet_until: int = 0  # rules are silent up to this moment, while history pours in
     erased: int = 0
     totals: dict[str, Any] = {}
 
@@ -133,11 +135,27 @@ class Steps:
         return taken.intersection(event.event_id for event in events)
 
     def note_arrivals(self, step: Step) -> None:
-        """Remember in which minutes the step's events were received; what `already_taken` looks at."""
-        minutes = {minute_key(event.received_us) for event in step.events}
-        self._table.each(
-            lambda key: self._table.update(key, "ADD s :s", {":s": {"NS": [str(step.step)]}}), minutes
-        )
+        """Count what was received by minute and type, and remember the step there; `already_taken` looks at that."""
+        minutes: defaultdict[Key, list[Event]] = defaultdict(list)
+        for event in step.events:
+            minutes[minute_key(event.received_us)].append(event)
+        held = self._table.get_many(minutes)
+
+        def write(key: Key) -> None:
+            item = held.get(key, {})
+            steps = numbers(item, "s") | {step.step}
+            counts = arrivals_after(unpack(item["b"]) if item else {}, minutes[key])
+            after = keyed(key, p=number(step.step), s={"NS": [str(n) for n in sorted(steps)]}, b=pack(counts))
+            with contextlib.suppress(Moved):
+                self._table.put(after, "attribute_not_exists(p) OR p < :p", {":p": number(step.step)})
+
+        self._table.each(write, minutes)
+
+    def arrived(self, first_us: int, last_us: int) -> Iterator[tuple[int, dict[str, list[int]]]]:
+        """(minute, type -> [events, those an hour late, newest event time]) of the minutes that hold the two moments."""
+        partition, first = minute_key(max(0, first_us))
+        for item in self._table.query(partition, first, minute_key(max(0, last_us))[1], consistent=False):
+            yield int(item["SK"]["S"]) * MINUTE, unpack(item["b"])
 
     def complete(self, before: Meta, after: Meta, at_us: int, changes: Sequence[tuple[str, str]]) -> None:
         """Move META on by one step and announce what changed, together. Somebody else having done so is as good."""
@@ -187,6 +205,17 @@ def next_fold(meta: Meta, events: Sequence[Event], now_us: int) -> Step:
         msgspec.structs.replace(event, seq=seq) for seq, event in enumerate(events, start=meta.cursor + 1)
     )
     return Step(meta.done + 1, FOLD, now_us, meta.cursor + 1, tuple(numbered))
+
+
+def arrivals_after(counts: Mapping[str, list[int]], events: Iterable[Event]) -> dict[str, list[int]]:
+    """Arrivals by type: [events, those more than an hour late, newest event time], after these events."""
+    found = {kind: list(row) for kind, row in counts.items()}
+    for event in events:
+        row = found.setdefault(event.event_type, [0, 0, event.occurred_us])
+        row[0] += 1
+        row[1] += event.received_us - event.occurred_us > HOUR
+        row[2] = max(row[2], event.occurred_us)
+    return found
 
 
 def require_progress(attempt: int, limit: int = 20) -> None:

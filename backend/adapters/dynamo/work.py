@@ -17,12 +17,13 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.domain.times import HOUR
+from backend.domain.times import HOUR, SECOND
 from backend.domain.windows import apply_delta, delta_of, entities_of, ring_of
-from backend.services.process import JUDGED, Batch, Key, crossed
+from backend.services.process import JUDGED, Batch, Key, crossed, is_history
 
 SWEEP_STEP_US = HOUR  # one sweep moves the edges by at most this much, as in the embedded store
 REFRESH_LIMIT = 500
+QUIET_US = 2 * SECOND  # rules wait this long after the last batch of history
 MANY_CHANGES = 50  # beyond this a step announces "*" instead of every name
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -39,7 +40,9 @@ class Work:
         swept_us = step.now_us if meta.swept_us is None else meta.swept_us
         self._swept_us = swept_us
         self._target_us = max(swept_us, min(step.now_us, swept_us + SWEEP_STEP_US))
-        self._judging = not meta.rebuild_until
+        # Rules are silent while the log is folded again, and while history pours in and is half there.
+        self._history = step.kind == FOLD and is_history(list(step.events))
+        self._judging = not (meta.rebuild_until or self._history or step.now_us < meta.quiet_until)
         self._log_index = log_index
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
@@ -67,13 +70,17 @@ class Work:
         if self._meta.swept_us is None or self._step.kind == SWEEP:
             after.swept_us = self._target_us if self._step.kind == SWEEP else self._swept_us
         if self._step.kind == SWEEP:
-            after.judge_all = False
+            after.judge_all = self._meta.judge_all and not self._judging
         if events:
             after.cursor = events[-1].seq
             after.totals = writes.totals_after(self._meta.totals, events, self._step.now_us)
+        if self._history:
+            after.quiet_until = self._step.now_us + QUIET_US
+        # Where rules were silent, the next sweep judges every entity once, on the whole of it.
         if after.rebuild_until and after.done >= after.rebuild_until:
-            # Rules were silent while history was half there; now the next sweep judges every entity once.
             after.rebuild_until, after.judge_all = 0, True
+        if after.quiet_until and events and self._judging:
+            after.quiet_until, after.judge_all = 0, True
         return after
 
     def changes(self) -> list[tuple[str, str]]:
@@ -97,7 +104,7 @@ class Work:
         if self._step.kind == FOLD:
             return {key for event in self._step.events for key in entities_of(event)}
         keys = {key for event in self._crossing for key in entities_of(event)}
-        if self._meta.judge_all:
+        if self._meta.judge_all and self._judging:
             return keys | {
                 (kind, item["SK"]["S"])
                 for kind in JUDGED

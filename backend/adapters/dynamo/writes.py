@@ -25,7 +25,7 @@ from backend.adapters.dynamo.steps import Step
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain import market
 from backend.domain.events import Event
-from backend.domain.windows import COUNTERS, cell_id
+from backend.domain.windows import COUNTERS, UNSPECIFIED, cell_id
 from backend.services.process import Batch, Key
 
 _ACTIONS = 100  # what one transaction takes
@@ -40,7 +40,7 @@ def write_counts(table: Table, batch: Batch, step: Step) -> None:
     """Buckets, links, snapshots and samples of the step's events."""
     table.each(lambda slot: _add_bucket(table, slot, batch.buckets[slot], step.step), batch.buckets)
     _add_links(table, batch, step.step)
-    puts = [_snapshot(event) for event in batch.snapshots if event.subject and event.region]
+    puts = [_snapshot(event) for event in batch.snapshots]
     puts += [_sample(event) for event in batch.samples]
     table.write_many(puts={key_of(item): item for item in puts}.values())
 
@@ -82,9 +82,10 @@ def _add_links(table: Table, batch: Batch, step: int) -> None:
 
 def _snapshot(event: Event) -> Item:
     p, found = event.payload, market.balance(event.payload)
-    values = [event.subject, event.region, event.occurred_us, *(p.get(name) for name in SNAPSHOT[3:10])]
+    region = event.region or UNSPECIFIED
+    values = [event.subject, region, event.occurred_us, *(p.get(name) for name in SNAPSHOT[3:10])]
     values += [p.get("avg_wait_time_hours"), found.ratio, found.status, p.get("balance_status")]
-    cell = cell_id(event.subject or "", event.region or "")
+    cell = cell_id(event.subject or "", region)
     return keyed((market_partition(cell), time_sort(event.occurred_us, event.event_id)), b=pack(values))
 
 
