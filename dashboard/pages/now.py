@@ -213,12 +213,11 @@ def _owner(item: QueueItem, view: View) -> Any:
 
 
 def entity_href(entity_type: str, entity_id: str) -> str | None:
-    """The page of an entity; a cell "algebra#west" is a filter of the supply page."""
+    """The page of an entity; a cell "algebra|west" is chosen on the supply page."""
     if entity_type in ("student", "tutor"):
         return f"/{entity_type}s/{quote(entity_id, safe='')}"
     if entity_type == "cell":
-        subject, _, region = entity_id.partition("#")
-        return f"/supply?subject={quote(subject)}&region={quote(region)}"
+        return f"/supply?cell={quote(entity_id, safe='')}"
     if entity_type in ("subject", "region"):
         return f"/supply?{entity_type}={quote(entity_id)}"
     return None

@@ -1,0 +1,58 @@
+"""Every page, in both themes, wide and on a phone: it draws, it fits, it is silent, it is accessible."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("/", "/students", "/tutors", "/supply", "/calls", "/alerts", "/simulator", "/data")
+VIEWS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
+
+
+def faults(page) -> list[str]:
+    """What axe finds, as "rule: where"."""
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {rule['nodes'][0]['html'][:120]}" for rule in found]
+
+
+def overflow(page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_every_page_draws_fits_and_is_accessible(product, open_user, theme, width):
+    user = open_user(product, theme, width)
+    for path in PAGES:
+        page = user.go(path)
+        assert page.locator("html").get_attribute("data-bs-theme") == theme
+        assert overflow(page) <= 1, path
+        assert faults(page) == [], path
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_without_any_data_every_page_says_what_would_fill_it(empty, open_user, width):
+    user = open_user(empty, "light", width)
+    for path in PAGES:
+        page = user.go(path)
+        assert overflow(page) <= 1, path
+        assert faults(page) == [], path
+        text = page.locator("#shell-page").inner_text()
+        assert "Traceback" not in text
+        assert "could not be drawn" not in text, path
+
+
+def test_a_page_of_nobody_says_so(product, open_user):
+    user = open_user(product)
+    page = user.go("/students/nobody-at-all")
+    assert "nobody-at-all" in page.locator("#shell-page").inner_text()
+
+
+def test_a_student_and_a_tutor_have_pages_of_their_own(product, open_user):
+    user = open_user(product)
+    for kind in ("student", "tutor"):
+        one = product.api("GET", f"/v1/entities/{kind}?limit=1")["items"][0]
+        page = user.go(f"/{kind}s/{one['entity_id']}")
+        assert overflow(page) <= 1
+        assert faults(page) == []

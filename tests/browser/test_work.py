@@ -1,0 +1,140 @@
+"""What people do with it: filter, acknowledge, undo, run a scenario, watch their own event arrive."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def choose(page, kind: str, text: str) -> None:
+    """Filter by a kind through its chip and the type-ahead."""
+    page.locator(f'[data-pick="{kind}"]').first.click()
+    box = page.get_by_role("combobox", name=re.compile(f"Filter by {kind}"))
+    box.fill(text)
+    option = page.get_by_role("option").filter(has_text=re.compile(re.escape(text), re.I)).first
+    option.wait_for()
+    option.dispatch_event("pointerdown")
+
+
+def one(product, kind: str) -> dict:
+    return product.api("GET", f"/v1/entities/{kind}?limit=1")["items"][0]
+
+
+@pytest.mark.parametrize("kind", ["student", "tutor"])
+def test_filtering_by_a_person_goes_into_the_address_and_every_foot(product, open_user, kind):
+    user = open_user(product)
+    page = user.go("/calls")
+    chosen = one(product, kind)
+    name = chosen.get("name") or chosen["metrics"].get("name") or chosen["entity_id"]
+    choose(page, kind, name)
+    page.wait_for_url(re.compile(rf"[?&]{kind}={re.escape(chosen['entity_id'])}"))
+    expect(page.locator("#shell-page .io-pf").first).to_contain_text(name)
+    page.go_back()
+    page.wait_for_url(re.compile(r"/calls(\?(?!.*" + kind + r"=).*)?$"))
+
+
+def test_filtering_by_subject_narrows_supply_to_it(product, open_user):
+    user = open_user(product)
+    page = user.go("/supply")
+    choose(page, "subject", "Physics")
+    page.wait_for_url(re.compile(r"[?&]subject=physics"))
+    expect(page.locator("#shell-page")).not_to_contain_text("Algebra, Northeast")
+    expect(page.locator("#shell-page")).to_contain_text("Physics")
+
+
+def test_a_wrong_address_is_corrected_with_a_notice(product, open_user):
+    page = open_user(product).go("/?range=forever")
+    expect(page.locator("#shell-notice")).to_contain_text("range")
+    page.wait_for_url(lambda url: "forever" not in url)
+
+
+def test_an_acknowledgement_is_seen_in_a_second_browser_and_can_be_undone(product, open_user):
+    # an alert of its own, which no other test touches
+    calls = [
+        {
+            "event_id": f"ack-{i}-{time.time_ns()}",
+            "event_type": "ib_call_logged",
+            "payload": {
+                "call_id": f"ack-{i}-{time.time_ns()}",
+                "student_id": "ack_student",
+                "student_name": "Ackley Test",
+            },
+        }
+        for i in range(3)
+    ]
+    product.api("POST", "/v1/events", calls)
+    first, second = open_user(product), open_user(product)
+    address = "/alerts?student=ack_student"
+    row, other = (user.go(address).locator("#shell-page") for user in (first, second))
+    expect(row).to_contain_text("Ackley Test")
+    expect(other).to_contain_text("Ackley Test")
+    row.get_by_role("button", name=re.compile("^Ack")).first.click()
+    expect(other.get_by_role("button", name=re.compile("^Ack"))).to_have_count(0)
+    alert = product.api("GET", "/v1/alerts?entity=student/ack_student&status=acknowledged")["items"]
+    assert [item["acknowledged_by"] for item in alert] == ["local"]
+    first.page.get_by_role("button", name=re.compile("Undo")).first.click()
+    expect(other.get_by_role("button", name=re.compile("^Ack")).first).to_be_visible()
+
+
+def test_an_event_of_ones_own_changes_the_screen_without_a_reload(product, open_user):
+    page = open_user(product).go("/students")
+    page.evaluate("window.stayed = true")
+    stamp = time.time_ns()
+    product.api(
+        "POST",
+        "/v1/events",
+        {
+            "event_type": "customer_health_update",
+            "payload": {
+                "student_id": f"own_{stamp}",
+                "student_name": f"Own {stamp}",
+                "health_score": 12,
+                "monthly_value": 999_999,
+            },
+        },
+    )
+    expect(page.locator("#shell-page")).to_contain_text(f"Own {stamp}")
+    assert page.evaluate("window.stayed") is True
+
+
+def test_a_scenario_run_from_the_panel_raises_its_alerts(product, open_user):
+    page = open_user(product).go("/simulator")
+    before = {item["alert_id"] for item in living(product)}
+    card = page.locator("#shell-page").get_by_text("Calls after a bad release", exact=True).first
+    card.locator("xpath=ancestor::*[.//button][1]").get_by_role("button", name=re.compile("Start")).click()
+    expect(page.locator("#shell-page")).to_contain_text(re.compile("Running: Calls after a bad release"))
+    deadline = time.monotonic() + 90
+    raised: list = []
+    while time.monotonic() < deadline and not raised:
+        raised = [a for a in living(product) if a["alert_id"] not in before]
+        page.wait_for_timeout(500)
+    assert raised, "no alert of frequent calls within 90 s"
+    product.api("POST", "/v1/simulator", {"action": "start", "scenario": "normal"})
+
+
+def living(product) -> list[dict]:
+    return product.api("GET", "/v1/alerts?alert_type=high_ib_call_frequency&limit=200")["items"]
+
+
+def test_the_theme_switch_keeps_and_the_choice_stays(product, open_user):
+    user = open_user(product, "light")
+    page = user.go("/")
+    page.evaluate("window.iops.setTheme('dark')")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_without_the_token_nothing_is_shown(product, chromium):
+    context = chromium.new_context()
+    page = context.new_page()
+    answer = page.goto(f"http://127.0.0.1:{product.port}/")
+    assert answer is not None
+    assert answer.status == 401
+    assert "Access token" in page.content()
+    context.close()
