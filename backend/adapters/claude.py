@@ -5,6 +5,7 @@ Keys and addresses come from the SDK's own environment (ANTHROPIC_API_KEY, ANTHR
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +75,8 @@ class Claude:
                 raise ProviderFailed("the model takes no temperature", retry=True) from None
             again = error.status_code in _AGAIN
             raise ProviderFailed(f"HTTP {error.status_code}", retry=again) from None
+        except json.JSONDecodeError:
+            raise ProviderFailed("unreadable answer", retry=True) from None
         except (TypeError, ValueError, anthropic.CredentialsError) as error:
             # The SDK's words for a missing key or region; nothing was sent.
             raise ProviderFailed(f"not set up ({type(error).__name__})", retry=False) from None

@@ -173,7 +173,9 @@ def by_model(
     Confidence is clipped to what the evidence carries, actions to those of the case; score and severity are the case's.
     """
     text = shortened(" ".join(answer.text.split()))
-    wrong = tuple(mismatches(text, case.facts)) or (() if text else ("empty text",))
+    wrong = tuple(mismatches(text, case.facts))
+    if not wrong and not any(facts for _, facts in sentences(text, case.facts)):
+        wrong = ("none of the facts is stated",)
     if wrong:
         return msgspec.structs.replace(by_rules(case, now_us, "withheld", wrong), sent=sent)
     chosen = tuple(case.actions[name] for name in dict.fromkeys(answer.actions) if name in case.actions)

@@ -119,9 +119,10 @@ def _judge(tokens: list[str], facts: Sequence[Fact]) -> tuple[list[str], list[st
     used: set[int] = set()
     stated = []
     for place, item in enumerate(counted):
-        window = _window_of(counted, place, windows, used)
-        if window is None and ("this", "week") in pairwise(words):
-            window = 7.0
+        stated_window = _window_of(counted, place, windows, used)
+        window: tuple[float | None, ...] = () if stated_window is None else (stated_window,)
+        if not window and ("this", "week") in pairwise(words):
+            window = (7, None)  # facts without a window hold this week as well
         found = _distorted(words, item) or _match(words, item, facts, window)
         if isinstance(found, str):
             problems.append(found)
@@ -222,15 +223,17 @@ def _distorted(words: list[str], item: _Item) -> str:
     return ""
 
 
-def _match(words: list[str], item: _Item, facts: Sequence[Fact], window: float | None) -> Fact | str:
-    """The fact that a number states, or why there is none."""
+def _match(
+    words: list[str], item: _Item, facts: Sequence[Fact], window: tuple[float | None, ...]
+) -> Fact | str:
+    """The fact that a number states, or why there is none. `window`: the days it may count over; empty: any."""
     shown, measures = words[item.at], _measures(words, item)
     if not measures:
         return f"{shown} counts nothing that is named"
     unit, scale = _unit(words, item), _scale(words, item)
     for fact in facts:
         same_unit = fact.unit == unit or (unit is None and fact.unit in _BARE)
-        right_window = window is None or fact.days == window
+        right_window = not window or fact.days in window
         right_scale = scale is None or fact.scale == scale
         if fact.measure in measures and same_unit and right_window and right_scale and _equal(item, fact):
             return fact
