@@ -14,7 +14,7 @@
     DOC#<key>, TALLY, REJ     ...                 documents, counts by day, refused items
 
 Index `status` (GP, GS): alerts by status and severity, then time. Index `due` (DP, DS): entities by when their scores age.
-Index `rank` (RP, RS): students by displayed health in whole points, sharded; spread over shards so that no partition is hot.
+Index `rank` (RP, RS): students by displayed health in bands, sharded; spread over shards so that no partition is hot.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ Key = tuple[str, str]  # (PK, SK)
 SHARDS = {"student": 8, "tutor": 8, "cell": 2, "subject": 1, "region": 1, "all": 1}
 LINK_SHARDS = 8
 DUE_SHARDS = 4
+RANK_POINTS = 5
 KINDS = ENTITY_TYPES
 META: Key = ("META", "META")
 _MAX_SORT_BYTES = 900  # DynamoDB allows 1,024 for a sort key; times stand before the text
@@ -137,8 +138,11 @@ def due_partitions() -> list[str]:
 
 
 def rank_keys(kind: str, entity_id: str, health: float) -> Key:
-    """Keys of the index `rank`. Whole points, so that the index is written only when a score really moves."""
-    return f"RANK#{kind}#{shard_of(entity_id, SHARDS[kind])}", f"{int(health):03d}#{entity_id}"
+    """Keys of the index `rank`: bands of RANK_POINTS, so that the index is written only when a score really moves."""
+    return (
+        f"RANK#{kind}#{shard_of(entity_id, SHARDS[kind])}",
+        f"{int(health) // RANK_POINTS * RANK_POINTS:03d}#{entity_id}",
+    )
 
 
 def rank_partitions(kind: str) -> list[str]:

@@ -56,11 +56,16 @@ class EntityReads:
         return [row.whole() for row in page], len(rows)
 
     def least_healthy(self, limit: int) -> list[dict[str, Any]]:
-        """Students by displayed health, lowest first, from the index `rank`: reads no more than it returns, twice over."""
+        """Students by displayed health, lowest first, from the index `rank`: reads whole bands only as far as needed."""
         found: list[tuple[int, str]] = []
         for partition in rank_partitions("student"):
-            for item in self.table.query(partition, index="rank", limit=limit):
-                found.append((int(item["RS"]["S"][:3]), item["SK"]["S"]))
+            taken, band = 0, -1
+            for item in self.table.query(partition, index="rank"):
+                points = int(item["RS"]["S"][:3])
+                if taken >= limit and points != band:
+                    break  # a band is read to its end: inside it the index is in no order
+                found.append((points, item["SK"]["S"]))
+                taken, band = taken + 1, points
         edge = sorted(found)[:limit][-1][0] if found else 0
         near = [entity_id for points, entity_id in found if points <= edge]
         rows = self.entities("student", near)
