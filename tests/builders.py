@@ -31,7 +31,12 @@ def call(event_id: str, at_us: int, **fields: Any) -> Parsed:
 
 
 def event(
-    event_id: str, event_type: str, at_us: int, payload: dict[str, Any], received_us: int | None = None, source: str = "test"
+    event_id: str,
+    event_type: str,
+    at_us: int,
+    payload: dict[str, Any],
+    received_us: int | None = None,
+    source: str = "test",
 ) -> Parsed:
     """Any event, through the product's own parser."""
     item = {

@@ -10,6 +10,7 @@ from backend.services import queries
 from backend.services.read_models import AlertRow, Cell
 from dashboard import components, frames
 from dashboard import supply_panels as panels
+from dashboard.activity_map import activity_map, is_known, unknown_panel
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, SUPPLY
 from dashboard.pages import page_named
@@ -41,6 +42,10 @@ def body(ctx: Context, view: View) -> list[Any]:
     cells = queries.market(reads, scope)
     if not cells:
         return [nothing(view)]
+    if not any(is_known(cell) for cell in cells):
+        return [
+            html.Div([activity_map(cells, panels.key_of, view), unknown_panel(view)], className="sup-grid")
+        ]
     chosen = chosen_cell(cells, view.filters.get("cell"))
     alerts = shortage_alerts(queries.alerts(reads, scope, status=LIVING, alert_type=SHORTAGE).rows)
     shown = charted(cells, chosen)

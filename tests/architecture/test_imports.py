@@ -14,9 +14,21 @@ ALLOWED = {
     "backend/domain": {"backend.domain"},
     "backend/ports.py": {"backend.domain", "backend.services.read_models"},
     # http_api (which routes and roles exist) and the list of scenarios are data that services read.
-    "backend/services": {"backend.domain", "backend.ports", "backend.services", "backend.http_api", "simulator.scenarios"},
+    "backend/services": {
+        "backend.domain",
+        "backend.ports",
+        "backend.services",
+        "backend.http_api",
+        "simulator.scenarios",
+    },
     "backend/ml": {"backend.domain", "backend.ports", "backend.services", "backend.ml"},
-    "backend/adapters": {"backend.domain", "backend.ports", "backend.services", "backend.ml", "backend.adapters"},
+    "backend/adapters": {
+        "backend.domain",
+        "backend.ports",
+        "backend.services",
+        "backend.ml",
+        "backend.adapters",
+    },
     "backend/runtime": {"backend", "simulator", "dashboard"},
     "backend/handlers": {"backend"},
     "dashboard": {"backend.domain", "backend.ports", "backend.services", "dashboard"},
@@ -27,7 +39,17 @@ COMPOSITION_ROOTS = {"dashboard/wsgi.py"}
 # Outside of the standard library, the core uses these alone.
 CORE_LIBRARIES = {"msgspec", "numpy"}
 FORBIDDEN = {
-    "backend/domain": {"time", "random", "threading", "logging", "os", "socket", "sqlite3", "boto3", "asyncio"},
+    "backend/domain": {
+        "time",
+        "random",
+        "threading",
+        "logging",
+        "os",
+        "socket",
+        "sqlite3",
+        "boto3",
+        "asyncio",
+    },
     "backend/services": {"sqlite3", "boto3", "flask", "dash", "starlette", "uvicorn", "requests"},
     "dashboard": {"sqlite3", "boto3"},
     "simulator": {"sqlite3", "boto3"},
@@ -61,7 +83,9 @@ def test_a_part_imports_only_what_lies_below_it(part):
         if where in COMPOSITION_ROOTS:
             continue
         for name in imported(path):
-            if name.split(".")[0] in ("backend", "dashboard", "simulator", "infra") and not within(name, ALLOWED[part]):
+            if name.split(".")[0] in ("backend", "dashboard", "simulator", "infra") and not within(
+                name, ALLOWED[part]
+            ):
                 wrong.append(f"{where} imports {name}")
     assert wrong == []
 

@@ -136,7 +136,11 @@ def test_an_import_killed_after_any_batch_goes_on_where_it_stood(school, monkeyp
         break
     report = run(store, school)
     assert logged(store) == logged(whole)
-    assert (report.rows, report.accepted, report.refused) == (expected.rows, expected.accepted, expected.refused)
+    assert (report.rows, report.accepted, report.refused) == (
+        expected.rows,
+        expected.accepted,
+        expected.refused,
+    )
     assert report.duplicates == 0
 
 

@@ -40,7 +40,11 @@ def test_everything_accepted_is_folded_and_counted(writer, store):
     for i in range(30):
         writer.submit([call(f"c{i}", NOW - i)]).result(10)
     eventually(lambda: writer.stats()["folded"] == 30)
-    row = store.connection().execute("SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'").fetchone()
+    row = (
+        store.connection()
+        .execute("SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'")
+        .fetchone()
+    )
     assert row == (30,)
 
 

@@ -114,7 +114,11 @@ def test_the_queue_goes_by_severity_then_by_money(store: SqliteStore) -> None:
         entries += [call(f"{student}{i}", NOW - i * HOUR, student_id=student) for i in range(calls)]
     _fill(store, entries)
     items = [item for item in queries.queue(store, view(), limit=50) if item.entity_type == "student"]
-    assert [item.entity_name for item in items] == ["Rich", "Poor", "Warned"]  # each once, however many alerts it has
+    assert [item.entity_name for item in items] == [
+        "Rich",
+        "Poor",
+        "Warned",
+    ]  # each once, however many alerts it has
     assert all(item.claim.startswith(f"Call {item.entity_name}") for item in items)
     assert "also" in items[0].reason or ";" in items[0].reason
     assert items[0].action == "Log call"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,10 +13,12 @@ from dash.development.base_component import Component
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Cell, MarketPoint, Point
 from dashboard import calls_panels, supply_panels
-from dashboard.context import View
+from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import supply
 from dashboard.zones import UTC_ZONE
+from tests.builders import NOW as SENT_AT
+from tests.builders import fold_all, open_store, session
 
 NOW = 1_763_649_128_000_000
 CELL = Cell(
@@ -145,3 +148,16 @@ def test_calls_that_a_filter_cannot_see_are_said() -> None:
     note = calls_panels.unattributed(msgspec.structs.replace(CALLS, unattributed=3), view(region="west"))
     assert note is not None
     assert "3 calls" in text(note)
+
+
+def test_without_reported_supply_the_map_shows_where_sessions_are_held(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    held = [session(f"a{i}", SENT_AT - i * HOUR, subject="AAA", region="Wales") for i in range(5)]
+    store.append([*held, session("b", SENT_AT - HOUR, subject="BBB", region="Scotland")])
+    fold_all(store, SENT_AT)
+    filters = Filters()
+    seen = View(filters, scope(filters, SENT_AT, UTC_ZONE), UTC_ZONE, SENT_AT)
+    drawn = str(supply.body(Context(store, lambda: SENT_AT, WebConfig(token="t")), seen))
+    assert "6 sessions in 7 days, most in AAA, Wales" in drawn
+    assert "Shortages are not known" in drawn
+    assert "enough tutors" not in drawn

@@ -129,7 +129,9 @@ def test_velocity_drop_needs_silence_after_more_than_two_a_week(recent, earlier,
     assert severity(profile("student", "stu_1", *held), "velocity_drop") == expected
 
 
-@pytest.mark.parametrize(("health", "calls", "expected"), [(10, 6, "critical"), (20, 6, "critical"), (40, 4, None)])
+@pytest.mark.parametrize(
+    ("health", "calls", "expected"), [(10, 6, "critical"), (20, 6, "critical"), (40, 4, None)]
+)
 def test_high_risk_fires_at_eighty(health, calls, expected):
     pushed = event("h", "customer_health_update", NOW, {"student_id": "stu_1", "health_score": health})
     made = [call(f"c{i}", NOW - i * HOUR) for i in range(calls)]
@@ -138,7 +140,10 @@ def test_high_risk_fires_at_eighty(health, calls, expected):
 
 def test_a_resolution_says_why():
     calm = profile("student", "stu_1", call("c", NOW))
-    assert verdict(calm, "high_ib_call_frequency", "warning").reason == "back to normal: 1 inbound call in 14 days"
+    assert (
+        verdict(calm, "high_ib_call_frequency", "warning").reason
+        == "back to normal: 1 inbound call in 14 days"
+    )
 
 
 def test_an_unknown_health_never_raises_but_ends_what_lived():

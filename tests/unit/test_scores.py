@@ -20,7 +20,9 @@ def student(*parsed, now_us: int = NOW) -> Profile:
 
 def weekly(n: int, **fields):
     """n sessions a week over the last four weeks, the newest an hour ago."""
-    return [session(f"s{w}-{i}", NOW - w * 7 * DAY - HOUR - i * DAY, **fields) for w in range(4) for i in range(n)]
+    return [
+        session(f"s{w}-{i}", NOW - w * 7 * DAY - HOUR - i * DAY, **fields) for w in range(4) for i in range(n)
+    ]
 
 
 def test_a_steady_well_rated_student_is_worked_out_by_hand():
