@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 from dash import html
 
+from backend.domain.insights import Insight
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
-from dashboard import alert_list, components, figures, theme
+from dashboard import alert_list, components, figures, insight_card, theme
 from dashboard.components import button, icon, section, severity
 from dashboard.context import View
 from dashboard.supply_panels import demand_over_supply
@@ -27,7 +28,9 @@ _LABELS = {"ib_calls_14d": "Inbound calls, 14 d", "ib_calls_7d": "Inbound calls,
            "balance_status": "Balance", "basis": "Judged by"}  # fmt: skip
 
 
-def drawer(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> html.Aside:
+def drawer(
+    detail: AlertDetail, market: Sequence[MarketPoint], view: View, insight: Insight | None = None
+) -> html.Aside:
     """The drawer of one alert. `market` is the history of its cell, empty for other entities."""
     alert = detail.alert
     css = {"critical": "crit", "warning": "warn"}.get(alert.severity, "")
@@ -41,6 +44,7 @@ def drawer(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> ht
     sections = [
         html.P(alert_list.sentence(alert.message), className="al-message"),
         html.Div(_about(alert, view), className="al-about"),
+        insight_card.section(insight, view) if insight else None,
         chart(detail, market, view),
         numbers(alert),
         rule(detail),

@@ -9,7 +9,7 @@ from typing import Any
 from dash import Dash
 from flask import Flask
 
-from dashboard import frame, live, lookup, security, sessions, shell, static_files
+from dashboard import frame, insight_card, live, lookup, security, sessions, shell, static_files
 from dashboard.context import Context, Feed, WebConfig
 from dashboard.pages import modules
 
@@ -55,6 +55,7 @@ def create_app(
     ctx = Context(reads, clock, config, label=names.label)
     app.layout = lambda: shell.layout(config, clock())
     frame.register(app, ctx, names)
+    insight_card.register(app, ctx)
     for module in modules():
         module.register(app, ctx)
     policy: list[str] = []

@@ -23,6 +23,32 @@ MAX_REASON = 500
 INPUT_USD, OUTPUT_USD = 1.0, 5.0
 
 
+class _NoneKept:
+    """Stands in for a store that keeps no insights: readers get the rules' text of each alert."""
+
+    def insights_of_alerts(self, _ids: Sequence[str]) -> dict[str, Insight]:
+        return {}
+
+    def insights_of(self, *_: Any) -> list[Insight]:
+        return []
+
+    def loose_insights(self, *_: Any) -> list[Insight]:
+        return []
+
+    def insight(self, _insight_id: str) -> Insight | None:
+        return None
+
+    def llm_usage(self, _day_us: int) -> dict[str, int]:
+        return {}
+
+    def feedback_counts(self, _since_us: int) -> dict[str, int]:
+        return {"accepted": 0, "dismissed": 0}
+
+
+def _kept(store: Any) -> Any:
+    return store if hasattr(store, "insights_of_alerts") else _NoneKept()
+
+
 class Item(msgspec.Struct, frozen=True):
     """One line of the list: a living alert, or an insight that has none."""
 
@@ -39,7 +65,9 @@ def items(store: Any, since_us: int) -> list[Item]:
     """What needs attention and was raised after `since_us`, newest first. `store` implements Reads and Insights."""
     alerts, _ = store.alert_list({}, status=LIVING, limit=SCAN)
     found = [Item(alert.opened_us, alert, None) for alert in alerts if alert.opened_us > since_us]
-    found += [Item(insight.created_us, None, insight) for insight in store.loose_insights(since_us, LOOSE)]
+    found += [
+        Item(insight.created_us, None, insight) for insight in _kept(store).loose_insights(since_us, LOOSE)
+    ]
     return sorted(found, key=lambda item: (-item.at_us, item.alert.alert_id if item.alert else ""))
 
 
@@ -56,7 +84,7 @@ def documents(store: Any, page: Sequence[Item]) -> list[dict[str, Any]]:
 
 def of_alerts(store: Any, alerts: Sequence[Alert]) -> dict[str, Insight]:
     """The insight of each alert: the kept one of its present severity, else by rules from what is known now."""
-    kept: dict[str, Insight] = store.insights_of_alerts([alert.alert_id for alert in alerts])
+    kept: dict[str, Insight] = _kept(store).insights_of_alerts([alert.alert_id for alert in alerts])
     found = {}
     for alert in alerts:
         insight = kept.get(alert.alert_id)
@@ -76,7 +104,7 @@ def of_entity(store: Any, entity_type: str, entity_id: str) -> Insight | None:
     alerts, _ = store.alert_list({}, status=LIVING, entity=(entity_type, entity_id), limit=1)
     if alerts:
         return of_alerts(store, alerts)[alerts[0].alert_id]
-    return next(iter(store.insights_of(entity_type, entity_id)), None)
+    return next(iter(_kept(store).insights_of(entity_type, entity_id)), None)
 
 
 def _unkept(store: Any, alert: Alert) -> Insight:
@@ -89,7 +117,7 @@ def _unkept(store: Any, alert: Alert) -> Insight:
 
 def find(store: Any, insight_id: str) -> tuple[Insight, Alert | None]:
     """An insight by its id or by its alert's. Raises NotFound."""
-    insight = store.insight(insight_id) or of_alert(store, insight_id)
+    insight = _kept(store).insight(insight_id) or of_alert(store, insight_id)
     if insight is None:
         raise NotFound(f"there is no insight {insight_id}")
     return insight, store.alert_by_id(insight.alert_id) if insight.alert_id else None
@@ -159,9 +187,9 @@ def _graded(item: Item) -> tuple[str, str, float | None]:
 
 def explainer(store: Any, now_us: int, breaker_open: bool) -> dict[str, Any]:
     """Meters of today, and how useful people found the insights of 30 days."""
-    usage = store.llm_usage(day_of(now_us))
+    usage = _kept(store).llm_usage(day_of(now_us))
     explained = usage.get("explained", 0)
-    verdicts = store.feedback_counts(now_us - 30 * DAY)
+    verdicts = _kept(store).feedback_counts(now_us - 30 * DAY)
     judged = verdicts["accepted"] + verdicts["dismissed"]
     return {
         "explained": explained,
@@ -207,7 +235,9 @@ def feedback(
     if reason is not None and len(reason) > MAX_REASON:
         raise Rejected(f"a reason holds at most {MAX_REASON} characters")
     insight, _ = find(store, insight_id)
-    if store.insight(insight.insight_id) is None:  # rules' text that was made for the reader
+    if not hasattr(store, "put_feedback"):
+        raise Rejected("this store keeps no feedback on insights")
+    if _kept(store).insight(insight.insight_id) is None:  # rules' text that was made for the reader
         store.save_insights([insight], now_us)
     said = {"verdict": verdict, "reason": reason, "outcome": outcome}
     merged = (insight.feedback or {}) | {name: value for name, value in said.items() if value is not None}

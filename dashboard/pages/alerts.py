@@ -14,7 +14,7 @@ from backend.domain.errors import IopsError, NotFound
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
 from backend.services.read_models import AlertRow, Scope
-from dashboard import alert_drawer, alert_list, components, frames
+from dashboard import alert_drawer, alert_list, components, frames, insight_card
 from dashboard.context import Context, View
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
@@ -122,7 +122,7 @@ def the_drawer(ctx: Context, view: View, alert_id: str) -> html.Aside:
             at_us=view.scope.at_us, start_us=view.scope.at_us - WEEK, time_travel=view.scope.time_travel
         )
         market = queries.market_history(ctx.reads, week, alert.subject, alert.region)
-    return alert_drawer.drawer(detail, market, view)
+    return alert_drawer.drawer(detail, market, view, insight_card.of_alert(ctx, view, alert_id))
 
 
 def bulk(ctx: Context, asked: Any) -> dict[str, Any]:

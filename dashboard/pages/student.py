@@ -10,10 +10,11 @@ import msgspec
 from dash import Input, Output, html
 
 from backend.domain.errors import NotFound
+from backend.domain.insights import Insight
 from backend.domain.times import DAY
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
-from dashboard import components, entity, segments
+from dashboard import components, entity, insight_card, segments
 from dashboard.components import query_link, wild
 from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase
@@ -63,7 +64,8 @@ def page(reads: Any, view: View, student_id: str) -> Any:
         return entity.not_found("student", student_id, readable(str(error)), view)
     _title(detail.name, demo=entity.simulated(detail))
     days = days_back(view)
-    return body(detail, earlier(reads, view, student_id, days), days, view)
+    insight = insight_card.of_entity(reads, view, "student", student_id)
+    return body(detail, earlier(reads, view, student_id, days), days, view, insight)
 
 
 def _title(name: str, demo: bool = False) -> None:
@@ -87,7 +89,9 @@ def earlier(reads: Any, view: View, student_id: str, days: int) -> Health | None
     return health if health and health.parts else None
 
 
-def body(detail: EntityDetail, before: Health | None, days: int, view: View) -> list[Any]:
+def body(
+    detail: EntityDetail, before: Health | None, days: int, view: View, insight: Insight | None = None
+) -> list[Any]:
     """All panels in their places."""
     row, health = detail.row, detail.health
     assert isinstance(row, StudentRow)
@@ -108,7 +112,12 @@ def body(detail: EntityDetail, before: Health | None, days: int, view: View) -> 
     )
     return [
         part
-        for part in (entity.next_action(detail.alerts, loss_text(row), view), facts(detail, row, view), main)
+        for part in (
+            entity.next_action(detail.alerts, loss_text(row), view),
+            facts(detail, row, view),
+            insight_card.panel(insight, view) if insight else None,
+            main,
+        )
         if part is not None
     ]
 

@@ -1,0 +1,188 @@
+"""One insight to read: the claim, how sure it is, the words with their citations, what speaks against, where it came from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import dash
+from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ctx as asked
+
+from backend.domain.errors import IopsError
+from backend.domain.insights import CONFIDENCES, Evidence, Insight
+from backend.services import insights
+from dashboard import components
+from dashboard.components import button
+from dashboard.context import Context, View
+from dashboard.ids import SHELL
+from dashboard.words import plural
+from dashboard.zones import ago
+
+VERDICT, REASON = "insight-verdict", "insight-reason"
+_CITATION = re.compile(r"(\s?\[\d{1,2}\])")
+_SOURCES = {"rules": "Rules", "anthropic": "Claude", "bedrock": "Claude on Bedrock", "openai": "Second model"}
+_SURE = {"confirmed": "Confirmed", "likely": "Likely", "undetermined": "Not enough evidence"}
+_BECAUSE = {
+    "off": "no language model is set up",
+    "withheld": "a model's text did not match the data and was withheld",
+    "not explained yet": "not explained yet",
+}
+
+
+def register(app: Any, ctx: Context) -> None:
+    """The verdict buttons of every card. What was kept is said in a toast; the card then shows it."""
+
+    @app.callback(
+        Output(SHELL.sink, "data-insight"),
+        Input({"type": VERDICT, "insight": ALL, "verdict": ALL}, "n_clicks"),
+        State({"type": REASON, "insight": ALL}, "value"),
+        State({"type": REASON, "insight": ALL}, "id"),
+        State(SHELL.location, "search"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def judge(_clicks: Any, reasons: list[Any], ids: list[Any], search: str | None) -> Any:
+        trigger = asked.triggered[0] if asked.triggered else {}
+        if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
+            return no_update  # a card was drawn, nobody clicked
+        insight_id, verdict = asked.triggered_id["insight"], asked.triggered_id["verdict"]
+        typed = {field["insight"]: value for field, value in zip(ids, reasons, strict=True)}
+        done, text = judged(ctx, ctx.view(search), insight_id, verdict, typed.get(insight_id))
+        dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
+        return no_update
+
+
+def judged(ctx: Context, view: View, insight_id: str, verdict: str, reason: str | None) -> tuple[bool, str]:
+    """Keep a verdict; whether that worked, and what to say about it."""
+    if view.forbidden:
+        return False, view.forbidden
+    said = {"verdict": verdict, "reason": reason, "outcome": None}
+    try:
+        insights.feedback(ctx.reads, insight_id, actor=view.actor, now_us=view.now_us, **said)
+    except IopsError as error:
+        return False, str(error)
+    return True, f"Insight {verdict}"
+
+
+def of_alert(ctx: Context, view: View, alert_id: str) -> Insight | None:
+    """The insight of an alert; None where the view is of a time before it."""
+    return _by_then(insights.of_alert(ctx.reads, alert_id), view)
+
+
+def of_entity(reads: Any, view: View, entity_type: str, entity_id: str) -> Insight | None:
+    return _by_then(insights.of_entity(reads, entity_type, entity_id), view)
+
+
+def _by_then(insight: Insight | None, view: View) -> Insight | None:
+    late = insight is not None and view.scope.time_travel and insight.created_us > view.scope.at_us
+    return None if late else insight
+
+
+def section(insight: Insight, view: View) -> html.Section:
+    """As a part of a drawer."""
+    return components.section(insight.claim, body(insight, view), _SURE[insight.confidence])
+
+
+def panel(insight: Insight, view: View) -> html.Section:
+    """As a panel of its own, with the claim as its title."""
+    doubt = insight.confidence == CONFIDENCES[0]
+    mark = components.tag(_SURE[insight.confidence], "doubt" if doubt else "line")
+    inner = html.Div(body(insight, view), className="io-pad")
+    return components.panel(insight.claim, inner, view, end=mark, className="ins-panel")
+
+
+def body(insight: Insight, view: View) -> html.Div:
+    """Everything below the claim. All text stands as text: nothing in it is taken for markup."""
+    parts = [
+        html.P(words(insight), className="ins-text"),
+        _evidence("For", insight, "for"),
+        _evidence("Against", insight, "against"),
+        _line("What would settle it", insight.settles),
+        _line("What to do", html.Ul([html.Li(action) for action in insight.actions])),
+        verdict(insight, view),
+        provenance(insight, view),
+    ]
+    return html.Div([part for part in parts if part is not None], className="ins")
+
+
+def words(insight: Insight) -> list[Any]:
+    """The text with its citations as small numbers that say the evidence when pointed at."""
+    texts = {item.number: item.text for item in insight.evidence}
+    parts: list[Any] = []
+    for piece in _CITATION.split(insight.text):
+        number = piece.strip(" []")
+        if _CITATION.fullmatch(piece) and int(number) in texts:
+            parts.append(html.Sup(number, title=texts[int(number)]))
+        elif piece:
+            parts.append(piece)
+    return parts
+
+
+def _evidence(label: str, insight: Insight, side: str) -> html.Div | None:
+    found = [item for item in insight.evidence if item.side == side]
+    if not found:
+        return None if side == "for" else _line(label, "nothing that was measured")
+    return _line(label, html.Ul([html.Li(_cited(item, insight)) for item in found]))
+
+
+def _cited(item: Evidence, insight: Insight) -> list[Any]:
+    return [html.Span(f"{item.number} ", className="t3"), html.A(item.text, href=place(insight))]
+
+
+def place(insight: Insight) -> str:
+    """Where the numbers of an insight can be seen."""
+    if insight.entity_type == "cell":
+        return f"/supply?subject={quote(insight.subject or '')}&region={quote(insight.region or '')}"
+    return f"/{insight.entity_type}s/{quote(insight.entity_id, safe='')}"
+
+
+def _line(label: str, content: Any) -> html.Div:
+    return html.Div([html.B(label), html.Div(content)], className="ins-line")
+
+
+def verdict(insight: Insight, view: View) -> html.Div:
+    """Accept, or dismiss with a reason; what somebody said already."""
+    said = (insight.feedback or {}).get("verdict")
+    known = ""
+    if said and insight.feedback:
+        reason = insight.feedback.get("reason")
+        known = f"{insight.feedback['actor']} {said} it" + (f": {reason}" if reason else "")
+
+    def choice(label: str, name: str) -> html.Button:
+        own_id = {"type": VERDICT, "insight": insight.insight_id, "verdict": name}
+        return button(label, id=None if view.forbidden else own_id, disabled=view.forbidden)
+
+    reason_id = {"type": REASON, "insight": insight.insight_id}
+    field = dcc.Textarea(
+        id=reason_id,
+        rows=1,
+        maxLength=insights.MAX_REASON,
+        className="io-input al-field",
+        placeholder="Why, if it is wrong",
+        disabled=bool(view.forbidden),
+    )
+    label = html.Label([html.Span("Why, if it is wrong", className="io-sr"), field], className="ins-why")
+    said_before = html.Span(known, className="t2")
+    return html.Div(
+        [choice("Right", "accepted"), choice("Wrong", "dismissed"), label, said_before],
+        className="ins-verdict",
+    )
+
+
+def provenance(insight: Insight, view: View) -> html.Details:
+    """Who wrote it, from which data of when, and what left this installation for it."""
+    who = _SOURCES.get(insight.source, insight.source)
+    model = f"{who}, {insight.model}" if insight.model else who
+    label = f"{model}, version {insight.prompt_version}, data of {ago(insight.created_us, view.now_us)}"
+    checked = f"{plural(insight.checked, 'number')} checked against the data"
+    because = _BECAUSE.get(insight.reason or "", insight.reason or "") if insight.source == "rules" else ""
+    sent = (
+        [html.P("What was sent:"), html.Pre(insight.sent)]
+        if insight.sent
+        else [html.P("Nothing was sent anywhere.")]
+    )
+    lines = [html.P(checked), html.P(f"By rules: {because}") if because else None, *sent]
+    return html.Details(
+        [html.Summary(label), *[line for line in lines if line is not None]], className="ins-from"
+    )
