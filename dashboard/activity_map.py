@@ -11,6 +11,7 @@ from dashboard import components
 from dashboard.context import View
 from dashboard.words import number, plural, readable
 
+MANY = 8  # more columns than this have their names written upwards
 STEPS = 6  # fills --io-s-1 (few) to --io-s-6 (most)
 LIGHT_FROM = 4  # from this step on the number is written light on dark
 
@@ -46,9 +47,10 @@ def activity_map(cells: Sequence[Cell], key_of, view: View) -> html.Section:
         *(html.Th(html.Span(readable(r)), scope="col") for r in regions),
         html.Th("All", scope="col"),
     ]
+    css = "io-heat sup-heat sup-activity" + (" sup-many" if len(regions) > MANY else "")
     caption = html.Caption("Sessions held in seven days by subject and region", className="io-sr")
     table = html.Table(
-        [caption, html.Thead(html.Tr(head)), html.Tbody(rows)], className="io-heat sup-heat sup-activity"
+        [caption, html.Thead(html.Tr(head)), html.Tbody(rows)], className=css
     )
     busiest = max(cells, key=lambda c: c.sessions_7d)
     title = f"{plural(total, 'session')} in 7 days, most in {readable(busiest.subject)}, {readable(busiest.region)}"

@@ -61,6 +61,7 @@ class View:
     read_only: bool = False
     notices: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)  # filter kind -> name of the chosen entity
+    computed_us: int = 0  # by the real clock; `now_us` is the chosen moment when the past is looked at
 
     @property
     def filter_text(self) -> str:
@@ -74,7 +75,8 @@ class View:
 
     @property
     def computed_text(self) -> str:
-        return f"{self.scope_text}. Computed {self.zone.seconds(self.now_us)} {self.zone.short(self.now_us)}"
+        at = self.computed_us or self.now_us
+        return f"{self.scope_text}. Computed {self.zone.seconds(at)} {self.zone.short(at)}"
 
     @property
     def forbidden(self) -> str | None:
@@ -116,11 +118,14 @@ class Context:
             person = getattr(g, "person", {})
         filters, notices = parse(search, own_zone)
         zone = zone_named(filters.zone) or own_zone
-        now_us = self.clock()
+        clock_us = self.clock()
+        now_us = (
+            clock_us if filters.at_us is None else filters.at_us
+        )  # ages are told as of the moment that is shown
         return View(
             filters=filters, scope=scope(filters, now_us, zone), zone=zone, now_us=now_us,
             actor=person.get("name", "local"), role=person.get("role", "viewer"), read_only=self.config.read_only,
-            notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()},
+            notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()}, computed_us=clock_us,
         )  # fmt: skip
 
     def freshness(self, now_us: int) -> Freshness:

@@ -11,6 +11,7 @@ from dash import html
 
 from backend.services.read_models import AlertRow, Cell, MarketPoint, Point
 from dashboard import components, figures, theme
+from dashboard.activity_map import MANY
 from dashboard.components import icon, severity
 from dashboard.context import View
 from dashboard.filters import link, window_text
@@ -143,7 +144,7 @@ def _map_table(cells: Sequence[Cell], chosen: Cell | None, ratio: bool) -> html.
     caption = html.Caption("Gap by subject and region; choose a cell for its history", className="io-sr")
     table = html.Table(
         [caption, html.Thead(html.Tr([*head, html.Th("All", scope="col")])), html.Tbody(rows)],
-        className="io-heat sup-heat",
+        className="io-heat sup-heat" + (" sup-many" if len(regions) > MANY else ""),
     )
     return html.Div(table, className="io-pad")
 

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.parsing import parse
-from backend.domain.times import DAY, to_us
+from backend.domain.times import DAY, SECOND, to_us
 from backend.services.read_models import Health, HealthPart, Point, TimelineEntry
 from dashboard import entity, figures_people, lists, segments
 from dashboard.app import create_app
@@ -52,7 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SqliteStore:
     store.append([parse(event, NOW) for event in history(7, UNTIL, days=21, students=70, tutors=12)])
     while store.fold(2000, NOW):
         pass
-    store.sweep(NOW)
+    store.sweep(NOW + 3 * SECOND)  # rules speak once history has stopped coming in
     return store
 
 
