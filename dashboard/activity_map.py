@@ -49,9 +49,7 @@ def activity_map(cells: Sequence[Cell], key_of, view: View) -> html.Section:
     ]
     css = "io-heat sup-heat sup-activity" + (" sup-many" if len(regions) > MANY else "")
     caption = html.Caption("Sessions held in seven days by subject and region", className="io-sr")
-    table = html.Table(
-        [caption, html.Thead(html.Tr(head)), html.Tbody(rows)], className=css
-    )
+    table = html.Table([caption, html.Thead(html.Tr(head)), html.Tbody(rows)], className=css)
     busiest = max(cells, key=lambda c: c.sessions_7d)
     title = f"{plural(total, 'session')} in 7 days, most in {readable(busiest.subject)}, {readable(busiest.region)}"
     foot = "supply and demand were not reported; sessions held in 7 days"

@@ -18,7 +18,6 @@ from dashboard.components import button
 from dashboard.context import Context, View
 from dashboard.ids import SHELL
 from dashboard.words import plural
-from dashboard.zones import ago
 
 VERDICT, REASON = "insight-verdict", "insight-reason"
 _CITATION = re.compile(r"(\s?\[\d{1,2}\])")
@@ -174,7 +173,7 @@ def provenance(insight: Insight, view: View) -> html.Details:
     """Who wrote it, from which data of when, and what left this installation for it."""
     who = _SOURCES.get(insight.source, insight.source)
     model = f"{who}, {insight.model}" if insight.model else who
-    label = f"{model}, version {insight.prompt_version}, data of {ago(insight.created_us, view.now_us)}"
+    label = f"{model}, version {insight.prompt_version}, data of {view.zone.moment(insight.created_us)}"
     checked = f"{plural(insight.checked, 'number')} checked against the data"
     because = _BECAUSE.get(insight.reason or "", insight.reason or "") if insight.source == "rules" else ""
     sent = (
