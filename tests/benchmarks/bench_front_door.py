@@ -41,8 +41,8 @@ async def bare(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-def bare_server(folder: Path, seconds: int) -> load.Load:
-    """The same load on uvicorn with the application above."""
+def bare_server(folder: Path, seconds: int) -> tuple[load.Load, float]:
+    """The same load on uvicorn with the application above, and the CPU seconds it took."""
     port = free_port()
     command = [
         sys.executable,
@@ -58,7 +58,8 @@ def bare_server(folder: Path, seconds: int) -> load.Load:
     command += ["--no-access-log", "--lifespan", "off", "tests.benchmarks.bench_front_door:bare"]
     server = Process(command, port, environ(folder, port, port))
     try:
-        return load.run(port, CONNECTIONS, seconds, "bare")
+        before = server.cpu_seconds()
+        return load.run(port, CONNECTIONS, seconds, "bare"), server.cpu_seconds() - before
     finally:
         server.stop()
 
@@ -178,8 +179,11 @@ def main() -> int:
     print(f"front door: {CONNECTIONS} connections, {seconds} s, one event a request")
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
-        server, log = bare_server(folder, seconds), bare_log(folder)
+        (server, cpu), log = bare_server(folder, seconds), bare_log(folder)
         figure("limit: uvicorn, nothing stored", server.rate, "req/s")
+        figure(
+            "limit: uvicorn, nothing stored, requests a CPU second", server.accepted / max(cpu, 0.01), "req/s"
+        )
         figure("limit: uvicorn, nothing stored, p50", server.p50_ms, "ms")
         figure(f"limit: the log alone, {GROUP} a commit", log, "events/s")
         alone = measured(folder / "alone", seconds, watched=False)

@@ -103,6 +103,7 @@ def _event(rng: Any, kind: int, who: int, at_us: int, number: int, of: Marketpla
     subject, region = SUBJECTS[who % len(SUBJECTS)], REGIONS[who // len(SUBJECTS) % len(REGIONS)]
     student, tutor = f"stu_{who:06d}", f"tut_{who % of.tutors:05d}"
     place = {"subject": subject, "region": region}
+    body: dict[str, Any]
     match kind:
         case 0 | 1:
             body = {"session_id": f"ses_{number}", "student_id": student, "tutor_id": tutor, **place}
