@@ -42,10 +42,7 @@ class Claude:
             extra_body=extra,
             timeout=timeout_s,
         )
-        if answer.stop_reason == "refusal":
-            raise ProviderFailed("refused to answer", retry=False)
-        text = "".join(block.text for block in answer.content if block.type == "text")
-        return Completion(text, answer.usage.input_tokens, answer.usage.output_tokens)
+        return _read(answer)
 
     def _connected(self) -> Any:
         """The client, made when it is first needed: importing the SDK takes a second."""
@@ -82,3 +79,14 @@ class Claude:
             raise ProviderFailed(f"not set up ({type(error).__name__})", retry=False) from None
         except Exception as error:
             raise ProviderFailed(f"unreadable answer ({type(error).__name__})", retry=True) from None
+
+
+def _read(answer: Any) -> Completion:
+    """The text of an answer. The SDK does not check what a server sent: it may lack anything."""
+    try:
+        if answer.stop_reason == "refusal":
+            raise ProviderFailed("refused to answer", retry=False)
+        text = "".join(block.text for block in answer.content if block.type == "text")
+        return Completion(text, answer.usage.input_tokens, answer.usage.output_tokens)
+    except (AttributeError, TypeError):
+        raise ProviderFailed("unreadable answer", retry=True) from None

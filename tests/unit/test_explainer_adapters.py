@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from backend.domain.prompts import TEMPERATURE, BadAnswer, Prompt, read_answers
 from backend.ports import ProviderFailed
 
 PROMPT = Prompt("system", "<data>{}</data>", 200)
-TEXT = '{"insights": [{"index": 0, "text": "The student is fine."}]}'
+TEXT = '{"insights": [{"index": 0, "text": "The student made 5 inbound calls in 14 days."}]}'
 SHORT_S = 0.7
 
 
@@ -96,7 +97,8 @@ class Stub:
         handler.send_header("content-length", str(len(body)))
         handler.end_headers()
         if self.mode != "drips":
-            handler.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who has read enough hangs up
+                handler.wfile.write(body)
             return
         for place in range(len(body)):
             handler.wfile.write(body[place : place + 1])
@@ -140,6 +142,13 @@ def test_every_failure_has_a_name_and_says_whether_to_try_again(
         model.complete(PROMPT, SHORT_S if mode in ("hangs", "drips") else 20)
     assert caught.value.retry is retry
     assert "secret" not in caught.value.reason
+
+
+def test_an_answer_of_another_shape_is_not_taken_for_a_missing_key(stub: Stub, model: Any) -> None:
+    stub.mode = "wrong schema"
+    with pytest.raises(ProviderFailed, match="unreadable answer") as caught:
+        model.complete(PROMPT, 20)
+    assert caught.value.retry
 
 
 @pytest.mark.parametrize("mode", ["wrong schema", "huge"])
