@@ -67,7 +67,14 @@ class FrontDoor:
             self._check_headers(scope["headers"], headers)
             path = scope["path"]
             if scope["method"] == "POST" and path in _HOT and self._intake is not None:
-                reply = await self._intake.post(headers, scope["query_string"], receive, metrics=_HOT[path])
+                client = scope.get("client")
+                reply = await self._intake.post(
+                    headers,
+                    scope["query_string"],
+                    receive,
+                    metrics=_HOT[path],
+                    peer=client[0] if client else None,
+                )
                 return self._with_cors(reply, headers) if self._settings.cors_origins else reply
             reply = await self._cold(scope, path, headers, receive)
         except IopsError as error:

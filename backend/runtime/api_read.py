@@ -178,9 +178,11 @@ def list_events(api: Api, call: Call) -> Reply:
             "occurred_at": iso(occurred_us),
             "received_at": iso(received_us),
             "source": source,
+            "sender_address": peer,
+            "request_id": request_id,
             "payload": _decode(body),
         }
-        for seq, event_id, event_type, occurred_us, received_us, source, body in rows
+        for seq, event_id, event_type, occurred_us, received_us, source, peer, request_id, body in rows
     ]
     document: dict[str, Any] = {"items": items}
     if len(rows) == limit:

@@ -6,6 +6,7 @@ Order: credential, rate, body, items, judgement, append, answer. A request is an
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -34,7 +35,14 @@ class Gone(Exception):
 class Writer(Protocol):
     """What takes events for the next commit; `token` is completed with the verdicts once they are durable."""
 
-    def submit(self, entries: Any, rejects: Any = (), tallies: Any = None, token: Any = None) -> Any: ...
+    def submit(
+        self,
+        entries: Any,
+        rejects: Any = (),
+        tallies: Any = None,
+        token: Any = None,
+        origin: Any = (None, None),
+    ) -> Any: ...
 
 
 class Memory(Protocol):
@@ -55,8 +63,16 @@ class Intake:
         self._limiter = Limiter() if limited else None
         self._in_flight: set[str] = set()
 
-    async def post(self, headers: dict[bytes, bytes], query: bytes, receive: Any, *, metrics: bool) -> Reply:
-        """Answer one POST. Raises Gone, or an IopsError whose answer is decided."""
+    async def post(
+        self,
+        headers: dict[bytes, bytes],
+        query: bytes,
+        receive: Any,
+        *,
+        metrics: bool,
+        peer: str | None = None,
+    ) -> Reply:
+        """Answer one POST. `peer` is the sender's network address, kept with each event. Raises Gone, or an IopsError whose answer is decided."""
         now_us = self._clock()
         who = self._authenticate(headers, now_us)
         limiter = self._limiter if who.role != LOCAL_ROLE else None
@@ -67,11 +83,12 @@ class Intake:
         except bodies.TooLarge as error:
             await self._refuse_body(error, b"", who.name, now_us)
             raise
+        origin = (peer, _request_id(headers))
         idempotency = headers.get(b"idempotency-key")
         if idempotency is None:
-            reply = await self._take(who, headers, query, body, limiter, metrics)
+            reply = await self._take(who, headers, query, body, limiter, metrics, origin)
         else:
-            reply = await self._once(idempotency, who, headers, query, body, limiter, metrics)
+            reply = await self._once(idempotency, who, headers, query, body, limiter, metrics, origin)
         if limiter is None:
             return reply
         rate = ((b"ratelimit-policy", POLICY), (b"ratelimit", limiter.header(who.key_id)))
@@ -98,6 +115,7 @@ class Intake:
         body: bytes,
         limiter: Limiter | None,
         metrics: bool,
+        origin: tuple[str | None, str],
     ) -> Reply:
         now_us = self._clock()
         try:
@@ -113,15 +131,21 @@ class Intake:
             return _reply(Answer(200, result.body) if result.status == 202 else result)
         verdicts: list[str] = []
         if found.entries or found.rejects:
-            verdicts = await self._append(found.entries, found.rejects, found.tallies)
+            verdicts = await self._append(found.entries, found.rejects, found.tallies, origin)
         if "conflict" in verdicts:
             rejects = conflict_rejects(found, verdicts, now_us)
             await self._append([], rejects, {"reject:conflict": len(rejects)})
         return _reply(answer(found, verdicts))
 
-    async def _append(self, entries: list[Any], rejects: list[Any], tallies: dict[str, int]) -> list[str]:
+    async def _append(
+        self,
+        entries: list[Any],
+        rejects: list[Any],
+        tallies: dict[str, int],
+        origin: tuple[str | None, str | None] = (None, None),
+    ) -> list[str]:
         waiter = asyncio.get_running_loop().create_future()
-        self._writer.submit(entries, rejects, tallies, waiter)
+        self._writer.submit(entries, rejects, tallies, waiter, origin)
         return await waiter
 
     async def _refuse_body(self, error: Malformed, body: bytes, source: str, now_us: int) -> None:
@@ -174,6 +198,17 @@ def deliver_to(loop: asyncio.AbstractEventLoop) -> Callable[[list[Any]], None]:
             loop.call_soon_threadsafe(complete, done)
 
     return deliver
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    """The sender's `X-Request-Id` where it is plain and short, else one of our own."""
+    given = headers.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return token_hex(8)
+
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 def bearer(headers: dict[bytes, bytes]) -> bytes | None:

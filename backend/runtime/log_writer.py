@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from backend.adapters.sqlite.log import add_tallies, append_entries, keep_rejects
+from backend.adapters.sqlite.log import NOWHERE, Origin, add_tallies, append_entries, keep_rejects
 from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
@@ -23,25 +23,32 @@ log = logging.getLogger("iops.engine")
 
 MAX_WAITING = 10_000  # events in memory, not yet durable; beyond it senders are told to come back
 GROUP = 2_000  # events in one commit at most
-# Events folded at a time: while nobody waits, and while a large backlog makes large steps cheaper (an entity that is hit
-# several times in a step is scored and written once). While senders wait, a step takes about BUSY_SECONDS.
+# Folding in small steps costs more per event and keeps senders waiting, so while many single events pour in it is done a few
+# times a second, for about BUSY_SECONDS. Large steps are cheapest: an entity that is hit several times in a step is scored
+# and written once. Beyond MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
 FOLD_IDLE, FOLD_BULK = 2_000, 6_000
-BUSY_SECONDS = 0.008
-MAX_BACKLOG = (
-    100_000  # beyond this, folding comes before appending, so that the screen does not fall behind for ever
-)
+BUSY_RATE = 500  # requests a second from which on folding waits its turn
+BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
+MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
+LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)
 
 
 class Submission:
     """Events of one request on their way into the log. `verdicts` or `error` is set before it is delivered."""
 
-    __slots__ = ("entries", "error", "rejects", "tallies", "token", "verdicts")
+    __slots__ = ("entries", "error", "origin", "rejects", "tallies", "token", "verdicts")
 
     def __init__(
-        self, entries: Sequence[Parsed], rejects: Sequence[tuple], tallies: dict[str, int], token: Any
+        self,
+        entries: Sequence[Parsed],
+        rejects: Sequence[tuple],
+        tallies: dict[str, int],
+        token: Any,
+        origin: Origin = NOWHERE,
     ) -> None:
         self.entries = entries
+        self.origin = origin
         self.rejects = rejects
         self.tallies = tallies
         self.token = token
@@ -56,6 +63,25 @@ def _complete(done: list[Submission]) -> None:
             future.set_exception(submission.error)
         else:
             future.set_result(submission.verdicts or [])
+
+
+class _Pace:
+    """Requests a second over the last quarter of a second or so; falls when nothing comes."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since = 0.0
+        self._rate = 0.0
+
+    def note(self, requests: int, now: float) -> None:
+        self._count += requests
+        if now - self._since >= BUSY_PERIOD:
+            self._rate = self._count / (now - self._since)
+            self._count, self._since = 0, now
+
+    @property
+    def rate(self) -> float:
+        return self._rate if time.monotonic() - self._since < 2 * BUSY_PERIOD else 0.0
 
 
 class LogWriter:
@@ -80,6 +106,10 @@ class LogWriter:
         self._wake = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._pace = _Pace()
+        self._pending = (
+            1  # about how many events are not folded yet; more than none until a look has shown otherwise
+        )
         self._fold_cost = 1e-4  # seconds an event, smoothed
         self._counts = {
             "commits": 0,
@@ -108,12 +138,13 @@ class LogWriter:
         rejects: Sequence[tuple] = (),
         tallies: dict[str, int] | None = None,
         token: Any = None,
+        origin: Origin = NOWHERE,
     ) -> Any:
         """Queue events for the next commit; returns the token (a Future of verdicts unless one was given).
 
         Raises Unavailable when too much is waiting or the engine is stopping; nothing was taken then.
         """
-        submission = Submission(entries, rejects, tallies or {}, Future() if token is None else token)
+        submission = Submission(entries, rejects, tallies or {}, Future() if token is None else token, origin)
         with self._wake:
             if self._stopping:
                 raise Unavailable("the engine is stopping; send again in a moment", 2)
@@ -143,29 +174,35 @@ class LogWriter:
             self._failed()
 
     def _work(self) -> None:
-        next_sweep = 0.0
-        behind = True
+        next_sweep = next_fold = next_look = 0.0
         while True:
-            group = self._take(wait=not behind)
+            now = time.monotonic()
+            group = self._take(wait=not self._pending or now < next_fold)
             if group:
                 self._commit(group)
+                self._pace.note(len(group), now)
             elif self._stopping:
                 return
-            behind = self._fold(self._step())
-            if time.monotonic() >= next_sweep or (not behind and self._is_late()):
+            if now >= next_fold and (self._pending or now >= next_look):
+                self._fold(self._step())
+                next_fold = time.monotonic() + (BUSY_PERIOD if self._is_busy() else 0)
+                next_look = time.monotonic() + LOOK_SECONDS
+            if now >= next_sweep:
                 more = self._sweep()
                 next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
 
+    def _is_busy(self) -> bool:
+        return self._pace.rate > BUSY_RATE and self._pending < MAX_BACKLOG
+
     def _step(self) -> int:
-        backlog = self._counts["appended"] - self._counts["folded"]
-        if self._queue and backlog < MAX_BACKLOG:
-            return max(20, int(BUSY_SECONDS / self._fold_cost))
-        return FOLD_BULK if backlog > FOLD_BULK else FOLD_IDLE
+        if self._is_busy():
+            return max(100, int(BUSY_SECONDS / self._fold_cost))
+        return FOLD_BULK if self._pending > FOLD_BULK else FOLD_IDLE
 
     def _take(self, *, wait: bool) -> list[Submission]:
         with self._wake:
             if not self._queue and wait and not self._stopping:
-                self._wake.wait(0.2)
+                self._wake.wait(0.05)
             group, size = [], 0
             while self._queue and size < GROUP:
                 submission = self._queue.popleft()
@@ -177,10 +214,11 @@ class LogWriter:
     def _commit(self, group: list[Submission]) -> None:
         now_us = self._clock()
         entries = [entry for submission in group for entry in submission.entries]
+        origins = [submission.origin for submission in group for _ in submission.entries]
         rejects = [row for submission in group for row in submission.rejects]
         try:
             with self._store.transaction() as connection:
-                verdicts = append_entries(connection, entries)
+                verdicts = append_entries(connection, entries, origins)
                 tallies = _tally(group, entries, verdicts)
                 if tallies:
                     add_tallies(connection, now_us, tallies)
@@ -206,48 +244,51 @@ class LogWriter:
 
     def _count(self, verdicts: list[str]) -> None:
         self._counts["commits"] += 1
-        self._counts["appended"] += verdicts.count("accepted")
+        accepted = verdicts.count("accepted")
+        self._counts["appended"] += accepted
+        self._pending += accepted
         self._counts["duplicates"] += verdicts.count("duplicate")
         self._counts["conflicts"] += verdicts.count("conflict")
 
-    def _fold(self, limit: int) -> bool:
-        """Fold one chunk; True while more is waiting. An event that cannot be folded is set aside, never in the way."""
+    def _fold(self, limit: int) -> None:
+        """Fold one chunk. An event that cannot be folded is set aside, never in the way."""
         began = time.monotonic()
         try:
             folded = self._store.fold(limit, self._clock())
         except Unavailable:
             log.exception("fold postponed")
             time.sleep(0.1)  # the disk or another writer is busy; nothing is lost, the cursor has not moved
-            return False
         except Exception:
             log.exception("fold failed; going one by one")
-            return self._fold_singly(limit)
-        self._counts["folded"] += folded
-        if folded:
-            self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
-        return folded == limit
+            self._fold_singly(limit)
+        else:
+            self._note_folded(folded, limit)
+            if folded:
+                self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
 
-    def _fold_singly(self, limit: int) -> bool:
+    def _note_folded(self, folded: int, limit: int) -> None:
+        self._counts["folded"] += folded
+        self._pending = max(1, self._pending - folded) if folded == limit else 0
+
+    def _fold_singly(self, limit: int) -> None:
         for _ in range(limit):
             try:
-                if not self._store.fold(1, self._clock()):
-                    return False
-                self._counts["folded"] += 1
+                folded = self._store.fold(1, self._clock())
+                self._note_folded(folded, 1)
+                if not folded:
+                    return
             except Unavailable:
-                return False
+                return
             except Exception as error:
                 log.exception("event set aside")
                 self._store.set_aside(f"{type(error).__name__}: {error}", self._clock())
                 self._counts["set_aside"] += 1
-        return True
-
-    def _is_late(self) -> bool:
-        return self._store.is_behind(self._clock())
 
     def _sweep(self) -> bool:
         """Sweep once; True when more entities are due than one sweep takes."""
         try:
-            return self._store.sweep(self._clock()) >= REFRESH_LIMIT
+            now_us = self._clock()
+            return self._store.sweep(now_us) >= REFRESH_LIMIT or self._store.is_behind(now_us)
         except Exception:
             log.exception("sweep failed; trying again in a second")
             return False

@@ -47,6 +47,19 @@ def test_one_event_is_accepted_then_known(api: Running) -> None:
     assert second.json()["results"][0]["status"] == "duplicate"
 
 
+@pytest.mark.parametrize(("sent", "kept"), [("req-1.a", "req-1.a"), ("two words", None), ("x" * 65, None)])
+def test_an_event_keeps_the_senders_address_and_the_request(
+    api: Running, sent: str, kept: str | None
+) -> None:
+    pair = [call_event(), call_event()]
+    assert api.post(pair, X_Request_Id=sent).status == 202
+    known = {row["event_id"]: row for row in api.get("/v1/events?limit=50").json()["items"]}
+    found = [known[event["event_id"]] for event in pair]
+    assert [row["sender_address"] for row in found] == ["127.0.0.1"] * 2
+    assert found[0]["request_id"] == found[1]["request_id"]  # one request
+    assert found[0]["request_id"] == kept or (kept is None and len(found[0]["request_id"]) == 16)
+
+
 FORMS = {
     "envelope": lambda: (call_event(), "application/json"),
     "flat": lambda: ({"event_type": "ib_call_logged", **call_event()["payload"]}, "application/json"),

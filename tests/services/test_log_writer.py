@@ -71,8 +71,8 @@ def test_a_disk_that_refuses_is_told_to_the_sender_and_nothing_is_half_stored(wr
     honest = log_writer.append_entries
     calls = []
 
-    def failing(connection, entries):
-        verdicts = honest(connection, entries)
+    def failing(connection, entries, origins=None):
+        verdicts = honest(connection, entries, origins)
         calls.append(len(entries))
         if len(calls) == 1:
             raise sqlite3.OperationalError("database or disk is full")

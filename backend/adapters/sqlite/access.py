@@ -71,7 +71,7 @@ def event_rows(
         clauses.append("seq < ?")
         values.append(before)
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    sql = f"""SELECT seq, event_id, event_type, occurred_us, received_us, source, body
+    sql = f"""SELECT seq, event_id, event_type, occurred_us, received_us, source, peer, request_id, body
               FROM events {where} ORDER BY seq DESC LIMIT ?"""
     return connections.connection().execute(sql, (*values, limit)).fetchall()
 

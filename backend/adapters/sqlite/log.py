@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 import msgspec
 
@@ -14,13 +15,15 @@ from backend.domain.times import DAY
 
 MAX_REJECTS = 10_000  # oldest go first
 MAX_TALLIES = 1_000
+Origin = tuple[str | None, str | None]  # network address of the sender, id of the request
 
 _INSERT = """INSERT INTO events
-  (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, digest, body)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+  (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, digest, body,
+   peer, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 EVENT_COLUMNS = (
     "seq, event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, body"
 )
+NOWHERE: Origin = (None, None)  # of events that no connection brought: imports, tests
 _decode = msgspec.json.Decoder(dict).decode
 
 
@@ -65,8 +68,10 @@ class SqliteLog(Connections):
             )
 
 
-def append_entries(connection: sqlite3.Connection, entries: Sequence[Parsed]) -> list[str]:
-    """Append inside the caller's transaction; one verdict per entry."""
+def append_entries(
+    connection: sqlite3.Connection, entries: Sequence[Parsed], origins: Sequence[Origin] | None = None
+) -> list[str]:
+    """Append inside the caller's transaction; one verdict per entry. `origins`: who brought each of them."""
     held: dict[str, bytes] = {}
     if entries:
         ids = msgspec.json.encode([entry.event.event_id for entry in entries]).decode()
@@ -75,7 +80,7 @@ def append_entries(connection: sqlite3.Connection, entries: Sequence[Parsed]) ->
         )
         held = dict(found.fetchall())
     verdicts, rows = [], []
-    for entry in entries:
+    for entry, origin in zip(entries, origins or repeat(NOWHERE), strict=False):
         e = entry.event
         digest = held.get(e.event_id)
         if digest is None:
@@ -94,6 +99,7 @@ def append_entries(connection: sqlite3.Connection, entries: Sequence[Parsed]) ->
                     e.region,
                     entry.digest,
                     entry.body,
+                    *origin,
                 )
             )
         else:

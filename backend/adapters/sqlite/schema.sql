@@ -11,7 +11,8 @@ CREATE TABLE events (
   source TEXT,
   student_id TEXT, tutor_id TEXT, subject TEXT, region TEXT,
   digest BLOB NOT NULL,
-  body BLOB NOT NULL
+  body BLOB NOT NULL,
+  peer TEXT, request_id TEXT -- who brought it: the network address of the connection, and the request
 );
 CREATE INDEX events_occurred ON events (occurred_us);
 CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL;
