@@ -17,6 +17,7 @@ FLAGS = [
     "--disable-component-update",
 ]
 LIMIT_MS = 20_000
+DRAWN_MS = 60_000  # a busy machine may take long to start a page; that is a slow figure, not a broken run
 # Milliseconds from a changed address until every panel says that it was computed for it and a frame was drawn.
 _CHANGE = """async ([kind, value, limit]) => {
   const place = ["student", "tutor", "subject", "region", "range"].indexOf(kind), began = performance.now();
@@ -64,7 +65,7 @@ def sign_in(browser: Any, port: int) -> Any:
 
 def drawn(page: Any) -> None:
     """Wait until the page's panels are there."""
-    page.wait_for_selector("#shell-page [data-scope]")
+    page.wait_for_selector("#shell-page [data-scope]", state="attached", timeout=DRAWN_MS)
 
 
 def filter_changes(
