@@ -94,6 +94,10 @@ class Processor(Protocol):
         """Move every window's edge to `now_us`: events leave windows, scores age, alerts resolve. Returns entities touched."""
 
 
+# Orders of a list of alerts; within the same, the newest comes first.
+ALERT_SORTS = ("severity", "newest", "oldest", "repeats")
+
+
 class Reads(Protocol):
     """What the read side asks of a store. `filters` maps student, tutor, subject and region to the chosen value.
 
@@ -200,12 +204,19 @@ class Reads(Protocol):
         alert_type: str | None = None,
         entity: tuple[str, str] | None = None,
         search: str | None = None,
+        sort: str = "severity",
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
-    ) -> tuple[list[Alert], int]: ...
+    ) -> tuple[list[Alert], int]:
+        """Alerts in the order of one of ALERT_SORTS, and how many match."""
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]: ...
+
+    def alert_openings(
+        self, filters: Mapping[str, str], start_us: int, end_us: int, step_us: int
+    ) -> list[tuple[int, str, int]]:
+        """(start of the step, severity it has now, alerts opened), in this order; steps are counted from 1970."""
 
     def alert_by_id(self, alert_id: str) -> Alert | None: ...
 

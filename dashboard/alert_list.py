@@ -29,6 +29,12 @@ TABS: dict[str, tuple[str, tuple[str, ...]]] = {
 SEVERITIES = ("critical", "warning", "info")
 TYPES = tuple(dict.fromkeys(rule.alert_type for rule in RULES.values()))
 PAGE_SIZE = 50
+ORDERS = {
+    "severity": "worst first",
+    "newest": "newest first",
+    "oldest": "oldest first",
+    "repeats": "most repeats first",
+}
 
 
 def command(
@@ -57,9 +63,17 @@ def page_number(view: View) -> int:
     return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
 
 
+def order(view: View) -> str:
+    """The order that the address asks for, one of ORDERS."""
+    asked = view.filters.get("sort")
+    return asked if asked in ORDERS else "severity"
+
+
 def list_key(view: View) -> str:
     """What the rows depend on; rows are only held still while it stays the same."""
-    own = "|".join(view.filters.get(key) for key in ("tab", "severity", "type", "status", "q", "page"))
+    own = "|".join(
+        view.filters.get(key) for key in ("tab", "severity", "type", "status", "q", "sort", "page")
+    )
     return f"{view.filters.key}|{own}"
 
 
@@ -105,20 +119,24 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
             _menu("Kind", "type", kinds, view),
             _menu("State", "status", states, view) if len(members) > 1 else None,
             html.Span(className="grow"),
+            _menu("Order", "sort", [(key if key != "severity" else "", text) for key, text in ORDERS.items()], view, ORDERS["severity"]),
             search,
         ],
         className="al-filters", role="group", **components.wild({"aria-label": "Filters of the list"}),
     )  # fmt: skip
 
 
-def _menu(label: str, key: str, choices: Sequence[tuple[str, str]], view: View) -> html.Details:
+def _menu(
+    label: str, key: str, choices: Sequence[tuple[str, str]], view: View, usual: str = "any"
+) -> html.Details:
+    """Choices of one key of the address; `usual` is what stands there without it."""
     value = view.filters.get(key)
-    shown = dict(choices).get(value, "any") if value else "any"
+    shown = dict(choices).get(value, usual) if value else usual
     face: list[Any] = [label, " ", html.B(shown), icon("down", 12)]
     links = [
         html.A(text, href=f"?{key}={quote(name)}&page=", className="io-choice") for name, text in choices
     ]
-    css = "io-chip on" if value and shown != "any" else "io-chip"
+    css = "io-chip on" if value and shown != usual else "io-chip"
     pop = html.Div(links, className="io-pop", role="group", **components.wild({"aria-label": label}))
     return html.Details([html.Summary(face, className=css), pop], className="io-menu")
 

@@ -39,13 +39,14 @@ def alerts(
     alert_type: str | None = None,
     entity: str | tuple[str, str] | None = None,
     search: str | None = None,
+    sort: str = "severity",
     limit: int = 200,
     offset: int = 0,
 ) -> Page:
-    """A page of AlertRow, worst then newest first. `entity` is "type/id" or a pair; an empty status means all."""
+    """A page of AlertRow in an order of ports.ALERT_SORTS. `entity` is "type/id" or a pair; an empty status means all."""
     whose = _entity(entity)
     found, total = reads.alert_list(
-        filters_of(scope), status=status, severity=severity, alert_type=alert_type, entity=whose, search=search,
+        filters_of(scope), status=status, severity=severity, alert_type=alert_type, entity=whose, search=search, sort=sort,
         limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None,
     )  # fmt: skip
     return Page(rows=[alert_row(alert) for alert in found], total=total)
@@ -88,6 +89,26 @@ def alert_counts(reads: Reads, scope: Scope) -> dict[str, int]:
             if severity == "critical" and not owned:
                 counts["unowned_critical"] += n
     return counts
+
+
+class Openings(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alerts opened in one step of time, by the severity they have now. `at_us` is the step's start."""
+
+    at_us: int
+    critical: int = 0
+    warning: int = 0
+    info: int = 0
+
+
+def alert_history(reads: Reads, scope: Scope) -> list[Openings]:
+    """Alerts opened in the range by hour, or by day where it is longer than a week; steps without any count zero."""
+    step = scope.step_us
+    counts: dict[int, dict[str, int]] = {
+        at: {} for at in range(scope.start_us - scope.start_us % step, scope.at_us + 1, step)
+    }
+    for at, severity, n in reads.alert_openings(filters_of(scope), scope.start_us, scope.at_us, step):
+        counts.setdefault(at, {})[severity] = n
+    return [Openings(at_us=at, **by_severity) for at, by_severity in counts.items()]
 
 
 def _tallies(reads: Reads, scope: Scope) -> list[tuple[str, str, bool, int]]:

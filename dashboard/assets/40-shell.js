@@ -92,7 +92,7 @@
       const said = () => iops.toast({ text: "Link copied: it shows this moment, also later" });
       navigator.clipboard ? navigator.clipboard.writeText(url).then(said, () => iops.toast({ text: url })) : iops.toast({ text: url });
     },
-    refresh() { iops.refresh(); },
+    refresh(el) { iops.refresh(el.dataset.refresh === "page"); },
     toggle(el) {
       if (el.dataset.toggle === "filters") {
         const open = root.toggleAttribute("data-filters");
@@ -129,7 +129,10 @@
     setProps("shell-command", { data: command });
   }
   iops.undo = function () { if (lastUndo) { send(Object.assign({ undoing: true }, lastUndo)); lastUndo = null; } };
-  iops.refresh = function () { if (iops.pulse) iops.pulse(true); };
+  iops.refresh = function (byHand) { // by hand: also while paused, and it says so, as an unchanged page looks the same
+    if (iops.pulse) iops.pulse(true);
+    if (byHand) iops.toast({ text: "Asked again for everything on this page" });
+  };
 
   /* ---- toasts: one lane, no more than three ---- */
   iops.toast = function (said) {

@@ -24,6 +24,7 @@
     k: () => move(-1),
     a: () => { const b = document.querySelector('[data-row].sel [data-command*=\'"ack"\']'); if (b) b.click(); },
     u: () => iops.undo(),
+    r: () => iops.refresh(true),
     p: () => iops.change({ paused: document.documentElement.dataset.mode === "paused" ? null : "1", at: null }),
     t: () => iops.setTheme(document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark"),
     "?": () => document.getElementById("shell-help-open").click(),

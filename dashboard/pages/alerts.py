@@ -14,7 +14,7 @@ from backend.domain.errors import IopsError, NotFound
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
 from backend.services.read_models import AlertRow, Scope
-from dashboard import alert_drawer, alert_list, components, frames, insight_card
+from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card
 from dashboard.context import Context, View
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
@@ -75,7 +75,12 @@ def opened_alert(view: View, pathname: str | None) -> str:
 
 
 def body(ctx: Context, view: View, opened: str, held: Any) -> html.Div:
-    parts = [ctx.guarded("Alerts", lambda: the_list(ctx, view, opened, held))]
+    history = ctx.guarded(
+        "Alerts over time",
+        lambda: alert_history.panel(queries.alert_history(ctx.reads, view.scope), view),
+    )
+    rows = ctx.guarded("Alerts", lambda: the_list(ctx, view, opened, held))
+    parts = [html.Div([history, rows], className="al-main")]
     if opened:
         parts.append(ctx.guarded("This alert", lambda: the_drawer(ctx, view, opened)))
     return html.Div(parts, className="io-with-drawer al-page")
@@ -88,7 +93,7 @@ def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE, offse
         ctx.reads, view.scope, status=alert_list.statuses(view), limit=limit, offset=offset,
         severity=level if level in alert_list.SEVERITIES else None,
         alert_type=kind if kind in alert_list.TYPES else None,
-        search=view.filters.get("q") or None,
+        search=view.filters.get("q") or None, sort=alert_list.order(view),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from backend.domain.parsing import parse
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND, WEEK, from_us
 from backend.domain.windows import COUNTERS
+from backend.ports import ALERT_SORTS
 from backend.services import queries
 from backend.services.read_models import Scope
 from simulator.history import history
@@ -206,7 +207,9 @@ def test_every_read_answers_the_same(both: tuple[Any, Any], filters: dict[str, s
                 "usual": store.market_usual(chosen, NOW),
                 "alerts": [a.alert_id for a in store.alert_list(chosen, limit=20)[0]],
                 "past": [(a.alert_id, a.status) for a in store.alert_list(chosen, as_of_us=NOW - DAY)[0]],
+                "orders": {o: [a.alert_id for a in store.alert_list(chosen, sort=o)[0]] for o in ALERT_SORTS},
                 "tallies": sorted(store.alert_tallies(chosen)),
+                "openings": store.alert_openings(chosen, NOW - 30 * DAY, NOW, DAY),
             }
         )
     for part in answers[0]:

@@ -13,8 +13,8 @@ from flask import Flask, g
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.times import DAY, MINUTE
-from backend.services import alerting
-from dashboard import alert_drawer, alert_list
+from backend.services import alerting, queries
+from dashboard import alert_drawer, alert_history, alert_list
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import alerts
@@ -197,3 +197,63 @@ def test_a_drawing_is_the_same_a_second_later_and_another_after_a_change(ctx: Co
 )  # fmt: skip
 def test_limits_read_as_they_are_meant(value: float, rising: bool, words: str) -> None:
     assert alert_drawer._limit(value, rising) == words
+
+
+@pytest.mark.parametrize(
+    ("search", "first", "last"),
+    [
+        ("", "stu_3", None), ("?sort=nonsense", "stu_3", None), ("?sort=repeats", "stu_3", None),
+        ("?sort=newest", "stu_1", "stu_3"), ("?sort=oldest", "stu_3", "stu_1"),
+    ],
+)  # fmt: skip
+def test_the_address_says_in_which_order(tmp_path: Path, search: str, first: str, last: str | None) -> None:
+    store = SqliteStore(tmp_path / "iops.db")
+    for hours, (student, count) in enumerate([("stu_1", 3), ("stu_2", 3), ("stu_3", 6)], start=1):
+        store.append(
+            [
+                call(f"{student}_{i}", NOW - hours * 60 * MINUTE - i * MINUTE, student_id=student)
+                for i in range(count)
+            ]
+        )
+    fold_all(store, NOW)
+    for alert_id in [a.alert_id for a in store.alert_list({})[0]]:  # opened one after the other
+        _open_earlier(store, alert_id)
+    ctx = Context(store, lambda: AT, WebConfig(token="t"))
+    rows = alerts.listed(ctx, view(search)).rows
+    assert rows[0].entity_id == first
+    assert last is None or rows[-1].entity_id == last
+
+
+def _open_earlier(store: SqliteStore, alert_id: str) -> None:
+    found = store.alert_by_id(alert_id)
+    assert found is not None
+    number = int(found.entity_id[-1])
+    with store.transaction() as connection:
+        connection.execute(
+            "UPDATE alerts SET opened_us = ?, occurrences = ? WHERE alert_id = ?",
+            (NOW - number * 60 * MINUTE, number, alert_id),
+        )
+
+
+def test_another_order_is_another_list_for_held_rows() -> None:
+    assert alert_list.list_key(view("?sort=oldest")) != alert_list.list_key(view())
+
+
+def test_alerts_over_time_add_up_and_name_the_busiest_hour(ctx: Context) -> None:
+    steps = queries.alert_history(ctx.reads, view().scope)
+    assert len(steps) == 25
+    assert (sum(s.critical for s in steps), sum(s.warning for s in steps)) == (1, 2)
+    drawn = alert_history.panel(steps, view())
+    assert "3 alerts opened, all from" in text(drawn)
+    bars = alert_history.figure(steps, UTC_ZONE, "k")["data"]
+    assert [bar["name"] for bar in bars] == ["Critical", "Warning", "Info"]
+    assert sum(sum(bar["y"]) for bar in bars) == 3
+
+
+def test_alerts_over_time_obey_the_filter_and_the_range(ctx: Context) -> None:
+    one = queries.alert_history(ctx.reads, view("?student=stu_3").scope)
+    assert sum(map(alert_history.total, one)) == 1
+    week = queries.alert_history(ctx.reads, view("?range=30d").scope)
+    assert len(week) == 31
+    assert "3 alerts opened" in alert_history.finding(week, view("?range=30d"))
+    assert alert_history.finding([], view()) == "No alert opened"

@@ -16,6 +16,12 @@ from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
+_ORDER: dict[str, Callable[[Alert], tuple[Any, ...]]] = {
+    "severity": lambda alert: (_RANK[alert.severity], -alert.opened_us, alert.alert_id),
+    "newest": lambda alert: (-alert.opened_us, alert.alert_id),
+    "oldest": lambda alert: (alert.opened_us, alert.alert_id),
+    "repeats": lambda alert: (-alert.occurrences, -alert.opened_us, alert.alert_id),
+}
 _KINDS = ("student", "tutor", "cell")
 _SEARCHED = ("title", "message", "entity_id", "entity_name")
 _ACTIVE = ("open", "acknowledged")
@@ -36,11 +42,12 @@ class AlertReads:
         alert_type: str | None = None,
         entity: tuple[str, str] | None = None,
         search: str | None = None,
+        sort: str = "severity",
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
     ) -> tuple[list[Alert], int]:
-        """Alerts, worst and newest first, and how many match. `as_of_us`: as they stood then, from the audit trail."""
+        """Alerts in an order of ports.ALERT_SORTS, and how many match. `as_of_us`: as they stood then, from the audit trail."""
         everything = (*LIVING, *ENDED)
         statuses = everything if as_of_us is not None or not status else tuple(dict.fromkeys(status))
         held = self.snapshots.alerts([name for name in statuses if name in everything])
@@ -60,13 +67,25 @@ class AlertReads:
             and (not search or any(holds(getattr(alert, field), search) for field in _SEARCHED))
             and inside(alert)
         ]
-        kept.sort(key=lambda alert: (_RANK[alert.severity], -alert.opened_us, alert.alert_id))
+        kept.sort(key=_ORDER[sort])
         return kept[offset : None if limit < 0 else offset + limit], len(kept)
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:
         """(status, severity, owned, alerts)."""
         found, _ = self.alert_list(filters)
         counts = Counter((alert.status, alert.severity, alert.owner is not None) for alert in found)
+        return [(*group, n) for group, n in sorted(counts.items())]
+
+    def alert_openings(
+        self, filters: Mapping[str, str], start_us: int, end_us: int, step_us: int
+    ) -> list[tuple[int, str, int]]:
+        """(start of the step, severity it has now, alerts opened in it) for alerts opened in (start, end]."""
+        found, _ = self.alert_list(filters)
+        counts = Counter(
+            (alert.opened_us - alert.opened_us % step_us, alert.severity)
+            for alert in found
+            if start_us < alert.opened_us <= end_us
+        )
         return [(*group, n) for group, n in sorted(counts.items())]
 
     def alert_by_id(self, alert_id: str) -> Alert | None:

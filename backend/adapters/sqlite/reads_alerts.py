@@ -13,7 +13,12 @@ from backend.adapters.sqlite.connections import Connections
 from backend.domain.alerts import Alert
 
 _COLUMNS = ", ".join(FIELDS)
-_ORDER = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_us DESC, alert_id"
+_ORDER = {
+    "severity": "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_us DESC, alert_id",
+    "newest": "opened_us DESC, alert_id",
+    "oldest": "opened_us, alert_id",
+    "repeats": "occurrences DESC, opened_us DESC, alert_id",
+}
 
 
 class AlertReads(Connections):
@@ -28,11 +33,12 @@ class AlertReads(Connections):
         alert_type: str | None = None,
         entity: tuple[str, str] | None = None,
         search: str | None = None,
+        sort: str = "severity",
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
     ) -> tuple[list[Alert], int]:
-        """Alerts, worst and newest first, and how many match. `as_of_us`: as they stood then, from the audit trail."""
+        """Alerts in an order of ports.ALERT_SORTS, and how many match. `as_of_us`: as they stood then, from the audit trail."""
         where = alert_clause(filters)
         for column, value in (
             ("alert_type", alert_type),
@@ -48,11 +54,11 @@ class AlertReads(Connections):
             where.add(f"({anywhere})", *[like(search)] * len(fields))
         if as_of_us is not None:
             where.add("opened_us <= ?", as_of_us)
-            return self._as_of(where.text, where.values, as_of_us, status, severity, limit, offset)
+            return self._as_of(where.text, where.values, as_of_us, status, severity, sort, limit, offset)
         if status:
             where.add(f"status IN ({','.join('?' * len(status))})", *status)
         rows = self.connection().execute(
-            f"SELECT {_COLUMNS} FROM alerts WHERE {where.text} ORDER BY {_ORDER} LIMIT ? OFFSET ?",
+            f"SELECT {_COLUMNS} FROM alerts WHERE {where.text} ORDER BY {_ORDER[sort]} LIMIT ? OFFSET ?",
             (*where.values, limit, offset),
         )
         found = [alert_from(row) for row in rows]
@@ -66,18 +72,20 @@ class AlertReads(Connections):
         at_us: int,
         status: Sequence[str],
         severity: str | None,
+        sort: str,
         limit: int,
         offset: int,
     ) -> tuple[list[Alert], int]:
         rows = self.connection().execute(
             f"SELECT {_COLUMNS}, (SELECT after FROM audit u WHERE u.alert_id = alerts.alert_id AND u.at_us <= ?"
-            f" ORDER BY u.sequence DESC LIMIT 1) FROM alerts WHERE {where} ORDER BY {_ORDER}",
+            f" ORDER BY u.sequence DESC LIMIT 1) FROM alerts WHERE {where} ORDER BY {_ORDER[sort]}",
             (at_us, *values),
         )
         found = [_then(alert_from(row[:-1]), row[-1], at_us) for row in rows]
         kept = [a for a in found if (not status or a.status in status) and severity in (None, a.severity)]
-        rank = {"critical": 0, "warning": 1, "info": 2}
-        kept.sort(key=lambda a: rank[a.severity])  # stable: newest first inside a severity
+        if sort == "severity":  # the one it had then
+            rank = {"critical": 0, "warning": 1, "info": 2}
+            kept.sort(key=lambda a: rank[a.severity])  # stable: newest first inside a severity
         return kept[offset : None if limit < 0 else offset + limit], len(kept)
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:
@@ -88,6 +96,22 @@ class AlertReads(Connections):
             .execute(
                 f"SELECT status, severity, owner IS NOT NULL, count(*) FROM alerts WHERE {where.text} GROUP BY 1, 2, 3",
                 where.values,
+            )
+            .fetchall()
+        )
+
+    def alert_openings(
+        self, filters: Mapping[str, str], start_us: int, end_us: int, step_us: int
+    ) -> list[tuple[int, str, int]]:
+        """(start of the step, severity it has now, alerts opened in it) for alerts opened in (start, end]."""
+        where = alert_clause(filters)
+        where.add("opened_us > ? AND opened_us <= ?", start_us, end_us)
+        return (
+            self.connection()
+            .execute(
+                f"SELECT opened_us - opened_us % ?, severity, count(*) FROM alerts WHERE {where.text}"
+                " GROUP BY 1, 2 ORDER BY 1, 2",
+                (step_us, *where.values),
             )
             .fetchall()
         )
