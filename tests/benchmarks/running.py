@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from backend.runtime import lifeline
+
 KEY, TOKEN = "ingest-key-of-the-benchmarks", "token-of-the-benchmarks"
 IOPS = [sys.executable, "-m", "backend.runtime.cli"]
 START_SECONDS = 90.0
@@ -34,10 +36,13 @@ class Process:
         self, command: list[str], port: int, environ: dict[str, str], path: str = "/healthz"
     ) -> None:
         self.port = port
+        # The product ends by itself when the writing end of this pipe closes: also when the benchmark is killed.
+        reader, self._lifeline = os.pipe()
         self._child = subprocess.Popen(
-            command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            command, env={**environ, lifeline.VARIABLE: str(reader)}, pass_fds=(reader,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
+        os.close(reader)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers(path):
             if self._child.poll() is not None or time.monotonic() > deadline:
@@ -76,6 +81,8 @@ class Process:
         except subprocess.TimeoutExpired:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait(5)
+        with contextlib.suppress(OSError):  # stopped twice
+            os.close(self._lifeline)
 
 
 def _stat(pid: int) -> list[str]:
