@@ -19,7 +19,7 @@ from backend.services.read_models import AlertDetail, AlertRow, AuditRow, Page, 
 
 WAITING = ("open", "acknowledged")
 HOUR_VALUE = 40.0  # money that an hour of unmet demand is taken to be worth
-REASON_LENGTH = 90
+REASON_LENGTH = 66  # what the queue shows on one line at its narrowest
 EVIDENCE = 20
 _SEVERITY = {"critical": 0, "warning": 1, "info": 2}
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
