@@ -23,7 +23,7 @@ class World:
         entries = [parse(item, NOW) for item in history(7, from_us(NOW), days=35, students=40, tutors=10)]
         self.store: SqliteStore = open_store(folder)
         self.store.append(entries)
-        fold_all(self.store, NOW)
+        fold_all(self.store, NOW, size=150)  # small enough to be judged at once
         catch_up(self.store, NOW)
         self.events: list[Event] = [entry.event for entry in entries]
 
