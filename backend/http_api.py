@@ -220,6 +220,15 @@ ROUTES: tuple[Route, ...] = (
         parameters=_PAGE,
     ),
     Route(
+        method="POST",
+        path="/v1/rejects/{id}/replay",
+        operation="replay_reject",
+        audience="operator",
+        summary="Send a refused item again, corrected or as it came; works once",
+        parameters=(_DRY_RUN,),
+        body="RejectReplay",
+    ),
+    Route(
         method="GET",
         path="/v1/search",
         operation="search",

@@ -152,6 +152,28 @@ RULES: dict[str, Rule] = {
             levels=(Level("info", 4.999999, 6),),
             runbook="Ask for more hours, or stop matching new students to this tutor.",
         ),
+        Rule(
+            rule_id="malformed_rate",
+            version=1,
+            alert_type="malformed_rate",
+            entity_type="system",
+            title="Many events are refused",
+            measure="share of what arrived in the last hour that was refused",
+            rising=True,
+            levels=(Level("critical", 0.2000001, 0.15), Level("warning", 0.0500001, 0.03)),
+            runbook="Open Data, read the commonest reason, tell its sender; correct and replay what was refused.",
+        ),
+        Rule(
+            rule_id="events_put_aside",
+            version=1,
+            alert_type="events_put_aside",
+            entity_type="system",
+            title="Events wait to be looked at",
+            measure="events that were taken and could not be counted, for more than 10 minutes",
+            rising=True,
+            levels=(Level("info", 1, 0.5),),
+            runbook="Open Data, look at the critical items, and replay them; report the fault if it comes again.",
+        ),
     )
 }
 
@@ -166,16 +188,22 @@ def evaluate(assessment: Assessment, living: dict[str, str] | None = None) -> li
     for rule in _BY_KIND.get(assessment.profile.entity_type, ()):
         if not rule.enabled:
             continue
-        reading, current = READINGS[rule.rule_id](assessment), living.get(rule.rule_id)
-        severity = None if reading.value is None else _severity(rule, reading.value, current)
-        if severity is not None:
-            found.append(Verdict(rule.rule_id, _signal(rule, severity, reading, assessment.profile), ""))
-        elif current is not None:
-            words = reading.describe()[0]
-            found.append(
-                Verdict(rule.rule_id, None, words if reading.value is None else f"back to normal: {words}")
-            )
+        reading = READINGS[rule.rule_id](assessment)
+        verdict = verdict_on(rule, reading, living.get(rule.rule_id), assessment.profile)
+        if verdict is not None:
+            found.append(verdict)
     return found
+
+
+def verdict_on(rule: Rule, reading: Reading, current: str | None, profile: Profile) -> Verdict | None:
+    """What one rule makes of its reading; None when it neither fires nor has a living alert (of severity `current`)."""
+    severity = None if reading.value is None else _severity(rule, reading.value, current)
+    if severity is not None:
+        return Verdict(rule.rule_id, _signal(rule, severity, reading, profile), "")
+    if current is None:
+        return None
+    words = reading.describe()[0]
+    return Verdict(rule.rule_id, None, words if reading.value is None else f"back to normal: {words}")
 
 
 def _signal(rule: Rule, severity: str, reading: Reading, profile: Profile) -> Signal:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import msgspec
 
-from backend.domain.errors import Conflict, Forbidden, InvalidEvent, Violation
+from backend.domain.errors import Conflict, Forbidden, InvalidEvent, NotFound, Violation
 from backend.domain.times import MINUTE, to_us
 from backend.http_api import ALERT_ACTIONS
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Denied, Reply
-from backend.services import alerting, insights, simulation
+from backend.services import alerting, insights, mending, simulation
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -50,6 +50,12 @@ class InsightFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     outcome: str | None = None
 
 
+class RejectReplay(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of a replay. `body` is the corrected item, as JSON or as its text; without it the item is sent as it came."""
+
+    body: dict[str, Any] | list[Any] | str | None = None
+
+
 def alert_command(api: Api, call: Call) -> Reply:
     _writable(api)
     if call.path["action"] not in ALERT_ACTIONS:
@@ -82,6 +88,20 @@ def insight_feedback(api: Api, call: Call) -> Reply:
     said = msgspec.structs.asdict(_body(call, InsightFeedback))
     insight = insights.feedback(api.store, call.path["id"], actor=call.actor, now_us=call.now_us, **said)
     return reply(insights.document(insight, None))
+
+
+def replay_reject(api: Api, call: Call) -> Reply:
+    _writable(api)
+    number = call.path["id"]
+    if not number.isascii() or not number.isdigit() or len(number) > 18:
+        raise NotFound("refused items are numbered; GET /v1/rejects lists them")
+    body = _body(call, RejectReplay).body
+    text = body if body is None or isinstance(body, str) else msgspec.json.encode(body).decode()
+    dry_run = call.flag("dry_run")
+    return reply(
+        mending.replay(api.store, int(number), text, actor=call.actor, now_us=call.now_us, dry_run=dry_run),
+        200 if dry_run else 202,
+    )
 
 
 def simulator_status(api: Api, call: Call) -> Reply:
@@ -138,6 +158,7 @@ def _until(body: AlertCommand, now_us: int) -> int | None:
 HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "alert_command": alert_command,
     "insight_feedback": insight_feedback,
+    "replay_reject": replay_reject,
     "simulator_status": simulator_status,
     "simulator_command": simulator_command,
 }

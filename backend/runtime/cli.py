@@ -216,6 +216,38 @@ def replay(file: Any, speed: float, base: str | None, key: str | None) -> None:
     _say(", ".join(f"{name} {counts[name]:,}" for name in ("sent", "accepted", "duplicates", "rejected")))
 
 
+@main.group()
+def rejects() -> None:
+    """Refused items: look at them, send one again."""
+
+
+@rejects.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@_data_dir
+def rejects_list(limit: int, data_dir: Path | None) -> None:
+    """The newest refused items: number, when, grade, state, what is wrong."""
+    from backend.runtime import rejected
+
+    for line in rejected.lines(_existing(data_dir), limit):
+        click.echo(line)
+
+
+@rejects.command("replay")
+@click.argument("reject_id", type=int)
+@click.option(
+    "--body", type=click.File("r", encoding="utf-8"), help="The corrected item; - reads it from stdin."
+)
+@click.option("--dry-run", is_flag=True, help="Judge only, store nothing.")
+@_data_dir
+def rejects_replay(reject_id: int, body: Any, dry_run: bool, data_dir: Path | None) -> None:
+    """Send a refused item again, once; its number is in the list."""
+    from backend.runtime import rejected
+
+    text = None if body is None else body.read()
+    for line in rejected.replay(_existing(data_dir), reject_id, text, _now(), dry_run=dry_run):
+        _say(line)
+
+
 @main.command()
 @click.argument("what", type=click.Choice(["events", "students", "tutors", "alerts", "market", "calls"]))
 @click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="[ndjson for events, else csv]")

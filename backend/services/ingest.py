@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from backend.domain.errors import InvalidEvent, Violation
-from backend.domain.events import EVENT_TYPES
+from backend.domain.events import EVENT_TYPES, Event
 from backend.domain.parsing import Parsed, parse
+from backend.domain.times import iso
 from backend.services.bodies import Posted, Unreadable
 from backend.services.metrics import samples_of
 
@@ -149,11 +150,21 @@ def conflict_rejects(found: Judgement, verdicts: list[str], at_us: int) -> list[
             entry.event.event_type,
             entry.event.source,
             _encode([conflict(entry.event.event_id)]).decode(),
-            _text(_encode({"event_id": entry.event.event_id, "payload": entry.event.payload})),
+            _text(_encode(_whole(entry.event))),
         )
         for entry, verdict in zip(found.entries, verdicts, strict=True)
         if verdict == "conflict"
     ]
+
+
+def _whole(event: Event) -> dict[str, Any]:
+    """The envelope of an event, so that it can be sent again from it."""
+    frame = {
+        "event_id": event.event_id,
+        "event_type": event.event_type,
+        "occurred_at": iso(event.occurred_us),
+    }
+    return {**frame, "source": event.source, "payload": event.payload}
 
 
 def reject_row(at_us: int, violations: list[Violation], item: Any, source: str | None) -> Reject:

@@ -64,7 +64,11 @@ class Item(msgspec.Struct, frozen=True):
 def items(store: Any, since_us: int) -> list[Item]:
     """What needs attention and was raised after `since_us`, newest first. `store` implements Reads and Insights."""
     alerts, _ = store.alert_list({}, status=LIVING, limit=SCAN)
-    found = [Item(alert.opened_us, alert, None) for alert in alerts if alert.opened_us > since_us]
+    found = [
+        Item(alert.opened_us, alert, None)
+        for alert in alerts
+        if alert.opened_us > since_us and _explained(alert)
+    ]
     found += [
         Item(insight.created_us, None, insight) for insight in _kept(store).loose_insights(since_us, LOOSE)
     ]
@@ -86,7 +90,7 @@ def of_alerts(store: Any, alerts: Sequence[Alert]) -> dict[str, Insight]:
     """The insight of each alert: the kept one of its present severity, else by rules from what is known now."""
     kept: dict[str, Insight] = _kept(store).insights_of_alerts([alert.alert_id for alert in alerts])
     found = {}
-    for alert in alerts:
+    for alert in filter(_explained, alerts):
         insight = kept.get(alert.alert_id)
         if insight is None or insight.severity != alert.severity:
             insight = _unkept(store, alert)
@@ -96,15 +100,20 @@ def of_alerts(store: Any, alerts: Sequence[Alert]) -> dict[str, Insight]:
 
 def of_alert(store: Any, alert_id: str) -> Insight | None:
     alert = store.alert_by_id(alert_id)
-    return None if alert is None else of_alerts(store, [alert])[alert_id]
+    return None if alert is None else of_alerts(store, [alert]).get(alert_id)
 
 
 def of_entity(store: Any, entity_type: str, entity_id: str) -> Insight | None:
     """The insight of the gravest living alert, else the newest one that is kept."""
     alerts, _ = store.alert_list({}, status=LIVING, entity=(entity_type, entity_id), limit=1)
     if alerts:
-        return of_alerts(store, alerts)[alerts[0].alert_id]
+        return of_alerts(store, alerts).get(alerts[0].alert_id)
     return next(iter(_kept(store).insights_of(entity_type, entity_id)), None)
+
+
+def _explained(alert: Alert) -> bool:
+    """Alerts about the pipeline say everything in their message; there is no profile to gather evidence from."""
+    return alert.entity_type != "system"
 
 
 def _unkept(store: Any, alert: Alert) -> Insight:

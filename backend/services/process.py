@@ -115,16 +115,16 @@ def settle(
     if not verdicts:
         return []
     if len(events) <= 1:
-        return _settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
+        return settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
     if all(change_is_count(verdict, living) for verdict in verdicts):
-        return _settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
+        return settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
     step = before() or Profile.new(profile.entity_type, profile.entity_id)
     latest: dict[str, Transition] = {}
     kept: list[Transition] = []
     for event in events:
         step.fold(event, delta_of(event), now_us)
         verdicts = _verdicts(rules.Assessment(step, now_us), living)
-        for change in _settle_once(verdicts, living, now_us, counted=1, key=_key(profile)):
+        for change in settle_once(verdicts, living, now_us, counted=1, key=_key(profile)):
             living = {**living, change.alert.rule_id: change.alert}
             if not change.alert.living:
                 living.pop(change.alert.rule_id)
@@ -149,7 +149,7 @@ def _key(profile: Profile) -> str:
     return f"{profile.entity_type}/{profile.entity_id}/{profile.seen_us}"
 
 
-def _settle_once(
+def settle_once(
     verdicts: list[rules.Verdict], living: dict[str, Alert], now_us: int, *, counted: int, key: str
 ) -> list[Transition]:
     found = []

@@ -164,6 +164,8 @@ def _evidence(reads: Reads, alert: Alert, at_us: int) -> list[Any]:
 
 def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
     """What the rule looks at, as far as it is counted by day: calls or sessions over 6 weeks."""
+    if alert.entity_type == "system":
+        return []  # what is refused is not counted by day
     name = _SHOWN.get(alert.alert_type, "completed")
     return series(reads, _entity_filters(alert), name, at_us - 6 * WEEK, at_us, DAY)
 

@@ -9,6 +9,7 @@ import msgspec
 from backend.domain.events import EVENT_TYPES
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ports import Reads
+from backend.services.mending import grade
 from backend.services.read_models import Freshness, Page, Point, RejectRow
 
 NEWEST = 500  # arrivals that the present rate is taken from
@@ -85,5 +86,9 @@ def rejects(reads: Reads, *, limit: int = 100, offset: int = 0) -> Page:
     """Refused items, newest first."""
     rows, total = reads.rejects(limit, offset)
     return Page(
-        rows=[RejectRow(**row | {"errors": msgspec.json.decode(row["errors"])}) for row in rows], total=total
+        rows=[
+            RejectRow(**row | {"errors": msgspec.json.decode(row["errors"]), "grade": grade(row["reason"])})
+            for row in rows
+        ],
+        total=total,
     )

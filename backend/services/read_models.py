@@ -319,6 +319,10 @@ class RejectRow(msgspec.Struct, frozen=True, kw_only=True):
     errors: list[dict[str, Any]]
     body: str
     source: str | None
+    grade: str = "error"  # critical, error or warning: services.mending
+    state: str = "new"  # or replayed
+    replayed_by: str | None = None
+    replayed_us: int | None = None
 
 
 class Option(msgspec.Struct, frozen=True):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, Output, html, no_update
+from dash import ctx as asked
 
 from backend.domain.times import HOUR
 from backend.services import queries
 from backend.services.read_models import Freshness, Page, RejectRow
-from dashboard import components, first_event, frames
+from dashboard import components, first_event, frames, mending
 from dashboard.components import query_link, severity, wild
 from dashboard.context import Context, View
 from dashboard.figures import line_on_band
@@ -42,7 +43,12 @@ def register(app: Any, ctx: Context) -> None:
 
     @app.callback(Output(DATA.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
-        return body(ctx, ctx.view(search))
+        view = ctx.view(search)
+        if view.filters.get("open") and asked.triggered_id == SHELL.live:
+            return no_update  # somebody may be correcting the open item
+        return body(ctx, view)
+
+    mending.register(app, ctx)
 
 
 def body(ctx: Context, view: View) -> list[Any]:
@@ -307,6 +313,7 @@ def _reject(row: RejectRow, view: View) -> html.Li:
             [
                 readable(row.event_type) if row.event_type else "Unknown type",
                 html.Span(row.source or "no source", className="t3"),
+                html.Span(row.grade if row.state == "new" else row.state, className="t3"),
             ],
             className="kind",
         ),
@@ -346,9 +353,10 @@ def reject_drawer(row: RejectRow | None, wanted: str, view: View) -> html.Aside:
                 **wild({"aria-label": "Body as received"}),
             ),
         ),
+        mending.section(row, pretty(row.body), view),
     ]
     head = [
-        severity("warning", reason_words(row.reason)),
+        severity(mending.level(row), f"{row.grade.capitalize()}: {reason_words(row.reason).lower()}"),
         html.Span(view.zone.full(row.at_us), className="t3 fs12"),
     ]
     title = f"{readable(row.event_type) if row.event_type else 'Item of unknown type'} from {row.source or 'an unnamed sender'}"
@@ -356,7 +364,7 @@ def reject_drawer(row: RejectRow | None, wanted: str, view: View) -> html.Aside:
         title,
         sections,
         head=head,
-        foot=html.Span("Correct it and send it again; it counts as of when it happened."),
+        foot=html.Span("It counts as of when it happened, and only once."),
     )
 
 

@@ -220,7 +220,7 @@ def entity_href(entity_type: str, entity_id: str) -> str | None:
         return f"/supply?cell={quote(entity_id, safe='')}"
     if entity_type in ("subject", "region"):
         return f"/supply?{entity_type}={quote(entity_id)}"
-    return None
+    return "/data" if entity_type == "system" else None
 
 
 def worst_cells(cells: list[Cell], view: View) -> html.Section:

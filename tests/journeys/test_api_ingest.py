@@ -268,3 +268,21 @@ def test_what_a_key_may_send_is_limited_per_second(tmp_path: Any) -> None:
         assert all(answer.status in (200, 429) for answer in answers)
     finally:
         stop()
+
+
+def test_a_refused_event_is_graded_corrected_and_sent_again_once(fresh: Running) -> None:
+    bad = call_event(payload={"call_id": "c1"})
+    assert fresh.post(bad).status == 422
+    row = fresh.get("/v1/rejects").json()["items"][0]
+    assert (row["grade"], row["state"]) == ("error", "new")
+    path = f"/v1/rejects/{row['reject_id']}/replay"
+    assert fresh.command(path, {}).status == 422
+    mended = bad | {"payload": {"call_id": "c1", "student_id": "mended"}}
+    assert fresh.command(f"{path}?dry_run=true", {"body": mended}).status == 200
+    sent = fresh.command(path, {"body": mended})
+    assert (sent.status, sent.json()["results"][0]["status"]) == (202, "accepted")
+    assert fresh.command(path, {"body": mended}).status == 409
+    fresh.settle()
+    assert fresh.get("/v1/entities/student/mended").json()["metrics"]["ib_calls_7d"] == 1
+    assert fresh.get("/v1/rejects").json()["items"][0]["state"] == "replayed"
+    assert fresh.command("/v1/rejects/none/replay", {}).status == 404

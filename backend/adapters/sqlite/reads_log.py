@@ -250,7 +250,10 @@ class LogReads(Connections):
 
     def rejects(self, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Refused items, newest first, and how many there are."""
-        names = ("reject_id", "at_us", "reason", "event_type", "source", "errors", "body")
+        names = (
+            *("reject_id", "at_us", "reason", "event_type", "source", "errors", "body"),
+            *("state", "replayed_by", "replayed_us"),
+        )
         connection = self.connection()
         rows = connection.execute(
             f"SELECT {', '.join(names)} FROM rejects ORDER BY reject_id DESC LIMIT ? OFFSET ?",

@@ -22,7 +22,8 @@ CREATE INDEX events_calls ON events (occurred_us) WHERE event_type = 'ib_call_lo
 CREATE TABLE rejects (
   reject_id INTEGER PRIMARY KEY AUTOINCREMENT,
   at_us INTEGER NOT NULL, reason TEXT NOT NULL, event_type TEXT, source TEXT,
-  errors TEXT NOT NULL, body TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'new'
+  errors TEXT NOT NULL, body TEXT NOT NULL,
+  state TEXT NOT NULL DEFAULT 'new', replayed_by TEXT, replayed_us INTEGER -- new, or replayed: sent again by whom and when
 );
 -- Counts that must survive a restart: duplicates, conflicts, rejects by reason, drift of unknown fields.
 CREATE TABLE tallies (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;

@@ -13,11 +13,12 @@ from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_t
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
 from backend.adapters.sqlite.series import Detectors
+from backend.adapters.sqlite.watch import watch
 from backend.domain import alerts, market
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.domain.times import DAY, HOUR, MINUTE, SECOND
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND, iso
 from backend.domain.windows import COUNTERS, UNSPECIFIED, delta_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, columns, crossed, is_history, settle
 
@@ -129,13 +130,15 @@ class SqliteState(Connections):
         with self.transaction() as connection:
             meta = _Meta(connection)
             row = connection.execute(
-                "SELECT seq, event_type, source, body FROM events WHERE seq > ? ORDER BY seq LIMIT 1",
+                "SELECT seq, event_id, event_type, occurred_us, source, body FROM events WHERE seq > ? ORDER BY seq LIMIT 1",
                 (meta.get("cursor", 0),),
             ).fetchone()
             if row is not None:
-                seq, event_type, source, body = row
+                seq, event_id, event_type, occurred_us, source, body = row
+                item = {"event_id": event_id, "event_type": event_type, "occurred_at": iso(occurred_us)}
+                whole = msgspec.json.encode({**item, "source": source, "payload": msgspec.Raw(body)}).decode()
                 errors = msgspec.json.encode([{"path": "", "code": "fold", "message": reason[:500]}]).decode()
-                keep_rejects(connection, [(now_us, "fold", event_type, source, errors, body.decode())])
+                keep_rejects(connection, [(now_us, "fold", event_type, source, errors, whole)])
                 meta.put("cursor", seq)
 
     def recover(self, now_us: int) -> None:
@@ -164,6 +167,9 @@ class SqliteState(Connections):
                 batch.profile(tuple(key))
             _save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             _wake(connection, now_us)
+            if _judging(meta, now_us) and now_us - meta.get("watched_us", 0) >= MINUTE:
+                meta.put("watched_us", now_us)
+                watch(connection, now_us)
             connection.execute(
                 "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?", (KEEP_CHANGES,)
             )

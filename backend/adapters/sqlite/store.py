@@ -11,12 +11,13 @@ from backend.adapters.sqlite.alerts import SqliteAlerts
 from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.reads import SqliteReads
+from backend.adapters.sqlite.rejects import SqliteRejects
 from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
 
 
-class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteInsights, SqliteReads):
+class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteInsights, SqliteReads, SqliteRejects):
     """Implements Store, Processor, Insights and Reads of backend.ports. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
