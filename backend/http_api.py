@@ -74,16 +74,41 @@ _RANGE = (
 )
 _SCOPE = _FILTERS + _RANGE
 _ENTITY_TYPES = {"enum": ["student", "tutor", "subject", "region"]}
-SERIES = ("sessions", "started", "no_show", "cancelled", "ib_calls", "negative_calls", "rating", "events")
+SERIES = (
+    "sessions",
+    "started",
+    "no_show",
+    "cancelled",
+    "ib_calls",
+    "negative_calls",
+    "rating",
+    "events",
+    "health",
+)
 ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
 ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note", "verdict")
 _SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
+_PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
+_MIN_RISK = Parameter("min_risk", "only those with at least this risk score", _PERCENT)
 _DRY_RUN = Parameter("dry_run", "judge only, store nothing", {"type": "boolean", "default": False})
 _IDEMPOTENCY = _text("Idempotency-Key", "the same key and body get the first answer again for 24 h")
 _IDEMPOTENCY = msgspec.structs.replace(_IDEMPOTENCY, where="header")
 _IF_MATCH = msgspec.structs.replace(
     _text("If-Match", 'version that was seen, for instance "3"'), where="header"
 )
+
+
+def _view(path: str, operation: str, summary: str, parameters: tuple[Parameter, ...]) -> Route:
+    """A GET for everybody who may look."""
+    return Route(
+        method="GET",
+        path=path,
+        operation=operation,
+        audience="viewer",
+        summary=summary,
+        parameters=parameters,
+    )
+
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -172,38 +197,26 @@ ROUTES: tuple[Route, ...] = (
             _text("segment", "only this segment"),
         ),
     ),
-    Route(
-        method="GET",
-        path="/v1/entities/{type}/{id:path}",
-        operation="get_entity",
-        audience="viewer",
-        summary="One entity: windows, health, open alerts, what happened",
-        parameters=_RANGE,
+    _view(
+        "/v1/entities/{type}/{id:path}",
+        "get_entity",
+        "One entity: windows, health, open alerts, what happened",
+        _RANGE,
     ),
-    Route(
-        method="GET",
-        path="/v1/timeseries/{metric}",
-        operation="timeseries",
-        audience="viewer",
-        summary="One measure over the range",
-        parameters=_SCOPE,
+    _view(
+        "/v1/timeseries/{metric}",
+        "timeseries",
+        "One measure over the range; health: of one student, as computed at the end of each step",
+        _SCOPE,
     ),
-    Route(
-        method="GET",
-        path="/v1/market",
-        operation="market",
-        audience="viewer",
-        summary="Supply and demand by subject and region",
-        parameters=_SCOPE,
+    _view(
+        "/v1/calls",
+        "calls",
+        "Inbound calls of the range: by reason, by priority, resolved, mood, who calls again",
+        _SCOPE,
     ),
-    Route(
-        method="GET",
-        path="/v1/kpis",
-        operation="kpis",
-        audience="viewer",
-        summary="The headline numbers",
-        parameters=_SCOPE,
-    ),
+    _view("/v1/market", "market", "Supply and demand by subject and region", _SCOPE),
+    _view("/v1/kpis", "kpis", "The headline numbers", _SCOPE),
     Route(
         method="GET",
         path="/v1/freshness",
@@ -248,6 +261,7 @@ ROUTES: tuple[Route, ...] = (
             _text("nextToken", "same as cursor", maxLength=1024),
             Parameter("entity_type", "only this kind", {"enum": ["student", "tutor", "cell"]}),
             Parameter("aggregations", "add counts", {"type": "boolean", "default": False}),
+            _MIN_RISK,
         ),
         aliases=("/insights", "/v1/insights/recent", "/insights/recent"),
     ),
@@ -259,6 +273,19 @@ ROUTES: tuple[Route, ...] = (
         summary="Counts of what needs attention",
         parameters=(_SINCE,),
         aliases=("/insights/aggregations",),
+    ),
+    Route(
+        method="GET",
+        path="/v1/insights/high-risk",
+        operation="high_risk_insights",
+        audience="viewer",
+        summary="What is at high risk, highest first",
+        parameters=(
+            *_PAGE,
+            _SINCE,
+            Parameter("threshold", "lowest risk score", {**_PERCENT, "default": 70}),
+        ),
+        aliases=("/insights/high-risk",),
     ),
     Route(
         method="GET",
@@ -292,22 +319,8 @@ ROUTES: tuple[Route, ...] = (
             _text("search", "text in title or message"),
         ),
     ),
-    Route(
-        method="GET",
-        path="/v1/alerts/counts",
-        operation="alert_counts",
-        audience="viewer",
-        summary="Alerts by state and severity",
-        parameters=_SCOPE,
-    ),
-    Route(
-        method="GET",
-        path="/v1/alerts/{id:path}",
-        operation="get_alert",
-        audience="viewer",
-        summary="One alert with rule, evidence and audit",
-        parameters=_RANGE,
-    ),
+    _view("/v1/alerts/counts", "alert_counts", "Alerts by state and severity", _SCOPE),
+    _view("/v1/alerts/{id:path}", "get_alert", "One alert with rule, evidence and audit", _RANGE),
     Route(
         method="POST",
         path="/v1/alerts/{id:path}/{action}",

@@ -284,3 +284,9 @@ def simulated(detail: EntityDetail) -> bool:
     return any(entry.simulated for entry in detail.timeline) or any(
         alert.simulated for alert in detail.alerts
     )
+
+
+def urgent(metrics: dict[str, Any]) -> str:
+    """Urgent calls of 30 days, to stand behind another fact; nothing when there is none."""
+    calls = metrics.get("urgent_calls_30d") or 0
+    return f", {plural(calls, 'urgent call')}" if calls else ""

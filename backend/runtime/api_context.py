@@ -88,6 +88,19 @@ class Call:
                 name, "must be a time in ISO 8601 with a zone, for instance 2026-01-05T16:00:00Z"
             ) from None
 
+    def percent(self, name: str) -> float | None:
+        """A query parameter from 0 to 100."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            found = float(value)
+        except ValueError:
+            found = -1.0
+        if not 0 <= found <= 100:
+            raise bad(name, "must be a number from 0 to 100")
+        return found
+
     def limit(self) -> int:
         value = self.text("limit", str(DEFAULT_LIMIT)) or ""
         if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= MAX_LIMIT:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.sqlite.access import event_rows, sample_rows
-from backend.domain.errors import NotFound
+from backend.domain.errors import InvalidEvent, NotFound, Violation
 from backend.domain.times import DAY, iso
 from backend.http_api import ALERT_STATES, SERIES
 from backend.runtime.api_context import Api, Call, bad
@@ -77,8 +77,24 @@ def timeseries(api: Api, call: Call) -> Reply:
     metric, scope = call.path["metric"], call.scope()
     if metric not in SERIES:
         raise NotFound(f"there is no series of that name; one of: {', '.join(SERIES)}")
+    if metric == "health":
+        return _health_series(api, call, scope)
     points = [_point(msgspec.to_builtins(p)) for p in queries.timeseries(api.store, scope, metric)]
     return reply({"metric": metric, "step_s": scope.step_us // 1_000_000, "points": points, **_asked(scope)})
+
+
+def _health_series(api: Api, call: Call, scope: Scope) -> Reply:
+    if scope.student is None:
+        message = "health over time is kept for one student at a time; give student=ID"
+        raise InvalidEvent([Violation("query.student", "required", message)])
+    found, step_us = queries.health_series(api.store, scope, scope.student)
+    points = [_point(msgspec.to_builtins(point)) for point in found]
+    return reply({"metric": "health", "step_s": step_us // 1_000_000, "points": points, **_asked(scope)})
+
+
+def calls(api: Api, call: Call) -> Reply:
+    scope = call.scope()
+    return reply(plain(queries.calls(api.store, scope)) | _asked(scope))
 
 
 def market(api: Api, call: Call) -> Reply:
@@ -143,12 +159,25 @@ def list_insights(api: Api, call: Call) -> Reply:
     found = insights.items(api.store, call.moment("since") or 0)
     kind = call.choice("entity_type", ("student", "tutor", "cell"))
     found = [item for item in found if kind is None or item.entity_type == kind]
+    if (floor := call.percent("min_risk")) is not None:
+        found = [item for item, _ in insights.at_risk(api.store, found, floor)]
     document: dict[str, Any] = {"items": insights.documents(api.store, found[offset : offset + limit])}
     if offset + limit < len(found):
         document["nextToken"] = call.cursor(api, offset + limit)
     if call.flag("aggregations"):
         document["aggregations"] = insights.aggregations(api.store, found, call.now_us, _resting(api))
     return reply(document)
+
+
+def high_risk_insights(api: Api, call: Call) -> Reply:
+    limit, offset = call.limit(), _offset(api, call)
+    floor = call.percent("threshold")
+    found = insights.items(api.store, call.moment("since") or 0)
+    ranked = insights.at_risk(api.store, found, 70.0 if floor is None else floor)
+    page = [item for item, _ in sorted(ranked, key=lambda pair: -pair[1])]
+    return _page(
+        api, call, insights.documents(api.store, page[offset : offset + limit]), len(page), offset + limit
+    )
 
 
 def insight_aggregations(api: Api, call: Call) -> Reply:
@@ -325,6 +354,7 @@ HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "list_entities": list_entities,
     "get_entity": get_entity,
     "timeseries": timeseries,
+    "calls": calls,
     "market": market,
     "kpis": kpis,
     "freshness": freshness,
@@ -332,6 +362,7 @@ HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "search": search,
     "insights": list_insights,
     "insight_aggregations": insight_aggregations,
+    "high_risk_insights": high_risk_insights,
     "get_insight": get_insight,
     "list_alerts": list_alerts,
     "alert_counts": alert_counts,

@@ -86,6 +86,13 @@ def documents(store: Any, page: Sequence[Item]) -> list[dict[str, Any]]:
     ]
 
 
+def at_risk(store: Any, found: Sequence[Item], floor: float) -> list[tuple[Item, float]]:
+    """Those whose known risk score, as their document shows it, is at least `floor`; with that score."""
+    scores = [document["risk_score"] for document in documents(store, found)]
+    pairs = zip(found, scores, strict=True)
+    return [(item, score) for item, score in pairs if score is not None and score >= floor]
+
+
 def of_alerts(store: Any, alerts: Sequence[Alert]) -> dict[str, Insight]:
     """The insight of each alert: the kept one of its present severity, else by rules from what is known now."""
     kept: dict[str, Insight] = _kept(store).insights_of_alerts([alert.alert_id for alert in alerts])

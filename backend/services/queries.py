@@ -11,6 +11,7 @@ from backend.services.queries_calls import calls, timeseries
 from backend.services.queries_data import freshness, rejects
 from backend.services.queries_entity import student, tutor
 from backend.services.queries_kpis import kpis
+from backend.services.queries_relations import health_series
 from backend.services.queries_search import options, search
 from backend.services.queries_students import health_histogram, students
 from backend.services.queries_supply import market, market_history
@@ -26,6 +27,7 @@ __all__ = [
     "export_rows",
     "freshness",
     "health_histogram",
+    "health_series",
     "kpis",
     "market",
     "market_history",

@@ -14,6 +14,7 @@ from backend.domain.windows import INDEX, delta_of
 from backend.ports import Reads
 from backend.services.queries_alerts import alert_row
 from backend.services.queries_population import Row, row_of
+from backend.services.queries_relations import call_metrics, main_tutor, tutor_relations
 from backend.services.queries_students import TREND_WEEKS, student_row
 from backend.services.queries_timeline import timeline_of, timeline_of_audit
 from backend.services.queries_tutors import tutor_row
@@ -157,6 +158,8 @@ def _metrics(profile: Profile, row: Row, events: list[Event], at_us: int) -> dic
             metrics[f"{name}_{days}d"] = scores.count(profile, name, days)
     metrics["no_show_rate_30d"] = scores.rate(profile, "no_show")
     metrics["cancellation_rate_30d"] = scores.rate(profile, "cancelled")
+    metrics |= call_metrics(events, at_us)
+    metrics |= main_tutor(events) if profile.entity_type == "student" else tutor_relations(events, at_us)
     if profile.entity_type == "student":
         metrics["health_score"] = row["health"]
         metrics["tier"] = profile.value("tier")

@@ -20,7 +20,7 @@ from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase
 from dashboard.ids import SHELL, STUDENT
 from dashboard.pages import entity_id, page_named
-from dashboard.words import money, number, readable, signed
+from dashboard.words import money, number, percent, readable, signed
 from dashboard.zones import span
 
 PAGE = page_named("student")
@@ -142,15 +142,25 @@ def facts(detail: EntityDetail, row: StudentRow, view: View) -> html.Dl:
     change = "" if row.velocity_change is None else f"{signed(row.velocity_change, 1)} this week"
     return components.strip(
         [
-            ("Segment", segments.mark("student", row.segment), f"risk {number(row.risk, 0)} of 100" if row.risk is not None else "risk unknown"),
+            ("Segment", segments.mark("student", row.segment), (f"risk {number(row.risk, 0)} of 100" if row.risk is not None else "risk unknown") + entity.urgent(detail.metrics)),
             ("Subject and region", readable(row.subject), readable(row.region) + (f", {others} more" if others else "")),
-            ("Tutor", tutor, f"{number(len(names))} in all" if len(names) > 1 else ""),
+            ("Tutor", tutor, tutor_share(detail.metrics, len(names))),
             ("Value", money(row.monthly_value), f"a month, {readable(tier).lower()}" if tier else "a month"),
             ("Pace", f"{number(row.velocity, 2)} / wk", change or "over 28 days"),
             ("Last session", entity.since(row.last_session_us, view), f"{row.sessions_30d} in 30 d"),
         ],
         "Who this is", "six",
     )  # fmt: skip
+
+
+def tutor_share(metrics: dict[str, Any], tutors: int) -> str:
+    """How steadily a student stays with one tutor: the main tutor's share of all sessions held."""
+    share = metrics.get("main_tutor_share")
+    if share is None:
+        return ""
+    return f"{percent(share)} of sessions with the main one" + (
+        f", {number(tutors)} in all" if tutors > 1 else ""
+    )
 
 
 def score_panel(detail: EntityDetail, row: StudentRow, health: Health, view: View) -> html.Section:

@@ -91,10 +91,10 @@ def facts(detail: EntityDetail, row: TutorRow, view: View) -> html.Dl:
     change = detail.metrics.get("velocity_change")
     return components.strip(
         [
-            ("Segment", segments.mark("tutor", row.segment), plural(row.open_alerts, "open alert") if row.open_alerts else "no open alert"),
+            ("Segment", segments.mark("tutor", row.segment), (plural(row.open_alerts, "open alert") if row.open_alerts else "no open alert") + entity.urgent(detail.metrics)),
             ("Region", readable(row.region), row.timezone or ""),
             ("Subjects", readable(row.subjects[0]) if row.subjects else "none known", f"and {number(len(row.subjects) - 1)} more" if len(row.subjects) > 1 else ""),
-            ("Students", number(row.students_30d), "in 30 d"),
+            ("Students", number(row.students_30d), f"in 30 d, {number(detail.metrics.get('returning_students') or 0)} came back so far"),
             ("Pace", f"{number(detail.metrics.get('velocity'), 1)} / wk", f"{signed(change, 1)} this week" if change is not None else ""),
             ("Last session", entity.since(row.last_session_us, view), instant or f"{number(row.sessions_30d)} in 30 d"),
         ],
