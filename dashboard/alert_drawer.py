@@ -202,7 +202,7 @@ def rule(detail: AlertDetail) -> html.Section | None:
         return None
     r = detail.rule
     levels = [
-        f"{level['severity']} {_limit(level['opens'], bool(r.get('rising')))}, clears at {number(level['clears'])}"
+        f"{level['severity']} {limit(level['opens'], bool(r.get('rising')))}, clears at {number(level['clears'])}"
         for level in r.get("levels", ())
     ]
     body = [
@@ -212,7 +212,7 @@ def rule(detail: AlertDetail) -> html.Section | None:
     return section("What to do", html.Div(body, className="al-text"), f"rule {r.get('rule_id', '')}, version {r.get('version', '')}")  # fmt: skip
 
 
-def _limit(value: float, rising: bool) -> str:
+def limit(value: float, rising: bool) -> str:
     """A limit a hair beside a round number means "below" or "above" it; else it is included."""
     near = round(value, 3)
     if near != value:

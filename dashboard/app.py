@@ -9,6 +9,7 @@ from typing import Any
 from dash import Dash
 from flask import Flask
 
+from backend.services.access import Keys
 from dashboard import frame, insight_card, live, lookup, security, sessions, shell, static_files
 from dashboard.context import Context, Feed, WebConfig
 from dashboard.pages import modules
@@ -38,11 +39,13 @@ def create_app(
     config: WebConfig,
     feed: Feed | None = None,
     people: sessions.People | None = None,
+    keys: Keys | None = None,
 ) -> Flask:
     """The WSGI application.
 
     `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
-    without one the pages only refresh when asked. `people`: named access tokens beside the local one. The Dash object is at `app.config["dash"]` for tests.
+    without one the pages only refresh when asked. `people`: named access tokens beside the local one. `keys`: where ingest keys are
+    kept, for the Settings page. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
     options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
@@ -52,7 +55,7 @@ def create_app(
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
-    ctx = Context(reads, clock, config, label=names.label)
+    ctx = Context(reads, clock, config, label=names.label, keys=keys)
     app.layout = lambda: shell.layout(config, clock())
     frame.register(app, ctx, names)
     insight_card.register(app, ctx)

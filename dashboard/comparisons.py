@@ -1,4 +1,4 @@
-"""Charts that compare and explain: bars, waterfall, histogram, heat map, dots with intervals. Plain Plotly dicts, pure."""
+"""Charts that compare and explain: bars, histogram, heat map, dots with intervals. Plain Plotly dicts, pure."""
 
 from __future__ import annotations
 
@@ -55,46 +55,6 @@ def columns(names: Sequence[str], values: Sequence[float], revision: str, *, uni
         "hovertemplate": "%{x}: <b>%{y:,.4~g}</b> " + unit + "<extra></extra>",
     }  # fmt: skip
     return {"data": [trace], "layout": theme.layout(revision, hovermode="closest", bargap=0.25)}
-
-
-def waterfall(
-    steps: Sequence[tuple[str, float]],
-    start: float,
-    revision: str,
-    *,
-    start_name: str = "before",
-    end_name: str = "now",
-    threshold: tuple[float, str] | None = None,
-) -> Figure:
-    """Why did it change: start, each change (largest loss first), end; the bars sum exactly to the end."""
-    end = start + sum(delta for _, delta in steps)
-    names = [start_name, *(name for name, _ in steps), end_name]
-    values = [start, *(delta for _, delta in steps), end]
-    trace = {
-        "type": "waterfall", "x": names, "y": values,
-        "measure": ["absolute", *["relative"] * len(steps), "total"],
-        "text": [number(start), *(signed(delta) for _, delta in steps), number(end)], "textposition": "outside",
-        "textfont": {"color": theme.TEXT, "size": 11}, "cliponaxis": False,
-        "increasing": {"marker": {"color": theme.GAIN}}, "decreasing": {"marker": {"color": theme.LOSS}},
-        "totals": {"marker": {"color": theme.NEUTRAL}}, "connector": {"line": {"color": theme.LINE_2, "width": 1}},
-        "hovertemplate": "%{x}: <b>%{text}</b><extra></extra>",
-    }  # fmt: skip
-    shapes, notes = [], []
-    if threshold is not None:
-        level, rule = threshold
-        line = {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}
-        shapes.append(
-            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line}
-        )
-        notes.append({"text": rule, "xref": "paper", "x": 1, "y": level, "xanchor": "right", "yanchor": "bottom",
-                      "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}})  # fmt: skip
-    return {
-        "data": [trace],
-        "layout": theme.layout(
-            revision, hovermode="closest", shapes=shapes, annotations=notes, margin={"l": 30, "r": 8, "t": 18, "b": 34},
-            xaxis={"fixedrange": True, "showspikes": False},
-        ),
-    }  # fmt: skip
 
 
 def histogram(

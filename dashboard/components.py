@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -380,6 +381,18 @@ def tabs(current: str, items: list[tuple[str, str, int | None]], key: str = "tab
             html.A(text, href=f"?{key}={quote(value) if i else ''}", className="on" if here else "", **mark)
         )
     return html.Nav(links, className="io-tabs", **wild({"aria-label": "Views of this list"}))
+
+
+def preference(name: str, key: str, choices: Iterable[tuple[str, str]]) -> html.Div:
+    """A choice that this browser remembers (preferences.js): (value, label) of each; `key`: theme, keys, notify, zone."""
+    buttons = [
+        html.Button(
+            label, type="button", **wild({"data-pref": key, "data-value": value, "aria-pressed": "false"})
+        )
+        for value, label in choices
+    ]
+    group = html.Span(buttons, className="io-seg", role="group", **wild({"aria-label": name}))
+    return html.Div([html.Span(name), group], className="io-pref")
 
 
 def count_title(count: int, one: str, rest: str, nothing: str) -> str:

@@ -13,6 +13,7 @@ from flask import g, has_request_context, request
 
 from backend.domain.times import SECOND
 from backend.services import queries
+from backend.services.access import Keys
 from backend.services.read_models import Freshness, Scope
 from dashboard.filters import Filters, parse, scope, window_text
 from dashboard.zones import UTC_ZONE, Zone, zone_named
@@ -33,6 +34,7 @@ class WebConfig:
     region: str = "local"
     version: str = "0"
     runtime: str = "local"
+    api_url: str = ""  # where senders reach the HTTP API; empty: the usual local address
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     tls: bool = False  # served over https: secure cookies and HSTS
@@ -107,6 +109,7 @@ class Context:
     config: WebConfig
     label: Callable[[str, str], str] = lambda _kind, value: value
     exports: dict[str, Callable[[View], Any]] = field(default_factory=dict)  # name -> view -> rows (dicts)
+    keys: Keys | None = None  # where ingest keys are kept; None: not changed from here
     _fresh: _Kept = field(default_factory=lambda: _Kept(), repr=False)
 
     def view(self, search: str | None) -> View:

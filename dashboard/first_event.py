@@ -21,7 +21,7 @@ _ELEMENT = "data-first-event"
 
 def api_url(config: WebConfig) -> str:
     """Base address of the HTTP API, from the configuration where it tells one."""
-    return str(getattr(config, "api_url", "") or LOCAL_API).rstrip("/")
+    return (config.api_url or LOCAL_API).rstrip("/")
 
 
 def command(config: WebConfig, now_us: int) -> str:

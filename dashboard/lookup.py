@@ -17,6 +17,7 @@ from dashboard.pages import PAGES
 from dashboard.security import problem
 from dashboard.words import readable
 
+_NEWS = 20  # new alerts told of at once
 _MANY = 50  # hits of one search; fewer means that it was complete
 
 
@@ -79,6 +80,11 @@ def install(server: Flask, ctx: Context) -> None:
         found = queries.search(ctx.reads, text, limit=20) if text else []
         return jsonify([*[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][:24])
 
+    @server.get("/ui/news")
+    def news() -> Response:
+        after = request.args.get("after", "")
+        return jsonify(news_of(ctx, int(after) if after.isdecimal() and len(after) < 18 else None))
+
     @server.get("/export/<name>.<kind>")
     def export(name: str, kind: str) -> Response:
         make = ctx.exports.get(name)
@@ -93,6 +99,17 @@ def install(server: Flask, ctx: Context) -> None:
         answer = Response(text, content_type=f"{mime}; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="iops-{name}.{kind}"'
         return answer
+
+
+def news_of(ctx: Context, after_us: int | None) -> dict[str, Any]:
+    """Open alerts raised after a moment, newest first, and when the newest was; without a moment only that."""
+    scope = ctx.view("").scope
+    rows = queries.alerts(ctx.reads, scope, status=("open",), sort="newest", limit=_NEWS).rows
+    new = [row for row in rows if after_us is not None and row.opened_us > after_us]
+    return {
+        "newest_us": max([after_us or 0, *(row.opened_us for row in rows)]),
+        "items": [{"id": r.alert_id, "title": r.title, "message": r.message, "severity": r.severity} for r in new],
+    }  # fmt: skip
 
 
 def address(kind: str, id: str) -> str:

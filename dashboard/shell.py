@@ -8,6 +8,7 @@ from typing import Any
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 
+from dashboard import components
 from dashboard.components import button, icon, wild
 from dashboard.context import WebConfig
 from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES
@@ -15,6 +16,8 @@ from dashboard.ids import SHELL
 from dashboard.pages import PAGES, Page
 from dashboard.zones import CHOICES
 
+THEMES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))
+NOTIFY = (("off", "Off"), ("on", "On"))
 _PHONE = ("now", "alerts", "students", "data")
 _KEYS = (
     ("Ctrl K or /", "find a student, tutor, subject, region or page"),
@@ -107,8 +110,13 @@ def _top() -> html.Div:
         className="io-seg no-phone", role="group", **wild({"aria-label": "Data mode"}),
     )  # fmt: skip
     theme = menu(
-        icon("theme"), [_choice(label, data_theme=value) for value, label in (("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))],
+        icon("theme"), [_choice(label, data_pref="theme", data_value=value) for value, label in THEMES],
         label="Theme", css="io-btn quiet icon no-phone", right=True,
+    )  # fmt: skip
+    told = menu(
+        icon("alerts"), [html.P("New critical alerts, told by the browser while this tab is in the background:"),
+                         *(_choice(label, data_pref="notify", data_value=value) for value, label in NOTIFY)],
+        label="Notifications", css="io-btn quiet icon no-phone", right=True,
     )  # fmt: skip
     return html.Div(
         [
@@ -118,6 +126,7 @@ def _top() -> html.Div:
             modes,
             html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **wild({"data-transport": ""})),
             html.Button(icon("retry"), className="io-btn quiet icon", type="button", title="Refresh (R)", **wild({"aria-label": "Refresh this page's data", "data-refresh": "page"})),
+            told,
             theme,
             html.Button(icon("help"), id=SHELL.help_open, className="io-btn quiet icon no-phone", type="button", **wild({"aria-label": "Help and shortcuts"})),
         ],
@@ -221,16 +230,7 @@ def _help() -> dbc.Modal:
         html.Tr([html.Th([html.Kbd(keys, className="io-kbd")], scope="row"), html.Td(does)])
         for keys, does in _KEYS
     ]
-    single = html.Label(
-        [
-            dcc.Checklist(
-                [{"label": " Single letters work as shortcuts", "value": "on"}],
-                ["on"],
-                id="io-keys",
-                persistence=True,
-            )
-        ]
-    )
+    single = components.preference("Single letters as shortcuts", "keys", (("on", "On"), ("off", "Off")))
     body = [html.Table(html.Tbody(rows), className="io-tbl"), html.Div(single, className="io-keys-switch")]
     return dbc.Modal(
         [dbc.ModalHeader(dbc.ModalTitle("Shortcuts", tag="h2")), dbc.ModalBody(body)],

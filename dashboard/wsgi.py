@@ -33,12 +33,14 @@ def build():
         region=chosen.region or "local",
         version=importlib.metadata.version("iops-dashboard"),
         runtime=chosen.runtime,
+        api_url=chosen.api_url,
         hosts=chosen.allowed_hosts,
         tls=chosen.behind_tls,
         max_sockets=max(1, chosen.web_threads // 2),
     )
-    people = Gate(SqliteAccess(store), [], time.monotonic)
-    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people)
+    keys = SqliteAccess(store)
+    people = Gate(keys, [], time.monotonic)
+    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys)
     atexit.register(server.config["hub"].close)  # open sockets end at once when the worker does
     return server
 

@@ -75,7 +75,6 @@
       const to = el.dataset.switch === "toggle" ? (root.dataset.mode === "live" ? "paused" : "live") : el.dataset.switch;
       if (to !== "at") iops.change({ paused: to === "paused" ? "1" : null, at: null });
     },
-    theme(el) { iops.setTheme(el.dataset.theme); closeMenus(); },
     set(el) { iops.change(JSON.parse(el.dataset.set)); },
     at(el) { const value = wall(byId(el.dataset.at)); if (value) iops.change({ at: value, paused: null }); },
     atBack(el) { iops.change({ at: new Date(iops.now() - 1000 * el.dataset.atBack).toISOString().slice(0, 19) + "Z", paused: null }); },
@@ -104,7 +103,7 @@
     command(el) { send(JSON.parse(el.dataset.command), el.closest("[data-row]")); },
   };
   document.addEventListener("click", (event) => {
-    const el = event.target.closest("[data-clear],[data-command],[data-switch],[data-theme],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],a[href]");
+    const el = event.target.closest("[data-clear],[data-command],[data-switch],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],a[href]");
     const menu = event.target.closest("details.io-menu");
     if (!event.target.closest(".io-pick")) closeMenus(menu);
     if (!el || el.getAttribute("aria-disabled") === "true") return;
@@ -144,6 +143,7 @@
     text.textContent = said.text;
     box.append(text);
     const add = (label, act) => { const b = document.createElement("button"); b.type = "button"; b.textContent = label; b.onclick = () => { box.remove(); act(); }; box.append(b); };
+    if (said.open) add("Open", said.open);
     if (said.undo) { lastUndo = said.undo; add("Undo", iops.undo); } else add("Close", () => {});
     lane.append(box);
     while (lane.children.length > 3) lane.firstChild.remove();

@@ -1,13 +1,8 @@
-/* Shortcuts. Single letters never act while typing and can be switched off in the sheet ("?"). */
+/* Shortcuts. Single letters never act while typing and can be switched off in the sheet ("?") and under Settings. */
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
   const typing = (el) => el && (el.matches("input,textarea,select,[contenteditable=true]") || el.closest(".io-pick"));
-  function single() {
-    const box = document.querySelector("#io-keys input");
-    if (box) return box.checked;
-    try { return !(localStorage.getItem("_dash_persistence.io-keys.value.true") || "").includes("[[]"); } catch (e) { return true; }
-  }
   const rows = () => [...document.querySelectorAll("[data-row]")].filter((r) => r.offsetParent);
   function move(step) {
     const all = rows();
@@ -40,6 +35,6 @@
     }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector(".modal.show")) return;
     const act = letters[event.key.length === 1 ? event.key.toLowerCase() : ""];
-    if (act && single()) { event.preventDefault(); act(); }
+    if (act && iops.preference("keys") === "on") { event.preventDefault(); act(); }
   });
 })();

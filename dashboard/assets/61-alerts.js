@@ -105,8 +105,7 @@
       return submit((e.target.closest(".io-pop") || e.target.parentElement).querySelector("[data-alert-form]"));
     }
     if (!list() || e.ctrlKey || e.metaKey || e.altKey || e.target.matches("input,textarea,select") || document.querySelector(".modal.show")) return;
-    const single = document.querySelector("#io-keys input");
-    if (single ? !single.checked : (localStorage.getItem("_dash_persistence.io-keys.value.true") || "").includes("[[]")) return;
+    if (iops.preference("keys") !== "on") return;
     const row = list().querySelector("[data-row].sel");
     if (e.key === "e" && row) { const b = row.querySelector('[data-command*=\'"resolve"\']'); if (b) { e.preventDefault(); b.click(); } }
     if (e.key === "n") {

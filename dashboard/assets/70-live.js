@@ -35,6 +35,7 @@
     const news = message.seq > seq;
     seq = Math.max(seq, message.seq);
     if (!news || !message.count) return;
+    document.dispatchEvent(new CustomEvent("iops-change", { detail: message })); // also in a hidden tab
     pending = pending || { kinds: [], keys: [], count: 0 };
     pending.count += message.count;
     for (const name of ["kinds", "keys"]) for (const item of message[name] || []) if (pending[name].length < 50 && !pending[name].includes(item)) pending[name].push(item);

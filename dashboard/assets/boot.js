@@ -23,7 +23,12 @@
       document.dispatchEvent(new Event("iops-theme"));
     },
   };
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-  document.cookie = "iops-zone=" + zone + ";path=/;max-age=31536000;samesite=lax";
+  window.iops.writeZone = function () { // the zone a person chose, else the browser's
+    let own = null;
+    try { own = localStorage.getItem("iops-own-zone"); } catch (e) { own = null; }
+    const zone = own || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+    document.cookie = "iops-zone=" + zone + ";path=/;max-age=31536000;samesite=lax";
+  };
+  window.iops.writeZone();
   root.dataset.mode = new URLSearchParams(location.search).has("at") ? "at" : "live";
 })();

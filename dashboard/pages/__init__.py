@@ -43,7 +43,19 @@ class Page:
     admin: bool = False
 
 
-_NAMES = ("now", "students", "student", "tutors", "tutor", "supply", "calls", "alerts", "simulator", "data")
+_NAMES = (
+    "now",
+    "students",
+    "student",
+    "tutors",
+    "tutor",
+    "supply",
+    "calls",
+    "alerts",
+    "simulator",
+    "data",
+    "settings",
+)
 
 
 def modules() -> list[ModuleType]:
@@ -62,6 +74,7 @@ PAGES: tuple[Page, ...] = (
     Page("alerts", "/alerts", "Alerts", "alerts"),
     Page("simulator", "/simulator", "Simulator", "simulator", admin=True),
     Page("data", "/data", "Data", "data", admin=True),
+    Page("settings", "/settings", "Settings", "settings", admin=True),
 )
 
 

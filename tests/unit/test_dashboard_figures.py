@@ -27,7 +27,6 @@ FIGURES: dict[str, Any] = {
     "multiples": figures.multiples([("West", POINTS), ("East", BARE), ("South", [])], UTC_ZONE, "k"),
     "bars": comparisons.bars(["a", "b"], [3, 1], "k", before=[2, 2], show_sign=True),
     "columns": comparisons.columns(["Mon", "Tue"], [3, 1], "k"),
-    "waterfall": comparisons.waterfall([("no-shows", -11), ("calls", -5), ("tutor", 4)], 61, "k", threshold=(50, "at risk below 50")),
     "histogram": comparisons.histogram([0, 5, 10], [3, 4], "k", threshold=(5, "at risk"), marked=(7, "Maya")),
     "heat map": comparisons.heat_map(["a"], ["x", "y"], [[1, None]], "k", diverging=True),
     "dots": comparisons.dots_with_interval(["a"], [0.5], [0.4], [0.7], "k", counts=[12]),
@@ -55,12 +54,6 @@ def test_the_value_line_keeps_gaps_and_the_last_known_point_is_marked() -> None:
     assert line["y"][3] is None
     assert line["connectgaps"] is False
     assert dot["y"] == [5.0]
-
-
-def test_the_waterfall_sums_exactly() -> None:
-    trace = FIGURES["waterfall"]["data"][0]
-    assert trace["y"][-1] == sum(trace["y"][:-1]) == 49
-    assert trace["measure"] == ["absolute", "relative", "relative", "relative", "total"]
 
 
 def test_hours_short_are_filled_only_where_demand_is_above_supply() -> None:

@@ -222,6 +222,7 @@ PAGES = [
     "/alerts/al_1",
     "/simulator",
     "/data",
+    "/settings",
 ]
 
 

@@ -196,7 +196,7 @@ def test_a_drawing_is_the_same_a_second_later_and_another_after_a_change(ctx: Co
     ("value", "rising", "words"), [(5, True, "from 5"), (49.999999, False, "below 50"), (0.9000001, True, "above 0.9"), (4, False, "at 4 and below")]
 )  # fmt: skip
 def test_limits_read_as_they_are_meant(value: float, rising: bool, words: str) -> None:
-    assert alert_drawer._limit(value, rising) == words
+    assert alert_drawer.limit(value, rising) == words
 
 
 @pytest.mark.parametrize(

@@ -179,3 +179,9 @@ def test_one_panel_that_cannot_be_read_leaves_the_others(
     assert "The state of the data could not be read" in text
     assert "3 items were refused" in text
     assert "disk" not in text
+
+
+def test_the_command_names_the_address_of_this_installation() -> None:
+    assert "http://10.0.0.5:9000/v1/events" in first_event.command(
+        WebConfig(token="T", api_url="http://10.0.0.5:9000"), NOW
+    )

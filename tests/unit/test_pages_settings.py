@@ -1,0 +1,111 @@
+"""The Settings page and what it governs: keys for admins alone, limits of rules, new alerts that are pointed out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.adapters.sqlite.access import SqliteAccess
+from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.rules import RULES
+from backend.domain.times import DAY, MINUTE
+from dashboard import lookup
+from dashboard.context import Context, View, WebConfig
+from dashboard.filters import parse, scope
+from dashboard.pages import settings
+from dashboard.zones import UTC_ZONE
+from tests.builders import NOW, call, fold_all
+
+RANDOM = bytes(range(32))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "iops.db")
+
+
+@pytest.fixture
+def ctx(store: SqliteStore) -> Context:
+    return Context(store, lambda: NOW, WebConfig(token="t"), keys=SqliteAccess(store))
+
+
+def view(**changes: Any) -> View:
+    filters, _ = parse("")
+    asked = {"role": "admin"} | changes
+    return View(filters=filters, scope=scope(filters, NOW, UTC_ZONE), zone=UTC_ZONE, now_us=NOW, **asked)
+
+
+def text(part: Any) -> str:
+    return json.dumps(part, default=lambda p: p.to_plotly_json(), ensure_ascii=False)
+
+
+def test_a_key_is_shown_once_and_then_only_listed(ctx: Context) -> None:
+    shown, ok = settings.create(ctx, view(), "crm", RANDOM)
+    assert ok
+    assert "iops_ik_" in text(shown)
+    listed = text(settings.key_table(ctx, view()))
+    assert "crm" in listed
+    assert "iops_ik_" not in listed
+
+
+def test_a_revoked_key_is_gone_and_its_name_is_free_again(ctx: Context) -> None:
+    settings.create(ctx, view(), "crm", RANDOM)
+    assert ctx.keys is not None
+    (key,) = ctx.keys.credentials()
+    assert "The key of crm is revoked" in text(settings.revoke(ctx, view(), key.key_id))
+    assert "No key was made yet" in text(settings.key_table(ctx, view()))
+    assert "There is no key" in text(settings.revoke(ctx, view(), key.key_id))
+    assert settings.create(ctx, view(), "crm", RANDOM[::-1])[1]
+
+
+@pytest.mark.parametrize(("name", "says"), [("", "1 to 80"), ("x" * 81, "1 to 80"), ("crm", "already one")])
+def test_a_name_that_cannot_be_used_is_refused_in_words(ctx: Context, name: str, says: str) -> None:
+    settings.create(ctx, view(), "crm", RANDOM)
+    shown, ok = settings.create(ctx, view(), name, RANDOM[::-1])
+    assert not ok
+    assert says in text(shown)
+
+
+@pytest.mark.parametrize("changes", [{"role": "viewer"}, {"role": "operator"}, {"read_only": True}])
+def test_only_an_admin_who_may_change_things_changes_keys(ctx: Context, changes: dict[str, Any]) -> None:
+    assert not settings.create(ctx, view(**changes), "crm", RANDOM)[1]
+    settings.revoke(ctx, view(**changes), "anything")
+    assert ctx.keys is not None
+    assert ctx.keys.credentials() == []
+
+
+def test_without_a_place_for_keys_the_page_says_so(store: SqliteStore) -> None:
+    bare = Context(store, lambda: NOW, WebConfig(token="t"))
+    assert not settings.create(bare, view(), "crm", RANDOM)[1]
+    assert settings.ELSEWHERE in text(settings.key_table(bare, view()))
+
+
+def test_every_rule_stands_there_with_its_limits(ctx: Context) -> None:
+    shown = text(settings.rules_panel(view()))
+    for rule in RULES.values():
+        assert rule.measure in shown
+    assert "below 50" in shown
+    assert "from 5" in shown
+
+
+def test_every_preference_can_be_chosen() -> None:
+    shown = text(settings.preferences(view(actor="dana")))
+    for key in ("theme", "zone", "keys", "notify"):
+        assert f'"data-pref": "{key}"' in shown
+    assert "dana, admin" in shown
+
+
+def test_only_alerts_that_are_newer_than_known_are_news(store: SqliteStore) -> None:
+    ctx = Context(store, lambda: NOW + MINUTE, WebConfig(token="t"))
+    assert lookup.news_of(ctx, None) == {"newest_us": 0, "items": []}
+    store.append([call(f"c{i}", NOW - DAY - i * MINUTE) for i in range(3)])
+    fold_all(store, NOW)
+    known = lookup.news_of(ctx, None)
+    assert known["items"] == []
+    (item,) = lookup.news_of(ctx, known["newest_us"] - 1)["items"]
+    assert item["severity"] == "warning"
+    assert "keeps calling" in item["title"]
+    assert lookup.news_of(ctx, known["newest_us"]) == {"newest_us": known["newest_us"], "items": []}
