@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.adapters.sqlite import state
 from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.errors import Unavailable
 from backend.domain.times import DAY, HOUR, SECOND
 from backend.domain.windows import COUNTERS, WINDOW_DAYS, delta_of, entities_of
 from tests.builders import NOW, call, catch_up, event, fold_all, session
@@ -186,3 +190,21 @@ def test_every_breach_is_counted_however_delivery_was_batched(tmp_path):
         fold_all(store, NOW, size=size)
         assert alerts_of(store) == [("low_health_score", "critical", "open", 50)]
         store.close()
+
+
+def test_a_fold_that_is_rolled_back_leaves_nothing_behind_in_memory(tmp_path, monkeypatch):
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    store.append([call("c1", NOW - 5)])
+    store.fold(10, NOW)  # the profile is now held in memory
+    store.append([call("c2", NOW - 4)])
+
+    def full(connection, events):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(state, "count_arrivals", full)
+        with pytest.raises(Unavailable):
+            store.fold(10, NOW)
+    store.fold(10, NOW)
+    query = "SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'"
+    assert store.connection().execute(query).fetchone() == (2,)

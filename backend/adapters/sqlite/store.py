@@ -9,6 +9,7 @@ import msgspec
 
 from backend.adapters.sqlite.alerts import SqliteAlerts
 from backend.adapters.sqlite.insights import SqliteInsights
+from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.rejects import SqliteRejects
@@ -22,6 +23,7 @@ class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteInsights, SqliteRe
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.detectors = Detectors()
+        self.kept = Kept()
         super().__init__(path, checkpoints=checkpoints)
 
     def changes(self, after: int, limit: int = 500) -> list[Change]:

@@ -1,0 +1,215 @@
+"""What a batch leaves behind in SQLite: buckets, links, snapshots, samples, profiles, alerts, changes. All in the caller's transaction."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
+from backend.adapters.sqlite.series import Detectors
+from backend.domain import market
+from backend.domain.events import Event
+from backend.domain.profiles import Profile
+from backend.domain.rules import Assessment
+from backend.domain.times import HOUR, MINUTE
+from backend.domain.windows import COUNTERS, UNSPECIFIED
+from backend.services.process import JUDGED, Batch, Key, columns, settle
+
+MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Profile).decode
+
+_BUCKET = (
+    f"INSERT INTO buckets (entity_type, entity_id, hour_us, {', '.join(COUNTERS)}) "
+    f"VALUES (?, ?, ?{', ?' * len(COUNTERS)}) ON CONFLICT (entity_type, entity_id, hour_us) DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS)
+)
+_LINK = """INSERT INTO links (student_id, tutor_id, subject, region, sessions, last_us) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, last_us = max(last_us, excluded.last_us)"""
+_ROW = [
+    "name",
+    "subject",
+    "region",
+    "tutor_id",
+    "segment",
+    "health",
+    "health_source",
+    "risk",
+    "expected_loss",
+    "velocity",
+    "velocity_change",
+    "avg_rating",
+    "utilisation",
+    "ratio",
+    "gap_hours",
+    "status",
+    "sessions_7d",
+    "sessions_14d",
+    "sessions_30d",
+    "ib_calls_7d",
+    "ib_calls_14d",
+    "ib_calls_30d",
+    "monthly_value",
+    "last_session_us",
+    "first_session_us",
+    "first_success",
+    "first_tutor",
+    "first_subject",
+    "first_region",
+    "simulated",
+    "refresh_us",
+]
+_ENTITY = (
+    f"INSERT INTO entities (entity_type, entity_id, {', '.join(_ROW)}, updated_us, version, state) "
+    f"VALUES (?, ?{', ?' * len(_ROW)}, ?, 1, ?) ON CONFLICT (entity_type, entity_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _ROW)
+    + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state"
+)
+CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
+_ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+  n = n + excluded.n, late = late + excluded.late, last_us = max(last_us, excluded.last_us)"""
+_MARKET = """INSERT OR IGNORE INTO market (subject, region, at_us, event_id, available_tutors, active_students, pending_requests,
+  demand_score, supply_score, demand_hours, supply_hours, wait_hours, ratio, status, reported_status)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class Meta:
+    """The table of single values, inside one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, key: str, default: Any) -> Any:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return default if row is None else row[0]
+
+    def put(self, key: str, value: Any) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def stored_profiles(connection: sqlite3.Connection) -> Callable[[Key], Profile | None]:
+    """Reads profiles as they stand in the file."""
+
+    def load(key: Key) -> Profile | None:
+        row = connection.execute(
+            "SELECT state FROM entities WHERE entity_type = ? AND entity_id = ?", key
+        ).fetchone()
+        return None if row is None else _unpack(row[0])
+
+    return load
+
+
+def save(
+    connection: sqlite3.Connection, batch: Batch, now_us: int, *, judge: bool, detectors: Detectors | None
+) -> None:
+    """Everything a batch came to; rules are asked when `judge` says so."""
+    if batch.buckets:
+        connection.executemany(_BUCKET, [(*key, *counts) for key, counts in batch.buckets.items()])
+    if batch.links:
+        connection.executemany(_LINK, [(*key, *value) for key, value in batch.links.items()])
+    if batch.snapshots:
+        connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
+    if batch.samples and detectors is not None:
+        detectors.record(connection, batch.samples)
+    assessed = {key: Assessment(profile, batch.now_us) for key, profile in batch.profiles.items()}
+    if judge:
+        _judge(connection, batch, assessed, now_us)
+    rows = []
+    for key, assessment in assessed.items():
+        row = columns(assessment).get
+        rows.append((*key, *map(row, _ROW), now_us, _pack(assessment.profile)))
+    connection.executemany(_ENTITY, rows)
+    _announce(connection, batch, now_us)
+
+
+def _judge(
+    connection: sqlite3.Connection, batch: Batch, assessed: dict[Key, Assessment], now_us: int
+) -> None:
+    keys = [key for key in assessed if key[0] in JUDGED]
+    if not keys:
+        return
+    living = living_alerts(connection, keys)
+    load = stored_profiles(connection)
+    repeats, news = [], []
+    for key in keys:
+        for transition in settle(
+            assessed[key], batch.touched.get(key, []), living.get(key, {}), functools.partial(load, key)
+        ):
+            if transition.entry is None:
+                repeats.append(transition.alert)
+            else:
+                write_transition(connection, transition)
+                news.append(transition.alert.alert_id)
+    write_repeats(connection, repeats)
+    if len(news) > MANY_CHANGES:
+        news = ["*"]
+    connection.executemany(CHANGE, [(now_us, "alert", alert_id) for alert_id in news])
+
+
+def _announce(connection: sqlite3.Connection, batch: Batch, now_us: int) -> None:
+    names = [f"{kind}/{identity}" for kind, identity in batch.profiles if kind in JUDGED]
+    if len(names) > MANY_CHANGES:
+        names = ["*"]
+    rows = [(now_us, "entity", name) for name in names]
+    if batch.snapshots:
+        rows.append((now_us, "market", "*"))
+    if rows or batch.profiles:
+        connection.executemany(
+            "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)", [*rows, (now_us, "data", "*")]
+        )
+
+
+def _market_row(event: Event) -> tuple:
+    p = event.payload
+    found = market.balance(p)
+    return (
+        event.subject,
+        event.region or UNSPECIFIED,
+        event.occurred_us,
+        event.event_id,
+        *(p.get(name) for name in ("available_tutors", "active_students", "pending_requests")),
+        *(
+            p.get(name)
+            for name in (
+                "demand_score",
+                "supply_score",
+                "demand_hours",
+                "supply_hours",
+                "avg_wait_time_hours",
+            )
+        ),
+        found.ratio,
+        found.status,
+        p.get("balance_status"),
+    )
+
+
+def count_arrivals(connection: sqlite3.Connection, events: list[Event]) -> None:
+    """Add a batch to the arrivals by minute and type."""
+    counts: dict[tuple[int, str], list[int]] = {}
+    for event in events:
+        slot = (event.received_us - event.received_us % MINUTE, event.event_type)
+        row = counts.setdefault(slot, [0, 0, event.occurred_us])
+        row[0] += 1
+        row[1] += event.received_us - event.occurred_us > HOUR
+        row[2] = max(row[2], event.occurred_us)
+    connection.executemany(_ARRIVALS, [(*slot, *row) for slot, row in counts.items()])
+
+
+def note_lag(meta: Meta, events: list[Event], now_us: int) -> None:
+    """Arrival to fold of this batch in milliseconds, and totals; what the freshness page reads."""
+    lags = sorted(max(0, now_us - event.received_us) for event in events)
+    meta.put("lag_ms_p50", lags[len(lags) // 2] / 1000)
+    meta.put("lag_ms_p95", lags[min(len(lags) - 1, len(lags) * 95 // 100)] / 1000)
+    meta.put("events_total", meta.get("events_total", 0) + len(events))
+    simulated = sum(1 for event in events if event.simulated)
+    if simulated:
+        meta.put("events_simulated", meta.get("events_simulated", 0) + simulated)
+    meta.put("last_received_us", max(event.received_us for event in events))
+    newest = max(event.occurred_us for event in events)
+    meta.put("last_event_us", max(newest, meta.get("last_event_us", newest)))
