@@ -13,6 +13,7 @@ from typing import Any
 
 from simulator.history import history
 from simulator.live import DEFAULT_RATE, MAX_STREAMS, LiveMarket
+from simulator.load_report import TimedTransport, report
 from simulator.scenarios import scenario as find_scenario
 from simulator.sender import HttpTransport, Sender, SenderRefused, Transport
 
@@ -220,10 +221,17 @@ def run_cli(
     key: str,
     duration: float | None = None,
     echo: Callable[[str], Any] = print,
+    with_report: bool = False,
 ) -> int:
-    """Sends a scenario until Ctrl+C or for `duration` seconds, a line each second; the exit code: 0, or 1 when refused."""
+    """Sends a scenario until Ctrl+C or for `duration` seconds, a line each second; the exit code: 0, or 1 when refused.
+
+    `with_report` adds latencies and a verdict at the end; a failed verdict is exit code 1 too.
+    """
     found = find_scenario(scenario)
-    runner = Runner(url, key, scenario=scenario, streams=streams, rate=rate, seed=seed, speed=speed)
+    timed = TimedTransport(HttpTransport(url, key))
+    runner = Runner(
+        url, key, transport=timed, scenario=scenario, streams=streams, rate=rate, seed=seed, speed=speed
+    )
     echo(f"{found.title}: {found.story}\nExpected: {found.expect}\nSimulated events to {url}; Ctrl+C ends.")
     began = time.monotonic()
     runner.start()
@@ -238,6 +246,10 @@ def run_cli(
     runner.stop()
     if failed:
         echo(runner.status()["message"])
+    elif with_report:
+        found_out = report(timed.seconds, runner.status())
+        echo("\n".join(found_out.lines))
+        failed = not found_out.passed
     return 1 if failed else 0
 
 

@@ -177,6 +177,7 @@ def users_remove(name: str, data_dir: Path | None) -> None:
 @click.option("--url", "base", help="Address of the API [the local one].")
 @click.option("--key", help="Ingest key [IOPS_INGEST_KEY, or the local one].")
 @click.option("--duration", type=float, help="Seconds to run [until Ctrl+C].")
+@click.option("--report", "with_report", is_flag=True, help="At the end: latencies and a verdict.")
 def simulate(
     scenario: str,
     streams: int,
@@ -186,6 +187,7 @@ def simulate(
     base: str | None,
     key: str | None,
     duration: float | None,
+    with_report: bool,
 ) -> None:
     """Send generated events of a scenario to a running instance, through its public API."""
     from simulator.run import run_cli
@@ -194,7 +196,20 @@ def simulate(
     if scenario not in SCENARIOS:
         raise click.ClickException(f"unknown scenario {scenario!r}; one of: {', '.join(SCENARIOS)}")
     base, key = _target(base, key)
-    sys.exit(run_cli(scenario, streams, rate, seed, speed, base, key, duration, _say))
+    sys.exit(run_cli(scenario, streams, rate, seed, speed, base, key, duration, _say, with_report))
+
+
+@main.command("demo")
+@click.argument("scenarios", nargs=-1)
+@click.option(
+    "--seconds", type=click.FloatRange(5, 600), default=90.0, show_default=True, help="At most so long each."
+)
+@_data_dir
+def demo_(scenarios: tuple[str, ...], seconds: float, data_dir: Path | None) -> None:
+    """Show what the running instance notices: scenario after scenario, with a check list."""
+    from backend.runtime import demo
+
+    sys.exit(0 if demo.walk_through(_existing(data_dir), scenarios, seconds, _say) else 1)
 
 
 @main.command()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.errors import Rejected, Unavailable
 from backend.runtime import local_access
 from backend.runtime.settings import Settings
 from backend.services import simulation
@@ -42,6 +43,27 @@ def fill(settings: Settings, say: Callable[[str], Any]) -> None:
         time.sleep(0.1)
     took = time.monotonic() - began
     say(f"Demo data: {counts['accepted']:,} simulated events over {DAYS} days in {took:.1f} s, then live.")
+
+
+def walk_through(
+    settings: Settings, scenarios: tuple[str, ...], seconds: float, say: Callable[[str], Any]
+) -> bool:
+    """The demonstration by script on the running instance; whether everything expected was noticed. Raises Unavailable."""
+    from simulator.walkthrough import SCRIPT, walk
+
+    def call(method: str, path: str, body: Any) -> dict[str, Any]:
+        return _call(settings, method, path, body)
+
+    try:
+        if "actual" not in call("GET", "/v1/simulator", None):
+            raise Unavailable(
+                f"the instance at {settings.api_url} did not answer as expected; see `iops doctor`"
+            )
+        return walk(call, say, names=scenarios or SCRIPT, seconds=seconds)
+    except ValueError as error:
+        raise Rejected(str(error)) from error
+    except OSError as error:
+        raise Unavailable(f"nothing answers at {settings.api_url}; start it with `iops up`") from error
 
 
 def _call(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
