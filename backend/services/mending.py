@@ -53,6 +53,8 @@ def replay(
     An item counts as of when it happened; one that does not say when, as of when it was refused. Raises NotFound, Conflict
     (it was sent again before, or its id is taken by other content), Malformed or InvalidEvent; the item then stays as it is.
     """
+    if not hasattr(store, "replay_reject"):
+        raise Rejected("this store keeps refused items but cannot take them back; post the corrected event")
     row = store.reject(reject_id)
     if row is None:
         raise NotFound(f"there is no refused item {reject_id}; only the newest 10,000 are kept")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from backend.domain.times import DAY, HOUR
 from backend.services import queries
 from backend.services.ingest import reject_row
 from backend.services.read_models import Freshness
-from dashboard import first_event
+from dashboard import first_event, mending
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse as parse_filters
 from dashboard.filters import scope
@@ -185,3 +186,20 @@ def test_the_command_names_the_address_of_this_installation() -> None:
     assert "http://10.0.0.5:9000/v1/events" in first_event.command(
         WebConfig(token="T", api_url="http://10.0.0.5:9000"), NOW
     )
+
+
+def test_a_refused_item_can_be_corrected_and_sent_again_from_its_drawer(store: SqliteStore):
+    number = queries.rejects(store).rows[-1].reject_id
+    good = {
+        "event_type": "ib_call_logged",
+        "event_id": "mended",
+        "payload": {"call_id": "m1", "student_id": "stu_9"},
+    }
+    ctx = Context(reads=store, clock=lambda: NOW, config=CONFIG)
+    done, said = mending.replayed(ctx, a_view(), number, "{")
+    assert (done, "not JSON" in said) == (False, True)
+    assert mending.replayed(ctx, replace(a_view(), role="viewer"), number, json.dumps(good))[0] is False
+    assert mending.replayed(ctx, a_view(), number, json.dumps(good)) == (True, "Sent again and accepted")
+    shown = words(data.rejects_area(store, a_view(f"?open={number}")))
+    assert "Sent again" in shown
+    assert "Correct it and send it again" not in shown
