@@ -10,7 +10,7 @@ from dash import Dash
 from flask import Flask
 
 from backend.services.access import Keys
-from dashboard import frame, insight_card, live, lookup, security, sessions, shell, static_files
+from dashboard import frame, insight_card, live, lookup, saved_views, security, sessions, shell, static_files
 from dashboard.context import Context, Feed, WebConfig
 from dashboard.pages import modules
 
@@ -75,5 +75,6 @@ def create_app(
     hub = live.Hub(feed, lambda: int(reads.last_change()))
     live.install(server, hub, config)
     lookup.install(server, ctx)
+    saved_views.install(server, ctx)
     server.config.update(dash=app, hub=hub, ctx=dataclasses.replace(ctx))
     return server

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request
 
-from backend.services import queries
+from backend.services import queries, views
 from dashboard import frames
 from dashboard.context import Context
 from dashboard.filters import ENTITY_KINDS
@@ -78,7 +78,14 @@ def install(server: Flask, ctx: Context) -> None:
             if p.rail and text.lower() in p.title.lower()
         ]
         found = queries.search(ctx.reads, text, limit=20) if text else []
-        return jsonify([*[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][:24])
+        kept = [
+            {"kind": "view", "id": v["name"], "label": v["name"], "hint": "saved view", "href": v["address"]}
+            for v in views.views(ctx.reads, g.person["name"])["views"]
+            if text.lower() in v["name"].lower()
+        ]
+        return jsonify(
+            [*kept[:6], *[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][:24]
+        )
 
     @server.get("/ui/news")
     def news() -> Response:

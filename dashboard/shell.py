@@ -219,6 +219,7 @@ def _filter_bar() -> html.Div:
             menu([html.Span("", id=SHELL.zone_label), icon("down", 12)], zones, label="Time zone", css="io-chip tz"),
             html.Span(className="grow"),
             html.Span(className="io-stamp no-phone wide", id="io-clock"),
+            menu([icon("star", 14), html.Span("Save view")], html.Div(id="io-views", className="io-views"), label="Saved views", css="io-btn quiet no-phone", right=True),
             html.Button([icon("share", 14), "Share"], className="io-btn quiet no-phone", type="button", **wild({"data-share": "1"})),
         ],
         className="io-filter", role="group", **wild({"aria-label": "Filters"}),

@@ -99,6 +99,7 @@
     if (!place || place.firstChild) return;
     const ask = (text) => "/ui/find?text=" + encodeURIComponent(text);
     const go = (row) => {
+      if (row.kind === "view") { made.input.value = ""; made.input.blur(); return iops.openView(row.href); }
       const target = new URL(row.href, location.origin);
       const query = new URLSearchParams(location.search);
       ["open", "tab", "q", "sort", "page", "segment", "cell"].forEach((k) => query.delete(k));
