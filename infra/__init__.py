@@ -1,0 +1,1 @@
+"""The AWS side as CDK stacks. What exists of it so far is the store: backend/adapters/dynamo."""
