@@ -88,7 +88,7 @@ def start(folder: Path, *options: str) -> tuple[Product, Callable[[], None]]:
     return Product(address, port, api_port), stop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product with demo data and its live stream."""
     running, stop = start(tmp_path_factory.mktemp("demo") / "data", "--demo")
@@ -97,7 +97,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The product with no event at all."""
     running, stop = start(tmp_path_factory.mktemp("empty") / "data", "--no-demo")
@@ -105,8 +105,9 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """Ends with this package: Playwright keeps an event loop running in the main thread, which asyncio tests elsewhere would meet."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "no Chromium: make test installs one"
     with sync_playwright() as playwright:
