@@ -1,9 +1,9 @@
-/* The one way in for live data: socket (or polling while it is down) -> the store "shell-live", at most once a second,
+/* The one way in for live data: socket (or polling while it is down) -> the store "shell-live", at most twice a second,
    no oftener than a fifth of the time goes into it (a slow server), never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
-  const AT_MOST_EVERY = 1000, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000;
+  const AT_MOST_EVERY = 500, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000;
   let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, took = 0, missed = 0;
 
   const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice

@@ -11,7 +11,7 @@ A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this o
   of the address (filters.PAGE_KEYS). `view.zone` writes times, `view.scope_text` says what was asked, `view.now_us` is now.
 - To change the address: `components.query_link(...)` or any `html.A(href="?open=al_1")`: it merges into the query, an empty
   value removes the key. Links to other pages are plain `html.A(href="/students/st_1")`; shell.js keeps the filters on them.
-- Live: SHELL.live changes at most once a second, only when data changed, never while a refresh is under way, never when
+- Live: SHELL.live changes at most twice a second, only when data changed, never while a refresh is under way, never when
   paused, hidden or at a past time. Return the new children; keep row keys and component ids stable.
 - Panels: `components.panel(title_is_the_finding, body, view, stamp_us=..., export="name")`; figures: figures.py and
   comparisons.py through `components.graph(figure, sentence, height)`, with `view.filters.key` as revision (keeps the zoom).
