@@ -202,7 +202,7 @@ def rule(detail: AlertDetail) -> html.Section | None:
         return None
     r = detail.rule
     levels = [
-        f"{level['severity']} {limit(level['opens'], bool(r.get('rising')))}, clears at {number(level['clears'])}"
+        f"{level['severity']} {limit(level['opens'], bool(r.get('rising')))}, clears at {level['clears']:g}"
         for level in r.get("levels", ())
     ]
     body = [
@@ -216,8 +216,8 @@ def limit(value: float, rising: bool) -> str:
     """A limit a hair beside a round number means "below" or "above" it; else it is included."""
     near = round(value, 3)
     if near != value:
-        return f"{'above' if rising else 'below'} {number(near)}"
-    return f"from {number(near)}" if rising else f"at {number(near)} and below"
+        return f"{'above' if rising else 'below'} {near:g}"
+    return f"from {near:g}" if rising else f"at {near:g} and below"
 
 
 def notes(detail: AlertDetail, view: View) -> html.Section:

@@ -87,7 +87,7 @@ def facts(fresh: Freshness, view: View) -> html.Dl:
     return components.strip(
         [
             ("Newest event", last, "by event time"),
-            ("Received to screen", _ms(fresh.lag_ms_p50), lag),
+            ("Received to counted", _ms(fresh.lag_ms_p50), lag),
             ("Backlog", number(fresh.backlog), "accepted, not yet counted"),
             ("Your own events", number(own), f"of {number(fresh.total_events)}"),
             ("Simulated", number(fresh.simulated_events), "demo" if fresh.simulated_events else "none"),

@@ -13,6 +13,7 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.rules import RULES
 from backend.domain.times import DAY, MINUTE
 from dashboard import lookup
+from dashboard.alert_drawer import limit
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import settings
@@ -109,3 +110,16 @@ def test_only_alerts_that_are_newer_than_known_are_news(store: SqliteStore) -> N
     assert item["severity"] == "warning"
     assert "keeps calling" in item["title"]
     assert lookup.news_of(ctx, known["newest_us"]) == {"newest_us": known["newest_us"], "items": []}
+
+
+@pytest.mark.parametrize(
+    ("value", "rising", "words"),
+    [
+        (0.0500001, True, "above 0.05"),
+        (0.85, False, "at 0.85 and below"),
+        (69.999999, False, "below 70"),
+        (5, True, "from 5"),
+    ],
+)
+def test_a_limit_is_written_as_it_is_not_rounded(value: float, rising: bool, words: str) -> None:
+    assert limit(value, rising) == words
