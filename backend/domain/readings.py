@@ -104,6 +104,20 @@ def _velocity(a: Assessment) -> Reading:
     )
 
 
+def _engagement(a: Assessment) -> Reading:
+    """Spec A14 without its noise: few sessions count only against the student's own pace; a full stop after a
+    brisk pace is `velocity_drop`'s."""
+    s7, s14, s30 = a.numbers.s7, a.numbers.s14, a.numbers.s30
+    pace = s30 * 7 / 30
+    slowing = 1 <= s7 < 3 and pace >= 2 * s7
+    inactive = s14 == 0 and s30 >= 2 and pace <= 2
+    details = {"sessions_7d": s7, "sessions_14d": s14, "sessions_30d": s30}
+    words = f"{s7} sessions in 7 days against {pace:.1f} a week before"
+    if inactive:
+        words = f"no session in 14 days, {s30} in the 16 days before"
+    return Reading(float(slowing or inactive), lambda: (words, details))
+
+
 _SNAPSHOT = ("demand_score", "supply_score", "available_tutors", "active_students", "pending_requests")
 
 
@@ -194,6 +208,7 @@ READINGS: dict[str, Callable[[Assessment], Reading]] = {
     "low_health_score": _health,
     "high_risk": _risk,
     "velocity_drop": _velocity,
+    "low_engagement": _engagement,
     "supply_demand_imbalance": _imbalance,
     "tutor_over_use": _over_use,
     "low_tutor_rating": _tutor_rating,

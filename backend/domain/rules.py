@@ -109,6 +109,17 @@ RULES: dict[str, Rule] = {
             runbook="Ask whether the schedule changed; propose two concrete times.",
         ),
         Rule(
+            rule_id="low_engagement",
+            version=1,
+            alert_type="low_engagement",
+            entity_type="student",
+            title="{name} comes less often",
+            measure="fewer than three sessions in 7 days and half the 30-day pace, or none in 14 days",
+            rising=True,
+            levels=(Level("info", 1, 0.5),),
+            runbook="Ask how the lessons go and whether the times still suit, before the habit is lost.",
+        ),
+        Rule(
             rule_id="supply_demand_imbalance",
             version=1,
             alert_type="supply_demand_imbalance",

@@ -130,6 +130,25 @@ def test_velocity_drop_needs_silence_after_more_than_two_a_week(recent, earlier,
 
 
 @pytest.mark.parametrize(
+    ("recent", "earlier", "days_ago", "expected"),
+    [
+        (1, 8, 8, "info"),  # 1 against 2.1 a week
+        (1, 7, 8, None),
+        (2, 16, 8, "info"),  # 2 against 4.2 a week
+        (3, 20, 8, None),  # three a week are never few
+        (0, 9, 8, None),  # a brisk pace that stopped is a velocity drop
+        (0, 2, 15, "info"),
+        (0, 1, 15, None),  # once is no habit
+        (0, 9, 15, None),
+    ],
+)
+def test_low_engagement_is_judged_against_the_own_pace(recent, earlier, days_ago, expected):
+    held = [session(f"r{i}", NOW - DAY) for i in range(recent)]
+    held += [session(f"e{i}", NOW - days_ago * DAY - i * HOUR) for i in range(earlier)]
+    assert severity(profile("student", "stu_1", *held), "low_engagement") == expected
+
+
+@pytest.mark.parametrize(
     ("health", "calls", "expected"), [(10, 6, "critical"), (20, 6, "critical"), (40, 4, None)]
 )
 def test_high_risk_fires_at_eighty(health, calls, expected):
