@@ -29,10 +29,12 @@ ALLOWED = {
         "backend.ml",
         "backend.adapters",
     },
+    "backend/topology.py": {"backend.http_api"},
     "backend/runtime": {"backend", "simulator", "dashboard"},
     "backend/handlers": {"backend"},
     "dashboard": {"backend.domain", "backend.ports", "backend.services", "dashboard"},
     "simulator": {"simulator"},
+    "infra": {"backend", "infra"},
 }
 COMPOSITION_ROOTS = {"dashboard/wsgi.py"}
 
