@@ -9,12 +9,13 @@ from urllib.parse import quote
 from dash import html
 
 from backend.domain.rules import RULES
+from backend.domain.times import DAY
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
 from dashboard import components
 from dashboard.components import icon, severity, wild
 from dashboard.context import View
 from dashboard.figures_people import weeks
-from dashboard.words import number, percent, plural, readable
+from dashboard.words import money, number, percent, plural, readable
 from dashboard.zones import ago, span
 
 LIVING = ("open", "acknowledged")
@@ -277,6 +278,26 @@ def _subject(row: dict[str, Any], total: int, with_tutor: bool) -> list[Any]:
 def since(us: int | None, view: View) -> str:
     """Age in words, "never" for none."""
     return "never" if us is None else f"{span(view.now_us - us)} ago"
+
+
+def contacts(detail: EntityDetail) -> html.P | None:
+    """When the last login, payment and message were, and what a tutor's answers and payments say; None without any."""
+    metrics = detail.metrics
+    told = [
+        f"last {name} {span(round(days * DAY))} ago"
+        for name in ("login", "payment", "message", "booking")
+        if (days := metrics.get(f"days_since_last_{name}")) is not None
+    ]
+    if (hours := metrics.get("answer_hours_30d")) is not None:
+        told.append(
+            f"answers within {number(hours, 1)} h (median of {number(metrics['answers_30d'])} in 30 d)"
+        )
+    if (earned := metrics.get("earnings_30d")) is not None:
+        told.append(f"{money(earned)} earned in 30 d")
+    if not told:
+        return None
+    words = " \u00b7 ".join(told)
+    return html.P(words[:1].upper() + words[1:], className="t2 ppl-contacts")
 
 
 def simulated(detail: EntityDetail) -> bool:

@@ -173,9 +173,10 @@ class MetricReported(Payload, kw_only=True):
 
 
 class PaymentRecorded(Payload, kw_only=True):
-    """A payment succeeded or failed."""
+    """A payment succeeded or failed. `tutor_id` is whose sessions it pays for, where that is known."""
 
     student_id: Id
+    tutor_id: Id | None = None
     succeeded: bool
     amount: Money | None = None
     method: Text | None = None

@@ -14,6 +14,7 @@ from backend.domain.windows import INDEX, delta_of
 from backend.ports import Reads
 from backend.services.queries_alerts import alert_row
 from backend.services.queries_population import Row, row_of
+from backend.services.queries_recency import recency, tutor_service
 from backend.services.queries_relations import call_metrics, main_tutor, tutor_relations
 from backend.services.queries_students import TREND_WEEKS, student_row
 from backend.services.queries_timeline import timeline_of, timeline_of_audit
@@ -159,7 +160,11 @@ def _metrics(profile: Profile, row: Row, events: list[Event], at_us: int) -> dic
     metrics["no_show_rate_30d"] = scores.rate(profile, "no_show")
     metrics["cancellation_rate_30d"] = scores.rate(profile, "cancelled")
     metrics |= call_metrics(events, at_us)
-    metrics |= main_tutor(events) if profile.entity_type == "student" else tutor_relations(events, at_us)
+    metrics |= recency(events, at_us)
+    if profile.entity_type == "student":
+        metrics |= main_tutor(events)
+    else:
+        metrics |= tutor_relations(events, at_us) | tutor_service(events, at_us)
     if profile.entity_type == "student":
         metrics["health_score"] = row["health"]
         metrics["tier"] = profile.value("tier")

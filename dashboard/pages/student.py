@@ -115,6 +115,7 @@ def body(
         for part in (
             entity.next_action(detail.alerts, loss_text(row), view),
             facts(detail, row, view),
+            entity.contacts(detail),
             insight_card.panel(insight, view) if insight else None,
             main,
         )

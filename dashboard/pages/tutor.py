@@ -80,7 +80,12 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     reach = f"{plural(row.students_30d, 'student')} had a session in 30 days."
     return [
         part
-        for part in (entity.next_action(detail.alerts, reach, view), facts(detail, row, view), main)
+        for part in (
+            entity.next_action(detail.alerts, reach, view),
+            facts(detail, row, view),
+            entity.contacts(detail),
+            main,
+        )
         if part is not None
     ]
 

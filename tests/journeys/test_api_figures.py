@@ -27,6 +27,11 @@ def call(n: int, days: float, **fields: Any) -> dict[str, Any]:
     return {"event_type": "ib_call_logged", "occurred_at": ago(days=days), "payload": payload}
 
 
+def other(kind: str, days: float, **fields: Any) -> dict[str, Any]:
+    payload = {"student_id": "maya", "tutor_id": "tara", **fields}
+    return {"event_type": kind, "occurred_at": ago(days=days), "payload": payload}
+
+
 HISTORY = [
     session(1, "maya", "tara", 9, rating=5),
     session(2, "maya", "tara", 6, rating=2),
@@ -38,6 +43,11 @@ HISTORY = [
     call(3, 1, reason="technical_problem", sentiment="negative"),
     call(4, 0.5, reason="technical_problem", priority="medium"),
     call(5, 40, reason="technical_problem", priority="high"),
+    other("login_recorded", 7),
+    other("message_sent", 8, response_time_hours=2),
+    other("message_sent", 5, response_time_hours=6),
+    other("payment_recorded", 10, succeeded=True, amount=120),
+    other("payment_recorded", 3, succeeded=False, amount=80),
     {
         "event_type": "supply_demand_update",
         "occurred_at": ago(minutes=5),
@@ -86,6 +96,23 @@ def test_a_tutor_has_returning_students_and_reviews(filled: Running) -> None:
     metrics = filled.get("/v1/entities/tutor/tara").json()["metrics"]
     names = ("students_total", "returning_students", "returning_share", "high_reviews_30d", "low_reviews_30d")
     assert [metrics[name] for name in names] == [2, 1, 0.5, 2, 1]
+
+
+def test_people_know_how_long_ago_things_happened_to_them(filled: Running) -> None:
+    metrics = filled.get("/v1/entities/student/maya").json()["metrics"]
+    found = {n: metrics[f"days_since_last_{n}"] for n in ("session", "call", "login", "message", "payment")}
+    assert found == pytest.approx(
+        {"session": 4, "call": 0.5, "login": 7, "message": 5, "payment": 10}, abs=0.02
+    )
+    assert metrics["days_since_last_booking"] is None
+
+
+def test_a_tutor_has_an_answer_time_and_earnings(filled: Running) -> None:
+    metrics = filled.get("/v1/entities/tutor/tara").json()["metrics"]
+    names = ("answer_hours_30d", "answers_30d", "earnings_30d")
+    assert [metrics[name] for name in names] == [4, 2, 120]  # the payment that failed earned nothing
+    silent = filled.get("/v1/entities/tutor/otto").json()["metrics"]
+    assert [silent[name] for name in names] == [None, 0, None]
 
 
 def test_a_report_without_a_region_is_a_cell_of_its_own(filled: Running) -> None:
