@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
 from simulator import behaviour, envelope, market, truth
-from simulator.population import Population, Student, build
+from simulator.population import Population, Student, Tutor, build
 from simulator.rhythm import local_to_us
 
 HOUR = 3_600_000_000
@@ -29,18 +29,20 @@ def history(
         raise ValueError("history needs at least one day")
     end = envelope.to_us(until)
     population = build(seed, students, tutors)
-    drafts = _Past(population, end, days).drafts()
+    drafts = Past(population, end, days, truth.courses(population)).drafts()
     run = envelope.run_name(seed, "h", until)
     for number, (us, event_type, payload) in enumerate(drafts):
         yield envelope.event(f"{run}-{number:06d}", event_type, us, payload)
 
 
-class _Past:
+class Past:
     """Collects the drafts of one history. Each student and tutor draws from an own stream of random numbers, so that a change
     in how one of them behaves leaves the others as they were."""
 
-    def __init__(self, population: Population, end: int, days: int) -> None:
-        self.population, self.end, self.days = population, end, days
+    def __init__(
+        self, population: Population, end: int, days: int, courses: Mapping[str, truth.Course]
+    ) -> None:
+        self.population, self.end, self.days, self.courses = population, end, days, courses
         self.begin = end - days * DAY
         self.prefix = f"{population.seed}_{end // MINUTE:x}"
         first = datetime.fromtimestamp(self.begin / 1e6, UTC).date() - timedelta(days=1)
@@ -51,20 +53,25 @@ class _Past:
 
     def drafts(self) -> list[Draft]:
         out: list[Draft] = []
-        courses = truth.courses(self.population)
         for student in self.population.students:
-            rng = Random(f"history:{self.population.seed}:{student.id}")
-            sessions = self._sessions(rng, student, courses[student.id])
-            calls = self._calls(rng, student, courses[student.id], sessions)
-            out += sessions
-            out += calls
-            if student.reports_health:
-                out += self._healths(rng, student, courses[student.id], sessions, calls)
+            out += self.of_student(student)
         out += self._availability()
         out += self._market()
         out = [draft for draft in out if self.begin < draft[0] <= self.end]
         out.sort(key=lambda draft: draft[0])  # stable: ties keep the order above
         return out
+
+    def of_student(self, student: Student) -> list[Draft]:
+        """Everything that a student did, in no order and also before `begin`."""
+        rng, course = Random(f"history:{self.population.seed}:{student.id}"), self.courses[student.id]
+        sessions = self._sessions(rng, student, course)
+        calls = self._calls(rng, student, course, sessions)
+        healths = self._healths(rng, student, course, sessions, calls) if student.reports_health else []
+        return [*sessions, *calls, *healths]
+
+    def _tutor(self, rng: Random, student: Student, subject: str, days_before_end: float) -> Tutor:
+        """Who teaches a session on that day."""
+        return behaviour.pick_tutor(rng, self.population, student, subject, student.manner.loyal)
 
     def _days_before_end(self, us: int) -> float:
         return (self.end - us) / DAY
@@ -93,7 +100,7 @@ class _Past:
             if not attends or stopped or idle or us < latest:
                 continue
             subject = student.subjects[0] if rng.random() < 0.75 else student.subjects[-1]
-            tutor = behaviour.pick_tutor(rng, self.population, student, subject, manner.loyal)
+            tutor = self._tutor(rng, student, subject, ago)
             rating, cancel, no_show = manner.rating + tutor.bias, manner.cancel, manner.no_show
             if course.story == "missed_lessons":
                 cancel, no_show = (0.0, 1.0) if ago < 9 else (cancel, 0.0)

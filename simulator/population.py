@@ -50,6 +50,7 @@ MANNERS = {
     "at_risk": Manner(0.09, 1.9, 4.10, 0.70, 0.08, 0.04, 0.55, (4, 4, 2), 58.0),
     "churned": Manner(0.03, 1.8, 3.80, 0.50, 0.10, 0.05, 0.45, (4, 4, 2), 34.0),
 }
+SHARES = tuple((name, manner.share) for name, manner in MANNERS.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ class Population:
 
 
 @lru_cache(maxsize=8)
-def build(seed: int, students: int = 300, tutors: int = 45) -> Population:
+def build(
+    seed: int, students: int = 300, tutors: int = 45, shares: tuple[tuple[str, float], ...] = SHARES
+) -> Population:
     """The population of a seed. Segment shares are exact up to rounding; at least 10 students and 10 tutors."""
     if students < 10 or tutors < 10:
         raise ValueError("a marketplace needs at least 10 students and 10 tutors")
@@ -118,15 +121,13 @@ def build(seed: int, students: int = 300, tutors: int = 45) -> Population:
     fake = Faker("en_US")
     fake.seed_instance(seed)
     staff = tuple(_tutor(rng, fake, number) for number in range(tutors))
-    segments = _segments(rng, students)
+    segments = _segments(rng, students, dict(shares))
     people = tuple(_student(rng, fake, number, segment, staff) for number, segment in enumerate(segments))
     return Population(seed, people, staff)
 
 
-def _segments(rng: Random, count: int) -> list[str]:
-    rare = [
-        name for name in ("healthy", "at_risk", "churned") for _ in range(round(MANNERS[name].share * count))
-    ]
+def _segments(rng: Random, count: int, shares: dict[str, float]) -> list[str]:
+    rare = [name for name in ("healthy", "at_risk", "churned") for _ in range(round(shares[name] * count))]
     names = ["thriving"] * (count - len(rare)) + rare
     rng.shuffle(names)
     return names
