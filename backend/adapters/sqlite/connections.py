@@ -15,7 +15,7 @@ from pathlib import Path
 from backend.domain.errors import Unavailable
 from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
 
@@ -95,7 +95,7 @@ class Connections:
         return connection
 
     def _migrate(self) -> None:
-        """Create the schema, or refuse a file written by a newer version. Safe to be killed and run again."""
+        """Create the schema, add what an older file lacks, or refuse a newer one. Safe to be killed and run again."""
         connection = self._connect()
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
@@ -112,9 +112,12 @@ def _create(connection: sqlite3.Connection) -> None:
     counters = " ".join(f"{name} INTEGER NOT NULL DEFAULT 0," for name in COUNTERS)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version < SCHEMA_VERSION:
             for statement in _statements(script.replace("/*COUNTERS*/", counters)):
-                connection.execute(statement)
+                # What came after version 1 is made only where it is missing; the rest is there in every older file.
+                if version == 0 or " IF NOT EXISTS " in statement:
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

@@ -136,3 +136,19 @@ CREATE INDEX insights_facts ON insights (facts_digest, created_us) WHERE source 
 CREATE INDEX insights_created ON insights (created_us);
 -- What explaining used, by day: calls, failures, tokens, explained, fallbacks, withheld, cached.
 CREATE TABLE llm_usage (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;
+
+-- Forecasts by hour, learned from closed hours (backend.services.forecasting). place is "subject|region", either may be empty.
+CREATE TABLE IF NOT EXISTS forecasts (
+  measure TEXT NOT NULL, place TEXT NOT NULL, outlook BLOB NOT NULL, state BLOB NOT NULL, PRIMARY KEY (measure, place)
+) WITHOUT ROWID;
+-- What was said about each hour of a day (UTC), and what came: backend.domain.outlook.Day.
+CREATE TABLE IF NOT EXISTS forecast_days (
+  measure TEXT NOT NULL, day_us INTEGER NOT NULL, place TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (measure, day_us, place)
+) WITHOUT ROWID;
+-- Stretches in which a series left its usual course; `body` is backend.domain.episodes.Episode as JSON.
+CREATE TABLE IF NOT EXISTS episodes (
+  measure TEXT NOT NULL, place TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER, body BLOB NOT NULL,
+  PRIMARY KEY (measure, place, start_us)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS episodes_start ON episodes (start_us);
+CREATE TABLE IF NOT EXISTS watched (measure TEXT NOT NULL, place TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (measure, place)) WITHOUT ROWID;
