@@ -6,25 +6,20 @@ Order: credential, rate, body, items, judgement, append, answer. A request is an
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from secrets import token_hex
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
-from backend.domain.errors import IopsError, Malformed, Violation
-from backend.runtime.replies import JSON, Denied, Headers, Reply, problem, summary
-from backend.services import bodies
+from backend.domain.errors import IopsError, Malformed
+from backend.runtime.replies import Denied, Headers, Reply, again, reply_of
+from backend.services import bodies, intake
 from backend.services.access import Credential, Gate
-from backend.services.ingest import Answer, answer, conflict_rejects, judge, reject_row
 from backend.services.rate_limit import POLICY, Limiter
 
 READ_SECONDS = 10.0
 DRAIN_BYTES = 8 * bodies.MAX_BODY
 LOCAL_ROLE = "local"  # the key of this machine's own simulator: no rate limit
-_CLOUDEVENT = (b"ce-specversion", b"ce-type", b"ce-id", b"ce-source")
 _UNAUTHORISED: Headers = ((b"www-authenticate", b'Bearer realm="iops"'),)
 
 
@@ -81,9 +76,9 @@ class Intake:
         try:
             body = await read_body(receive, headers)
         except bodies.TooLarge as error:
-            await self._refuse_body(error, b"", who.name, now_us)
+            await self._append(intake.refused(error, b"", who.name, now_us))
             raise
-        origin = (peer, _request_id(headers))
+        origin = (peer, intake.request_id(headers) or token_hex(8))
         idempotency = headers.get(b"idempotency-key")
         if idempotency is None:
             reply = await self._take(who, headers, query, body, limiter, metrics, origin)
@@ -117,59 +112,40 @@ class Intake:
         metrics: bool,
         origin: tuple[str | None, str],
     ) -> Reply:
-        now_us = self._clock()
+        def spend(items: int) -> None:
+            if limiter is not None and (wait := limiter.events(who.key_id, items, time.monotonic())):
+                raise _limited(wait)
+
+        steps = intake.take(
+            headers, query, body, source=who.name, now_us=self._clock(), metrics=metrics, spend=spend
+        )
         try:
-            posted = _decode(headers, body)
-        except Malformed as error:
-            await self._refuse_body(error, body, who.name, now_us)
-            raise
-        if limiter is not None and (wait := limiter.events(who.key_id, len(posted.items), time.monotonic())):
-            raise _limited(wait)
-        found = judge(posted, now_us, who.name, metrics=metrics)
-        if query and _dry_run(query):
-            result = answer(found, ["accepted"] * len(found.entries))
-            return _reply(Answer(200, result.body) if result.status == 202 else result)
-        verdicts: list[str] = []
-        if found.entries or found.rejects:
-            verdicts = await self._append(found.entries, found.rejects, found.tallies, origin)
-        if "conflict" in verdicts:
-            rejects = conflict_rejects(found, verdicts, now_us)
-            await self._append([], rejects, {"reject:conflict": len(rejects)})
-        return _reply(answer(found, verdicts))
+            deposit = next(steps)
+            while True:
+                deposit = steps.send(await self._append(deposit, origin))
+        except StopIteration as done:
+            return reply_of(done.value)
 
     async def _append(
-        self,
-        entries: list[Any],
-        rejects: list[Any],
-        tallies: dict[str, int],
-        origin: tuple[str | None, str | None] = (None, None),
+        self, deposit: intake.Deposit, origin: tuple[str | None, str | None] = (None, None)
     ) -> list[str]:
         waiter = asyncio.get_running_loop().create_future()
-        self._writer.submit(entries, rejects, tallies, waiter, origin)
+        self._writer.submit(*deposit, waiter, origin)
         return await waiter
-
-    async def _refuse_body(self, error: Malformed, body: bytes, source: str, now_us: int) -> None:
-        violations = [Violation("", error.code, str(error))]
-        row = reject_row(now_us, violations, body[: bodies.MAX_BODY], source)
-        await self._append([], [row], {f"reject:{error.code}": 1})
 
     async def _once(
         self, key: bytes, who: Credential, headers: dict[bytes, bytes], query: bytes, body: bytes, *rest: Any
     ) -> Reply:
         """The first answer again for a request that was seen before."""
-        if not 1 <= len(key) <= 256:
-            raise Malformed("idempotency_key", "an Idempotency-Key holds 1 to 256 characters")
-        name = f"{who.key_id}:{key.decode('latin-1')}"
-        digest = sha256(b"\0".join((headers.get(b"content-type", b""), query, body))).digest()
+        name = intake.once_key(key, who.key_id)
+        digest = intake.once_digest(headers, query, body)
         if name in self._in_flight:
             raise Denied(409, "in_flight", "a request with this Idempotency-Key is still being worked on")
         self._in_flight.add(name)
         try:
             known = await asyncio.to_thread(self._memory.remembered, name, self._clock())
             if known is not None:
-                if known[0] != digest:
-                    raise Denied(422, "idempotency_key", "this Idempotency-Key was used with another request")
-                return Reply(known[1], known[2], JSON, ((b"idempotency-replayed", b"true"),))
+                return again(known, digest)
             reply = await self._take(who, headers, query, body, *rest)
             if reply.status == 202:
                 await asyncio.to_thread(
@@ -198,17 +174,6 @@ def deliver_to(loop: asyncio.AbstractEventLoop) -> Callable[[list[Any]], None]:
             loop.call_soon_threadsafe(complete, done)
 
     return deliver
-
-
-def _request_id(headers: dict[bytes, bytes]) -> str:
-    """The sender's `X-Request-Id` where it is plain and short, else one of our own."""
-    given = headers.get(b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return token_hex(8)
-
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 def bearer(headers: dict[bytes, bytes]) -> bytes | None:
@@ -266,33 +231,6 @@ async def _read(receive: Any) -> bytes:
     return b"".join(chunks)
 
 
-def _decode(headers: dict[bytes, bytes], body: bytes) -> bodies.Posted:
-    encoding = headers.get(b"content-encoding")
-    if encoding is not None:
-        body = bodies.expand(body, encoding.decode("latin-1"))
-    attributes = None
-    if any(name in headers for name in _CLOUDEVENT):
-        attributes = {
-            name[3:].decode("latin-1"): value.decode("latin-1")
-            for name, value in headers.items()
-            if name.startswith(b"ce-")
-        }
-    return bodies.items_of(body, headers.get(b"content-type", b"").decode("latin-1"), attributes)
-
-
-def _dry_run(query: bytes) -> bool:
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("dry_run", ["false"])
-    if values[-1].lower() not in ("true", "false", "1", "0"):
-        raise Malformed("dry_run", "dry_run must be true or false")
-    return values[-1].lower() in ("true", "1")
-
-
 def _limited(wait: int) -> IopsError:
     headers = ((b"retry-after", b"%d" % wait), (b"ratelimit-policy", POLICY))
     return Denied(429, "rate_limit", f"this key sends too fast; try again in {wait} s", headers)
-
-
-def _reply(result: Answer) -> Reply:
-    if result.body:
-        return Reply(result.status, result.body)
-    return problem(result.status, summary(result.errors), result.errors, token_hex(8))

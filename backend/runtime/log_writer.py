@@ -18,6 +18,7 @@ from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
 from backend.domain.parsing import Parsed
+from backend.services.intake import tallies
 
 log = logging.getLogger("iops.engine")
 
@@ -295,17 +296,8 @@ class LogWriter:
 
 
 def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
+    counts = tallies(entries, verdicts)
     for submission in group:
         for name, n in submission.tallies.items():
             counts[name] = counts.get(name, 0) + n
-    for entry, verdict in zip(entries, verdicts, strict=True):
-        name = f"type:{entry.event.event_type}" if verdict == "accepted" else verdict
-        counts[name] = counts.get(name, 0) + 1
-        if verdict == "duplicate":
-            by_type = f"duplicate:{entry.event.event_type}"
-            counts[by_type] = counts.get(by_type, 0) + 1
-        for field in entry.unknown_fields[:5]:
-            drift = f"unknown:{entry.event.event_type}.{field}"
-            counts[drift] = counts.get(drift, 0) + 1
     return counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from backend.domain.errors import (
     Violation,
 )
 from backend.services.bodies import OutOfRange, TooLarge, UnsupportedType
+from backend.services.ingest import Answer
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -102,6 +104,20 @@ def problem_of(error: IopsError, request_id: str) -> Reply:
         headers,
         **more,
     )
+
+
+def reply_of(result: Answer) -> Reply:
+    """The answer to posted items."""
+    if result.body:
+        return Reply(result.status, result.body)
+    return problem(result.status, summary(result.errors), result.errors, token_hex(8))
+
+
+def again(known: tuple[bytes, int, bytes], digest: bytes) -> Reply:
+    """The first answer to an `Idempotency-Key` (digest of its request, status, body) once more. Raises Denied for another request."""
+    if known[0] != digest:
+        raise Denied(422, "idempotency_key", "this Idempotency-Key was used with another request")
+    return Reply(known[1], known[2], JSON, ((b"idempotency-replayed", b"true"),))
 
 
 def summary(violations: list[Violation]) -> str:
