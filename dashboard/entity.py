@@ -150,8 +150,23 @@ def weeks_panel(detail: EntityDetail, view: View) -> html.Section:
         caption="Weeks before today",
     )
     return components.panel(
-        pace(detail.sessions, detail.first_event_us), html.Div(chart, className="io-pad"), view
+        pace(detail.sessions, detail.first_event_us),
+        html.Div([against_usual(detail.metrics), chart], className="io-pad"),
+        view,
     )
+
+
+def against_usual(metrics: dict[str, Any]) -> html.P | None:
+    """What is out of the ordinary for this one, else what is usual; None while there are too few weeks to say."""
+    if told := metrics.get("unusual"):
+        return html.P([severity("warning", "Unusual"), " ", ". ".join(told) + "."])
+    bands = [
+        f"{low} to {high} {name}" if low < high else f"{high} {name}"
+        for name in ("sessions", "calls")
+        if (band := metrics.get(f"usual_{name}_week")) is not None
+        for low, high in (band,)
+    ]
+    return html.P(f"Usual for a week: {', '.join(bands)}.", className="t2") if bands else None
 
 
 def pace(points: list[Point], first_us: int | None) -> str:

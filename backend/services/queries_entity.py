@@ -10,6 +10,7 @@ from backend.domain.errors import NotFound
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, WEEK
+from backend.domain.usual import unusual, usual
 from backend.domain.windows import INDEX, delta_of
 from backend.ports import Reads
 from backend.services.queries_alerts import alert_row
@@ -61,7 +62,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
         entity_id=entity_id,
         name=shown.name,
         row=shown,
-        metrics=_metrics(profile, row, events, at),
+        metrics=_metrics(profile, row, events, at) | _against_usual(weeks, profile.since_us),
         health=health_of(profile, at) if kind == "student" else None,
         timeline=_timeline(reads, events, alerts, at),
         sessions=[Point(start, float(week["completed"])) for start, week in weeks],
@@ -174,6 +175,20 @@ def _metrics(profile: Profile, row: Row, events: list[Event], at_us: int) -> dic
                 folded("student", profile.entity_id, events, then), then
             ).displayed
     return metrics
+
+
+def _against_usual(weeks: list[tuple[int, dict[str, int]]], since_us: int | None) -> dict[str, Any]:
+    """What is usual for this one, from the weeks of theirs before the newest, and what is not, in words."""
+    lived = [week for start, week in weeks[:-1] if since_us is not None and start >= since_us]
+    found: dict[str, Any] = {}
+    told: list[str] = []
+    for name, counter in (("sessions", "completed"), ("calls", "calls")):
+        earlier, now = [week[counter] for week in lived], weeks[-1][1][counter]
+        band = usual(earlier)
+        found[f"usual_{name}_week"] = None if band is None else [band.low, band.high]
+        if words := unusual(name, now, earlier):
+            told.append(words)
+    return found | {"unusual": told}
 
 
 def _timeline(reads: Reads, events: list[Event], alerts: list[AlertRow], at_us: int) -> list[TimelineEntry]:

@@ -48,6 +48,8 @@ HISTORY = [
     other("message_sent", 5, response_time_hours=6),
     other("payment_recorded", 10, succeeded=True, amount=120),
     other("payment_recorded", 3, succeeded=False, amount=80),
+    *(session(100 + week, "olga", "otto", 7 * week + 1) for week in range(9)),
+    *(session(200 + n, "olga", "otto", 2) for n in range(6)),
     {
         "event_type": "supply_demand_update",
         "occurred_at": ago(minutes=5),
@@ -105,6 +107,15 @@ def test_people_know_how_long_ago_things_happened_to_them(filled: Running) -> No
         {"session": 4, "call": 0.5, "login": 7, "message": 5, "payment": 10}, abs=0.02
     )
     assert metrics["days_since_last_booking"] is None
+
+
+def test_a_week_is_compared_with_the_own_weeks_before(filled: Running) -> None:
+    metrics = filled.get("/v1/entities/student/olga").json()["metrics"]
+    assert metrics["usual_sessions_week"] == [0, 4]
+    assert metrics["usual_calls_week"] == [0, 1]
+    assert metrics["unusual"] == ["7 sessions in 7 days, more than the usual 0 to 4 a week"]
+    young = filled.get("/v1/entities/student/noah").json()["metrics"]
+    assert (young["usual_sessions_week"], young["unusual"]) == (None, [])
 
 
 def test_a_tutor_has_an_answer_time_and_earnings(filled: Running) -> None:
