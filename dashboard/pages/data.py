@@ -11,7 +11,7 @@ from dash import ctx as asked
 from backend.domain.times import HOUR
 from backend.services import queries
 from backend.services.read_models import Freshness, Page, RejectRow
-from dashboard import components, first_event, frames, mending
+from dashboard import components, explainer_panel, first_event, frames, markup, mending
 from dashboard.components import query_link, severity, wild
 from dashboard.context import Context, View
 from dashboard.figures import line_on_band
@@ -46,7 +46,7 @@ def register(app: Any, ctx: Context) -> None:
         view = ctx.view(search)
         if view.filters.get("open") and asked.triggered_id == SHELL.live:
             return no_update  # somebody may be correcting the open item
-        return body(ctx, view)
+        return markup.drawn(body(ctx, view))
 
     mending.register(app, ctx)
 
@@ -62,6 +62,7 @@ def body(ctx: Context, view: View) -> list[Any]:
     side = [
         first_event.panel(ctx.config, view, known and not fresh.total_events),
         ctx.guarded("Doubles and unknown fields", lambda: drift_panel(tallies(ctx.reads), view)),
+        ctx.guarded("Explanations", lambda: explainer_panel.panel(ctx.reads, view)),
     ]
     refused = ctx.guarded("Refused items", lambda: rejects_area(ctx.reads, view))
     return [*top, html.Div([refused, html.Div(side, className="data-side")], className="data-grid")]

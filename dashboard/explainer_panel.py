@@ -1,0 +1,50 @@
+"""How alerts were explained today: by whom, what it cost, and what people thought of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+
+from backend.services.insights import explainer
+from dashboard import components
+from dashboard.context import View
+from dashboard.words import number, percent, plural
+
+
+def panel(store: Any, view: View) -> html.Section:
+    """Meters of the day (UTC) and of 30 days of feedback."""
+    meters = explainer(store, view.now_us, breaker_open=False)
+    if not meters["explained"]:
+        body: Any = components.empty(
+            "Nothing explained today",
+            "Each alert gets its explanation when it opens or changes segment.",
+            sign="note",
+        )
+        return components.panel("No explanation yet today", body, view)
+    rows: list[list[Any]] = [
+        ["Worded by a model", number(meters["by_model"])],
+        ["Worded by rules", number(meters["explained"] - meters["by_model"])],
+        ["Withheld: a number did not match", number(meters["withheld"])],
+        ["Taken from the cache", number(meters["cached"])],
+        ["Calls, of them failed", f"{number(meters['calls'])}, {number(meters['failures'])}"],
+        ["Cost at list price", f"${meters['cost_usd']:.4f}"],
+        ["Found useful, 30 days", useful(meters)],
+    ]
+    return components.panel(
+        title(meters), components.plain_table(["Measure", "Today"], rows, "Explanations today"), view
+    )
+
+
+def title(meters: dict[str, Any]) -> str:
+    """For instance `37 explanations today, 12 % by rules after a model failed`."""
+    told = f"{plural(meters['explained'], 'explanation')} today"
+    if not meters["calls"] and not meters["cached"]:
+        return f"{told}, all by rules"
+    return f"{told}, {percent(meters['fallback_rate'])} of them by rules"
+
+
+def useful(meters: dict[str, Any]) -> str:
+    """The share of judged explanations that people accepted."""
+    judged = meters["accepted"] + meters["dismissed"]
+    return f"{number(meters['accepted'])} of {number(judged)}" if judged else "none judged"
