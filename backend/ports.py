@@ -239,6 +239,25 @@ class Reads(Protocol):
 
     def rejects(self, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]: ...
 
+    # Pages for whoever reads along over the API
+    def event_rows(self, filters: Mapping[str, str], before: int | None, limit: int) -> list[tuple[Any, ...]]:
+        """Of the log, newest first, below the place `before`: seq, event_id, event_type, occurred_us, received_us, source,
+        sender's address, request id, payload as JSON. `filters`: event_type, student, tutor."""
+
+    def sample_rows(
+        self,
+        source: str | None,
+        name: str | None,
+        start_us: int,
+        end_us: int,
+        after: tuple[str, str, int, str] | None,
+        limit: int,
+    ) -> list[tuple[Any, ...]]:
+        """Samples in (start, end] by series and time: source, name, at_us, event_id, value, unit, anomaly score.
+
+        `after` is the first four of the last row of the page before.
+        """
+
 
 Events = Iterable[Event]
 

@@ -119,7 +119,7 @@ def simulator_command(api: Api, call: Call) -> Reply:
 
 
 def _writable(api: Api) -> None:
-    if api.settings.read_only:
+    if api.read_only:
         raise Forbidden("this installation is read-only")
 
 

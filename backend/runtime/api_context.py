@@ -15,7 +15,6 @@ import msgspec
 from backend.domain.errors import Malformed
 from backend.domain.times import DAY, HOUR, to_us
 from backend.http_api import Route
-from backend.runtime.settings import Settings
 from backend.services.access import Gate
 from backend.services.read_models import Scope
 
@@ -37,7 +36,7 @@ MAX_LIMIT, DEFAULT_LIMIT = 1_000, 50
 class Api:
     """One running installation. `store` implements Store and Reads; `secret` signs cursors; `figures` feed /metrics."""
 
-    settings: Settings
+    read_only: bool
     store: Any
     gate: Gate
     clock: Callable[[], int]

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.sqlite.access import event_rows, sample_rows
 from backend.domain.errors import InvalidEvent, NotFound, Violation
 from backend.domain.times import DAY, iso
 from backend.http_api import ALERT_STATES, SERIES
@@ -196,9 +195,9 @@ def _resting(api: Api) -> bool:
 
 def list_events(api: Api, call: Call) -> Reply:
     limit = call.limit()
-    wanted = {"event_type": "event_type", "student": "student_id", "tutor": "tutor_id"}
-    filters = {column: value for name, column in wanted.items() if (value := call.text(name)) is not None}
-    rows = event_rows(api.store, call.after(api), limit, filters)
+    wanted = ("event_type", "student", "tutor")
+    filters = {name: value for name in wanted if (value := call.text(name)) is not None}
+    rows = api.store.event_rows(filters, call.after(api), limit)
     items = [
         {
             "seq": seq,
@@ -222,9 +221,15 @@ def list_events(api: Api, call: Call) -> Reply:
 def list_metrics(api: Api, call: Call) -> Reply:
     limit = call.limit()
     start, end = call.moment("from"), call.moment("to")
-    span = (start if start is not None else call.now_us - DAY, end if end is not None else call.now_us + DAY)
     after = call.after(api)
-    rows = sample_rows(api.store, call.text("source"), call.text("name"), span, after and tuple(after), limit)
+    rows = api.store.sample_rows(
+        call.text("source"),
+        call.text("name"),
+        start if start is not None else call.now_us - DAY,
+        end if end is not None else call.now_us + DAY,
+        after and tuple(after),
+        limit,
+    )
     items = [
         {
             "source": source,

@@ -1,8 +1,6 @@
-"""Credentials, remembered answers of repeated requests, and pages of the log and of samples, in SQLite."""
+"""Credentials and remembered answers of repeated requests, in SQLite."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from backend.adapters.sqlite.connections import Connections
 from backend.domain.times import DAY
@@ -58,42 +56,3 @@ class SqliteAccess:
                 "INSERT OR REPLACE INTO idempotency (key, digest, status, answer, at_us) VALUES (?, ?, ?, ?, ?)",
                 (key, digest, status, answer, now_us),
             )
-
-
-def event_rows(
-    connections: Connections, before: int | None, limit: int, filters: dict[str, str]
-) -> list[tuple[Any, ...]]:
-    """Up to `limit` rows of the log, newest first, below sequence number `before`; filters are columns and values."""
-    allowed = ("event_type", "student_id", "tutor_id")
-    clauses = [f"{name} = ?" for name in allowed if name in filters]
-    values: list[Any] = [filters[name] for name in allowed if name in filters]
-    if before is not None:
-        clauses.append("seq < ?")
-        values.append(before)
-    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    sql = f"""SELECT seq, event_id, event_type, occurred_us, received_us, source, peer, request_id, body
-              FROM events {where} ORDER BY seq DESC LIMIT ?"""
-    return connections.connection().execute(sql, (*values, limit)).fetchall()
-
-
-def sample_rows(
-    connections: Connections,
-    source: str | None,
-    name: str | None,
-    span: tuple[int, int],
-    after: tuple[str, str, int, str] | None,
-    limit: int,
-) -> list[tuple[Any, ...]]:
-    """Samples with `span[0] < at <= span[1]` by series and time, after the given primary key."""
-    clauses, values = ["at_us > ?", "at_us <= ?"], [*span]
-    bound: list[Any] = list(values)
-    for column, value in (("source", source), ("name", name)):
-        if value is not None:
-            clauses.append(f"{column} = ?")
-            bound.append(value)
-    if after is not None:
-        clauses.append("(source, name, at_us, event_id) > (?, ?, ?, ?)")
-        bound.extend(after)
-    sql = f"""SELECT source, name, at_us, event_id, value, unit, score FROM samples
-              WHERE {" AND ".join(clauses)} ORDER BY source, name, at_us, event_id LIMIT ?"""
-    return connections.connection().execute(sql, (*bound, limit)).fetchall()
