@@ -155,14 +155,14 @@ def _changes(queue: str) -> tuple[Trigger, ...]:
     return (Trigger(kind="stream", source="state", prefix=_CHANGES, on_failure=queue, retries=3),)
 
 
-def _socket(name: str, source: str, handler: str, access: str) -> Function:
+def _socket(name: str, source: str, handler: str, access: str, *more: Grant) -> Function:
     return Function(
         name=name,
         handler=f"backend.handlers.websocket.{handler}",
         summary=f"WebSocket: {handler}",
         stack="experience",
         triggers=(Trigger(kind="websocket", source=source),),
-        grants=(Grant("connections", access),),
+        grants=(Grant("connections", access), *more),
         memory_mb=256,
         timeout_s=10,
     )
@@ -309,7 +309,7 @@ FUNCTIONS: tuple[Function, ...] = (
     _socket("ws-authorize", "authorizer", "authorize", "readwrite"),
     _socket("ws-connect", "$connect", "connect", "write"),
     _socket("ws-disconnect", "$disconnect", "disconnect", "write"),
-    _socket("ws-default", "$default", "default", "readwrite"),
+    _socket("ws-default", "$default", "default", "readwrite", Grant("websocket", "manage")),
     Function(
         name="broadcast",
         handler="backend.handlers.broadcast.handler",
@@ -330,6 +330,9 @@ FUNCTIONS: tuple[Function, ...] = (
         reserved=1,
     ),
 )
+
+# The dashboard is no function, but its role is made from the same grants: it may do what the API may.
+WEBSITE_GRANTS: tuple[Grant, ...] = next(each.grants for each in FUNCTIONS if each.name == "query")
 
 TOPICS: tuple[Announcement, ...] = (
     Announcement("critical", "critical alerts", "AlertOpened", {"severity": ["critical"]}),
