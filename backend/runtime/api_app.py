@@ -12,25 +12,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any
-from urllib.parse import parse_qsl
-
-import msgspec
 
 from backend.domain.errors import IopsError, Malformed, Violation
-from backend.http_api import Route, allows, resolve
+from backend.http_api import resolve
+from backend.runtime.api_call import admit, allowed_origin, json_of, preflight, query_of, routed, with_cors
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_handlers import HANDLERS
 from backend.runtime.api_write import Gone, Intake, bearer, read_body
 from backend.runtime.replies import Denied, Reply, problem, problem_of, transmit
 from backend.runtime.settings import Settings
-from backend.services.bodies import media_type
 
 log = logging.getLogger("iops.api")
 
 _HOT = {"/v1/events": False, "/ingest": False, "/v1/metrics": True, "/metrics": True}  # path -> samples
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 8_192
 _SINGLE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding"))
-_CHALLENGE = ((b"www-authenticate", b'Bearer realm="iops"'),)
 READERS = 4  # threads that answer reads; each keeps its own connection
 
 
@@ -75,7 +71,7 @@ class FrontDoor:
                     metrics=_HOT[path],
                     peer=client[0] if client else None,
                 )
-                return self._with_cors(reply, headers) if self._settings.cors_origins else reply
+                return with_cors(reply, self._origin(headers)) if self._settings.cors_origins else reply
             reply = await self._cold(scope, path, headers, receive)
         except IopsError as error:
             reply = problem_of(error, token_hex(8))
@@ -88,7 +84,7 @@ class FrontDoor:
                 Violation("", "internal", "this is our fault; the log has the details under the request id")
             ]
             reply = problem(500, "something went wrong here", errors, request_id)
-        return self._with_cors(reply, headers)
+        return with_cors(reply, self._origin(headers))
 
     def _check_headers(self, pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]) -> None:
         if len(pairs) > MAX_HEADERS or any(len(value) > MAX_HEADER_BYTES for value in headers.values()):
@@ -116,64 +112,26 @@ class FrontDoor:
             self._good_hosts.add(host)
 
     async def _cold(self, scope: Any, path: str, headers: dict[bytes, bytes], receive: Any) -> Reply:
-        if self._api is None:
-            raise Denied(503, "starting", "starting; try again in a moment", ((b"retry-after", b"1"),))
-        methods = resolve(path)
-        if not methods:
-            raise Denied(404, "not_found", "there is nothing at this path; /docs lists what there is")
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if method == "OPTIONS" and self._origin(headers):
-            return self._preflight(sorted(methods))
-        if method not in methods:
-            allow = ", ".join(sorted({*methods, *(["HEAD"] if "GET" in methods else [])}))
-            raise Denied(405, "method", f"this path takes {allow}", ((b"allow", allow.encode()),))
-        route, parameters = methods[method]
         api = self._api
-        who = _admit(api, route, headers)
-        query = _query(scope["query_string"])
-        body = await _json_body(receive, headers) if method == "POST" else None
+        if api is None:
+            raise Denied(503, "starting", "starting; try again in a moment", ((b"retry-after", b"1"),))
+        if scope["method"] == "OPTIONS" and resolve(path) and self._origin(headers):
+            return preflight(path)
+        route, parameters = routed(scope["method"], path)
+        secret = bearer(headers) or headers.get(b"x-api-key")
+        who = api.gate.find(secret, api.clock()) if secret and route.audience != "anyone" else None
+        admit(route, *((who.kind, who.role) if who else (None, None)))
+        query = query_of(scope["query_string"])
+        body = json_of(await read_body(receive, headers), headers) if scope["method"] == "POST" else None
         match = headers.get(b"if-match", b"").decode("latin-1")
-        call = Call(
-            route,
-            parameters,
-            query,
-            body,
-            who.name if who else "",
-            who.role if who else "",
-            match,
-            api.clock(),
-        )
+        actor, role = (who.name, who.role) if who else ("", "")
+        call = Call(route, parameters, query, body, actor, role, match, api.clock())
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, HANDLERS[route.operation], api, call
         )
 
     def _origin(self, headers: dict[bytes, bytes]) -> bytes | None:
-        """The request's origin if its pages may call this API."""
-        origin = headers.get(b"origin")
-        allowed = origin is not None and origin.decode("latin-1") in self._settings.cors_origins
-        return origin if allowed else None
-
-    def _with_cors(self, reply: Reply, headers: dict[bytes, bytes]) -> Reply:
-        origin = self._origin(headers)
-        if origin is None:
-            return reply
-        extra = (
-            (b"access-control-allow-origin", origin),
-            (b"vary", b"Origin"),
-            (b"cross-origin-resource-policy", b"cross-origin"),
-        )
-        return msgspec.structs.replace(reply, headers=(*reply.headers, *extra))
-
-    def _preflight(self, methods: list[str]) -> Reply:
-        allowed = b"authorization, content-type, x-api-key, idempotency-key, if-match"
-        return Reply(
-            204,
-            headers=(
-                (b"access-control-allow-methods", ", ".join(methods).encode()),
-                (b"access-control-allow-headers", allowed),
-                (b"access-control-max-age", b"600"),
-            ),
-        )
+        return allowed_origin(headers, self._settings.cors_origins)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -192,38 +150,3 @@ class FrontDoor:
                 self._readers.shutdown(wait=False)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-
-def _admit(api: Api, route: Route, headers: dict[bytes, bytes]) -> Any:
-    """The caller's credential, if the access matrix lets them in. Raises Denied 401 or 403."""
-    if route.audience == "anyone":
-        return None
-    secret = bearer(headers) or headers.get(b"x-api-key")
-    who = api.gate.find(secret, api.clock()) if secret else None
-    if who is None:
-        raise Denied(401, "unauthorized", "send an access token as Authorization: Bearer TOKEN", _CHALLENGE)
-    if not allows(route.audience, who.kind, who.role):
-        raise Denied(403, "forbidden", f"this needs the role {route.audience}; yours is {who.role}")
-    return who
-
-
-def _query(raw: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise Malformed("query", "the query string cannot be read") from None
-    return dict(pairs)
-
-
-async def _json_body(receive: Any, headers: dict[bytes, bytes]) -> dict[str, Any]:
-    body = await read_body(receive, headers)
-    if not body:
-        return {}
-    media_type(headers.get(b"content-type", b"").decode("latin-1"))
-    try:
-        value = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        raise Malformed("invalid_json", "the body is not JSON") from None
-    if not isinstance(value, dict):
-        raise Malformed("not_object", "the body must be a JSON object")
-    return value
