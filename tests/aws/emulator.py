@@ -17,7 +17,7 @@ import boto3
 from botocore.config import Config
 
 from backend.adapters.dynamo.arrivals import StreamSource
-from backend.adapters.dynamo.keys import table_definition
+from backend.adapters.dynamo.keys import events_table_definition, table_definition
 from backend.adapters.dynamo.log import Lifetimes
 from backend.adapters.dynamo.store import DynamoStore
 from backend.adapters.dynamo.table import Table
@@ -99,20 +99,25 @@ def installed() -> str:
 
 
 def open_dynamo(emulator: Emulator, *, client: Any = None, meter: Any = None) -> DynamoStore:
-    """A store of its own: a new table, followed by its stream."""
+    """A store of its own: two new tables, followed by the stream of events."""
     client = client or emulator.client("dynamodb")
     name = f"iops-{uuid.uuid4().hex[:12]}"
-    made = client.create_table(**table_definition(name))
-    source = StreamSource(emulator.client("dynamodbstreams"), made["TableDescription"]["LatestStreamArn"])
-    return DynamoStore(Table(client, name, meter=meter), source=source, lifetimes=LONG)
+    client.create_table(**table_definition(name))
+    client.create_table(**events_table_definition(f"{name}-events"))
+    return _opened(emulator, client, name, meter)
 
 
 def another_process(store: DynamoStore, emulator: Emulator) -> DynamoStore:
     """A second store on the same table that remembers nothing, as after a restart."""
-    client = emulator.client("dynamodb")
-    arn = client.describe_table(TableName=store.table.name)["Table"]["LatestStreamArn"]
+    return _opened(emulator, emulator.client("dynamodb"), store.table.name, None)
+
+
+def _opened(emulator: Emulator, client: Any, name: str, meter: Any) -> DynamoStore:
+    events = f"{name}-events"
+    arn = client.describe_table(TableName=events)["Table"]["LatestStreamArn"]
     source = StreamSource(emulator.client("dynamodbstreams"), arn)
-    return DynamoStore(Table(client, store.table.name), source=source, lifetimes=LONG)
+    tables = Table(client, name, meter=meter), Table(client, events, meter=meter)
+    return DynamoStore(*tables, source=source, lifetimes=LONG)
 
 
 def _free_port() -> int:

@@ -15,7 +15,7 @@ from tests.builders import NOW, call, catch_up, event, fold_all, session
 from tests.contract.test_parity import dump
 
 pytestmark = pytest.mark.aws
-WRITES = ("put_item", "update_item", "transact_write_items", "batch_write_item")
+WRITES = ("put_item", "update_item", "delete_item", "transact_write_items", "batch_write_item")
 
 
 class Crash(Exception):
@@ -181,7 +181,7 @@ def test_a_table_that_takes_no_more_is_unavailable_for_a_while(
     emulator: Emulator, code: str, status: int
 ) -> None:
     store = open_dynamo(emulator)
-    store.table.client = Refusing(store.table.client, code, status)
+    store.events.client = Refusing(store.events.client, code, status)
     with pytest.raises(Unavailable) as caught:
         store.append([session("e1", NOW)])
     assert caught.value.retry_after_s >= 1

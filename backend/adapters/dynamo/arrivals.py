@@ -1,15 +1,18 @@
-"""Accepted events as the table's own stream delivers them: for a process that pulls, in the place of a Lambda trigger."""
+"""Accepted events on their way to the processor: in records of the table's stream or of Kinesis, pushed or pulled."""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Any
+from zlib import error as Broken
 
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backend.adapters.dynamo.items import event_of_image
+from backend.adapters.dynamo.items import event_from, event_of_image, unpack
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 
@@ -17,14 +20,31 @@ _RECORDS_AT_ONCE = 1_000
 _EMPTY_READS = 2  # a shard may answer with nothing although more follows
 
 
+def event_of(record: Mapping[str, Any]) -> Event | None:
+    """The newly accepted event in a record of the stream or of Kinesis, as a Lambda gets it; None for any other write.
+
+    Raises ValueError when the record cannot be read: nobody but this product should have written it.
+    """
+    try:
+        if "kinesis" in record:
+            return event_from(unpack({"B": b64decode(record["kinesis"]["data"])}))
+        if record.get("eventName") != "INSERT":
+            return None
+        return event_of_image(record["dynamodb"].get("NewImage", {}))
+    except (Broken, msgspec.DecodeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the record holds no event that can be read ({error})") from error
+
+
 def events_of(records: Iterable[Mapping[str, Any]]) -> list[Event]:
-    """The newly accepted events among stream records, in order; every other write of the table is passed over."""
-    found = (
-        event_of_image(record["dynamodb"].get("NewImage", {}))
-        for record in records
-        if record.get("eventName") == "INSERT"
+    """The newly accepted events among records, in order; every other write of the table is passed over."""
+    return [event for record in records if (event := event_of(record)) is not None]
+
+
+def sequence_of(record: Mapping[str, Any]) -> str:
+    """How the answer of a Lambda names the record when it failed."""
+    return (
+        record["kinesis"]["sequenceNumber"] if "kinesis" in record else record["dynamodb"]["SequenceNumber"]
     )
-    return [event for event in found if event is not None]
 
 
 class StreamSource:

@@ -28,7 +28,7 @@ from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import ENDED, LIVING
 
 
-def erase(table: Table, steps: Steps, meta: Meta, step: Step) -> int:
+def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> int:
     """Carry out an erasing step; events removed. Afterwards META stands before the first step and folding builds again."""
     gone = 0
     series: set[tuple[str, str]] = set()
@@ -41,7 +41,7 @@ def erase(table: Table, steps: Steps, meta: Meta, step: Step) -> int:
             for event in held.events
             if event.event_type == "metric_reported"
         }
-        gone += _without(table, steps, held, step.source)
+        gone += _without(events, steps, held, step.source)
     entities = [item for kind in KINDS for name in entity_partitions(kind) for item in table.query(name)]
     table.write_many(deletes=_derived(table, entities, series))
     _erase_rejects(table, step.source)
@@ -60,7 +60,7 @@ def erase(table: Table, steps: Steps, meta: Meta, step: Step) -> int:
     return gone
 
 
-def _without(table: Table, steps: Steps, held: Step, source: str) -> int:
+def _without(events: Table, steps: Steps, held: Step, source: str) -> int:
     """Write a step again without the source's events; a sweep is no longer needed at its place."""
     if held.kind in (SWEEP, ERASE):
         steps.replace(Step(held.step, NOTHING, held.now_us, held.first_seq))
@@ -70,7 +70,7 @@ def _without(table: Table, steps: Steps, held: Step, source: str) -> int:
     kept = tuple(event for event in held.events if event.source != source)
     gone = [event for event in held.events if event.source == source]
     if gone:
-        table.write_many(deletes=[event_key(event.event_id) for event in gone])
+        events.write_many(deletes=[event_key(event.event_id) for event in gone])
         steps.replace(msgspec.structs.replace(held, events=kept))
     return len(gone)
 

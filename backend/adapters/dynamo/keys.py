@@ -1,6 +1,9 @@
-"""Where things live in the one DynamoDB table: pure functions from what a thing is to its PK and SK, and the table's shape.
+"""Where things live in DynamoDB: pure functions from what a thing is to its PK and SK, and the shapes of the tables.
 
+Table `events`, whose stream feeds the processor:
     EVT#<event id>            EVT                 an accepted event: digest and body; goes after its life as a marker
+
+Table `state`, whose stream carries the change feed:
     STEP#<thousand>           <number>            one unit of work: a batch of events in order of arrival, or a sweep
     META                      META                how far steps are done, head of the change feed, totals
     ENT#<kind>#<shard>        <id>                profile, list columns, living alerts of an entity
@@ -12,6 +15,17 @@
     ALERT#<alert id>          ALERT, AUDIT#<n>    an alert and what happened to it
     CHG#<thousand>            <number>            the change feed
     DOC#<key>, TALLY, REJ     ...                 documents, counts by day, refused items
+    ASIDE                     <time>#<digest>     refused items that were accepted and could not be folded
+    SERIES                    <digest>            a numeric series; its detector is DET#<digest>
+    INS#<insight id>          INS                 an explanation; INSE#, FACTS#, VERDICT and ALERT#, INS point to it
+    LLM                       <time>              what language models used on a day
+    KEYS                      <key id>            credentials, as digests
+    IDEM#, IMPORT#            ...                 answers of repeated requests, progress of imports
+
+Table `connections`:
+    CONN#<shard>              <connection id>     an open WebSocket
+    TICKET#<digest>           TICKET              the right to open one
+
 
 Index `status` (GP, GS): alerts by status and severity, then time. Index `due` (DP, DS): entities by when their scores age.
 Index `rank` (RP, RS): students by displayed health in bands, sharded; spread over shards so that no partition is hot.
@@ -29,7 +43,7 @@ from backend.domain.windows import ENTITY_TYPES
 Key = tuple[str, str]  # (PK, SK)
 
 # How many partitions the entities of a kind are spread over: those that grow with the business get more.
-SHARDS = {"student": 8, "tutor": 8, "cell": 2, "subject": 1, "region": 1, "all": 1}
+SHARDS = {"student": 8, "tutor": 8, "cell": 2, "subject": 1, "region": 1, "all": 1, "system": 1}
 LINK_SHARDS = 8
 DUE_SHARDS = 4
 RANK_POINTS = 5
@@ -152,23 +166,38 @@ def rank_partitions(kind: str) -> list[str]:
 INDEXES = {"status": ("GP", "GS"), "due": ("DP", "DS"), "rank": ("RP", "RS")}
 
 
+TTL_ATTRIBUTE = "ttl"  # seconds since 1970, in every table
+
+
 def table_definition(name: str) -> dict[str, Any]:
-    """Arguments of CreateTable; what the stacks define in their own words must be equal to this."""
-    names = ["PK", "SK", *(part for pair in INDEXES.values() for part in pair)]
+    """Arguments of CreateTable for `state`; what the stacks define in their own words must be equal to this."""
+    indexes = [
+        {"IndexName": index, "KeySchema": _schema(*pair), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        for index, pair in INDEXES.items()
+    ]
+    keys = ("PK", "SK", *(part for pair in INDEXES.values() for part in pair))
+    return {**_plain(name, keys), "GlobalSecondaryIndexes": indexes, "StreamSpecification": _STREAM}
+
+
+def events_table_definition(name: str) -> dict[str, Any]:
+    """Arguments of CreateTable for `events`: apart from `state`, so that no stream has more than two readers."""
+    return {**_plain(name), "StreamSpecification": _STREAM}
+
+
+def connections_table_definition(name: str) -> dict[str, Any]:
+    """Arguments of CreateTable for `connections`; nobody follows it."""
+    return _plain(name)
+
+
+_STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+
+
+def _plain(name: str, keys: tuple[str, ...] = ("PK", "SK")) -> dict[str, Any]:
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{"AttributeName": part, "AttributeType": "S"} for part in names],
+        "AttributeDefinitions": [{"AttributeName": part, "AttributeType": "S"} for part in keys],
         "KeySchema": _schema("PK", "SK"),
-        "GlobalSecondaryIndexes": [
-            {
-                "IndexName": index,
-                "KeySchema": _schema(*pair),
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-            for index, pair in INDEXES.items()
-        ],
-        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     }
 
 

@@ -33,9 +33,10 @@ def expires(at_us: int, days: int) -> dict[str, str]:
 
 
 class DynamoLog:
-    """Appending; mixed into DynamoStore. An accepted event is one item; the table's stream carries it to the processor."""
+    """Appending; mixed into DynamoStore. An accepted event is one item; its table's stream carries it to the processor."""
 
     table: Table
+    events: Table
     lifetimes: Lifetimes
 
     def append(self, entries: Sequence[Parsed]) -> list[str]:
@@ -43,7 +44,7 @@ class DynamoLog:
         firsts: dict[str, Parsed] = {}
         for entry in entries:
             firsts.setdefault(entry.event.event_id, entry)
-        held = dict(zip(firsts, self.table.each(self._put_event, firsts.values()), strict=True))
+        held = dict(zip(firsts, self.events.each(self._put_event, firsts.values()), strict=True))
         verdicts = []
         for entry in entries:
             digest = held[entry.event.event_id]
@@ -64,9 +65,9 @@ class DynamoLog:
             ttl=expires(e.received_us, self.lifetimes.markers),
         )
         try:
-            self.table.put(item, "attribute_not_exists(PK)")
+            self.events.put(item, "attribute_not_exists(PK)")
         except Moved as moved:
-            first = moved.item or self.table.get(event_key(e.event_id)) or {}
+            first = moved.item or self.events.get(event_key(e.event_id)) or {}
             return bytes(first["d"]["B"]) if first else b""
         return None
 

@@ -24,6 +24,7 @@ class LogReads:
     """Times: ranges of the log are (start, end] by event time; `hour_us` ranges of buckets include both ends."""
 
     table: Table
+    events: Table
     steps: Steps
     log_index: LogIndex
     snapshots: Snapshots
@@ -60,7 +61,7 @@ class LogReads:
 
     def event(self, event_id: str) -> Event | None:
         """An event by its id, for as long as its marker lives."""
-        item = self.table.get(event_key(event_id))
+        item = self.events.get(event_key(event_id))
         return None if item is None else event_from(unpack(item["b"]))
 
     def first_us(self, filters: Mapping[str, str]) -> int | None:

@@ -113,7 +113,7 @@ class DynamoState(DynamoLog):
             meta = self.steps.meta()
             step = Step(meta.done + 1, ERASE, at_us, meta.cursor + 1, source=source)
             if self.steps.fix(step):
-                return erase(self.table, self.steps, meta, step)
+                return erase(self.table, self.events, self.steps, meta, step)
             attempt += 1
             require_progress(attempt)
 
@@ -149,7 +149,7 @@ class DynamoState(DynamoLog):
     def _carry_out(self, meta: Meta, step: Step) -> int:
         """Do all that a fixed step asks for, then move META past it. Returns entities touched."""
         if step.kind == ERASE and meta.erased < step.step:
-            erase(self.table, self.steps, meta, step)
+            erase(self.table, self.events, self.steps, meta, step)
             return 0
         work = Work(self.table, self.log_index, meta, step)
         if step.kind == FOLD:

@@ -1,4 +1,4 @@
-"""The store on AWS: everything that services need, in one DynamoDB table."""
+"""The store on AWS: everything that services need, in two DynamoDB tables."""
 
 from __future__ import annotations
 
@@ -22,13 +22,20 @@ from backend.ports import Change
 class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
     """Implements Store, Processor and Reads of backend.ports; safe to share between threads.
 
-    `source` delivers accepted events to `fold`; a Lambda that is given them calls `take_in` instead and needs none.
+    `table` holds the state, `events` the accepted events. `source` delivers these to `fold`; a Lambda that is given them
+    calls `take_in` instead and needs none.
     """
 
     def __init__(
-        self, table: Table, *, source: Source | None = None, lifetimes: Lifetimes | None = None
+        self,
+        table: Table,
+        events: Table,
+        *,
+        source: Source | None = None,
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         self.table = table
+        self.events = events
         self.lifetimes = lifetimes or Lifetimes()
         self.steps = Steps(table, self.lifetimes)
         self.log_index = LogIndex(table, self.steps)
@@ -75,6 +82,7 @@ class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
 
     def close(self) -> None:
         self.table.close()
+        self.events.close()
 
 
 def _changes_from(item: dict[str, Any]) -> list[Change]:

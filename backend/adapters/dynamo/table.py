@@ -161,6 +161,13 @@ class Table:
             extra["ExpressionAttributeNames"] = names
         self._write("update_item", Key=_keyed(key), UpdateExpression=expression, **extra)
 
+    def delete(
+        self, key: Key, condition: str | None = None, values: dict[str, Any] | None = None
+    ) -> Item | None:
+        """Remove an item; what it was. Raises Moved when the condition does not hold."""
+        extra = _condition(condition, values)
+        return self._write("delete_item", Key=_keyed(key), ReturnValues="ALL_OLD", **extra).get("Attributes")
+
     def put_action(
         self, item: Item, condition: str | None = None, values: dict[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -203,12 +210,11 @@ class Table:
             _pause(attempt)
         raise Unavailable("the table does not keep up with writing just now", 2)
 
-    def _write(self, operation: str, *, table: bool = True, **request: Any) -> None:
+    def _write(self, operation: str, *, table: bool = True, **request: Any) -> dict[str, Any]:
         """Two writers that touch one item at the same moment are told to come back: that is done here."""
         for attempt in range(ATTEMPTS):
             try:
-                self._call(operation, table=table, **request)
-                return
+                return self._call(operation, table=table, **request)
             except _Busy:
                 _pause(attempt)
         raise Unavailable("too many writers at once for the same item", 1)
