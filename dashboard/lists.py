@@ -13,7 +13,7 @@ from typing import Any
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from backend.services.read_models import Page
-from dashboard import components, tables
+from dashboard import components, markup, tables
 from dashboard.components import icon, wild
 from dashboard.context import View
 from dashboard.ids import SHELL, PageIds
@@ -119,6 +119,12 @@ def filled(title: Any, empty: Any, rows: list[dict[str, Any]], foot: Any) -> lis
 def failed(panel: Any) -> list[Any]:
     """Values of `outputs` when the list could not be read: the error in place of the table."""
     return ["", panel, True, [], ""]
+
+
+def answer(found: Any) -> list[Any]:
+    """What the callback returns: values of `outputs`, or the error panel, ready for the browser."""
+    head, empty, hidden, rows, end = found if isinstance(found, list) else failed(found)
+    return [markup.drawn(head), markup.drawn(empty), hidden, rows, markup.drawn(end)]
 
 
 def title(text: str, sub: str) -> list[Any]:

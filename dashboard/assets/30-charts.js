@@ -35,6 +35,7 @@
   window.Plotly = Object.assign(Object.create(original), original, {
     newPlot: (gd, data, layout, config) => draw("newPlot", gd, data, layout, config),
     react: (gd, data, layout, config) => draw("react", gd, data, layout, config),
+    purge: (gd) => { drawn.delete(element(gd)); return original.purge(gd); },
   });
 
   document.addEventListener("iops-theme", () => {

@@ -14,7 +14,7 @@ from backend.domain.errors import IopsError, NotFound
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
 from backend.services.read_models import AlertRow, Scope
-from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card
+from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card, markup
 from dashboard.context import Context, View
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
@@ -50,7 +50,7 @@ def register(app: Any, ctx: Context) -> None:
         children = body(ctx, view, opened_alert(view, pathname), held)
         shape = fingerprint(children, view)
         # What looks the same is not drawn again: a click never misses its button.
-        return (no_update, no_update) if shape == drawn else (children, shape)
+        return (no_update, no_update) if shape == drawn else (markup.drawn(children), shape)
 
     @app.callback(Output(DONE, "data"), Input(BULK, "data"), prevent_initial_call=True)
     def obey(asked: Any) -> Any:

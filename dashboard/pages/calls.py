@@ -10,7 +10,7 @@ from backend.services import queries
 from backend.services.queries_counts import filters_of, series
 from backend.services.read_models import CallBreakdown
 from dashboard import calls_panels as panels
-from dashboard import components, frames
+from dashboard import components, frames, markup
 from dashboard.context import Context, View
 from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named
@@ -32,7 +32,7 @@ def register(app: Any, ctx: Context) -> None:
     @app.callback(Output(CALLS.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
-        return ctx.guarded("Calls", lambda: body(ctx, view))
+        return markup.drawn(ctx.guarded("Calls", lambda: body(ctx, view)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:

@@ -12,7 +12,7 @@ from dash import Input, Output, html
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, QueueItem
-from dashboard import components
+from dashboard import components, markup
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
@@ -47,7 +47,7 @@ def _skeleton() -> list[Any]:
 def register(app: Any, ctx: Context) -> None:
     @app.callback(Output(NOW.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
-        return body(ctx, ctx.view(search))
+        return markup.drawn(body(ctx, ctx.view(search)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:

@@ -11,7 +11,7 @@ from dash import ctx as asked
 from backend.domain.errors import IopsError
 from backend.domain.rules import RULES, Rule
 from backend.services import access
-from dashboard import components
+from dashboard import components, markup
 from dashboard.alert_drawer import limit
 from dashboard.components import wild
 from dashboard.context import Context, View
@@ -58,7 +58,7 @@ def register(app: Any, ctx: Context) -> None:
     @app.callback(Output(SETTINGS.body, "children"), Input(SHELL.location, "search"))
     def refresh(search: str | None) -> Any:
         view = ctx.view(search)
-        return [preferences(view), ctx.guarded("The rules", lambda: rules_panel(view))]
+        return markup.drawn([preferences(view), ctx.guarded("The rules", lambda: rules_panel(view))])
 
     @app.callback(
         Output(KEYS, "children"), Output(BOX, "hidden"),
@@ -68,7 +68,7 @@ def register(app: Any, ctx: Context) -> None:
         view = ctx.view(search)
         if view.role != "admin":
             return None, True
-        return ctx.guarded("The keys", lambda: key_table(ctx, view)), False
+        return markup.drawn(ctx.guarded("The keys", lambda: key_table(ctx, view))), False
 
     @app.callback(
         Output(SECRET, "children"), Output(DONE, "data"), Output(NAME, "value"),

@@ -10,7 +10,7 @@ from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.services import queries, simulation
-from dashboard import components
+from dashboard import components, markup
 from dashboard import simulator_panels as panels
 from dashboard.components import button
 from dashboard.context import Context, View
@@ -135,12 +135,12 @@ def everything(ctx: Context, view: View, drawn: Any, synced: Any) -> list[Any]:
     settings[1] = min(MAX_SLIDER, settings[1] or 0)
     same, kept = drawn == shape, synced == settings
     return [
-        panels.counters(status, view),
-        panels.late_words(status, view),
-        panels.state_words(status, view),
-        panels.mix(status, view),
-        no_update if same else panels.cards(status, view),
-        no_update if same else panels.labels(view, stored),
+        markup.drawn(panels.counters(status, view)),
+        markup.drawn(panels.late_words(status, view)),
+        markup.drawn(panels.state_words(status, view)),
+        markup.drawn(panels.mix(status, view)),
+        no_update if same else markup.drawn(panels.cards(status, view)),
+        no_update if same else markup.drawn(panels.labels(view, stored)),
         shape,
         *_buttons(ordered, view),
         *(str(float(ordered.get("speed") or 1) == n).lower() for n in panels.SPEEDS),

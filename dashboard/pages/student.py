@@ -14,7 +14,7 @@ from backend.domain.insights import Insight
 from backend.domain.times import DAY
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
-from dashboard import components, entity, insight_card, segments
+from dashboard import components, entity, insight_card, markup, segments
 from dashboard.components import query_link, wild
 from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase
@@ -52,7 +52,7 @@ def register(app: Any, ctx: Context) -> None:
         if not (pathname or "").startswith(PAGE.path):
             return dash.no_update  # already on the way to another page
         view, student_id = ctx.view(search), entity_id(pathname)
-        return ctx.guarded("This student", lambda: page(ctx.reads, view, student_id))
+        return markup.drawn(ctx.guarded("This student", lambda: page(ctx.reads, view, student_id)))
 
 
 def page(reads: Any, view: View, student_id: str) -> Any:

@@ -10,7 +10,7 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.read_models import Page, StudentRow
-from dashboard import components, frames, lists, segments
+from dashboard import components, frames, lists, markup, segments
 from dashboard.comparisons import histogram
 from dashboard.components import wild
 from dashboard.context import Context, View
@@ -68,7 +68,7 @@ def register(app: Any, ctx: Context) -> None:
             "How health is spread", lambda: overview(queries.health_histogram(ctx.reads, view.scope), view)
         )
         found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
-        return [top, *(found if isinstance(found, list) else lists.failed(found))]
+        return [markup.drawn(top), *lists.answer(found)]
 
 
 def fetch(

@@ -8,7 +8,7 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.read_models import AlertRow, Cell
-from dashboard import components, frames
+from dashboard import components, frames, markup
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
 from dashboard.context import Context, View
@@ -33,7 +33,7 @@ def register(app: Any, ctx: Context) -> None:
     @app.callback(Output(SUPPLY.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
-        return ctx.guarded("Supply", lambda: body(ctx, view))
+        return markup.drawn(ctx.guarded("Supply", lambda: body(ctx, view)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:

@@ -12,7 +12,7 @@ from dash import Input, Output, html
 from backend.domain.errors import NotFound
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
-from dashboard import components, entity, segments
+from dashboard import components, entity, markup, segments
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, TUTOR
@@ -40,7 +40,7 @@ def register(app: Any, ctx: Context) -> None:
         if not (pathname or "").startswith(PAGE.path):
             return dash.no_update  # already on the way to another page
         view, tutor_id = ctx.view(search), entity_id(pathname)
-        return ctx.guarded("This tutor", lambda: page(ctx.reads, view, tutor_id))
+        return markup.drawn(ctx.guarded("This tutor", lambda: page(ctx.reads, view, tutor_id)))
 
 
 def page(reads: Any, view: View, tutor_id: str) -> Any:

@@ -11,7 +11,7 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.read_models import Page, TutorRow
-from dashboard import components, frames, lists, segments
+from dashboard import components, frames, lists, markup, segments
 from dashboard.context import Context, View
 from dashboard.figures_people import load_and_rating
 from dashboard.ids import SHELL, TUTORS
@@ -67,7 +67,7 @@ def register(app: Any, ctx: Context) -> None:
             "Load and rating", lambda: overview(queries.tutors(ctx.reads, view.scope, limit=DOTS), view)
         )
         found = ctx.guarded("The list of tutors", lambda: listing(ctx.reads, view))
-        return [top, *(found if isinstance(found, list) else lists.failed(found))]
+        return [markup.drawn(top), *lists.answer(found)]
 
 
 def fetch(

@@ -1,0 +1,91 @@
+"""Whole subtrees of a page as one component.
+
+Dash gives every component of a page a subscription to its store and asks all of them several times in each refresh; a page of
+2,000 elements spends a second in that alone. So a page hands over its plain parts (elements without an id, figures) as one
+`Markup`, which assets/25-markup.js draws with React itself; whatever a callback can name stays a component of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dash import dcc
+from dash.development.base_component import Component
+
+_HTML = "dash_html_components"
+_DASH_ONLY = frozenset({"children", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
+
+
+class Markup(Component):
+    """Draws `nodes`: texts, numbers, None, and elements as `[tag, attributes, child, ...]`."""
+
+    _namespace = "iops"
+    _type = "Markup"
+
+    def __init__(self, nodes: list[Any]) -> None:
+        self._prop_names = self.available_properties = ["nodes"]
+        self._valid_wildcard_attributes = self.available_wildcard_properties = []
+        super().__init__(nodes=nodes)
+
+
+def drawn(children: Any) -> list[Any]:
+    """`children` of a Dash component, its plain parts as Markup. Components with an id keep their place and theirs."""
+    out: list[Any] = []
+    nodes: list[Any] = []
+
+    def close() -> None:
+        if nodes:
+            out.append(Markup(nodes.copy()))
+            nodes.clear()
+
+    for child in _flat(children):
+        if _plain(child):
+            nodes.append(_node(child))
+            continue
+        close()
+        if hasattr(child, "children"):
+            child.children = drawn(child.children)
+        out.append(child)
+    close()
+    return out
+
+
+def _flat(children: Any) -> Iterable[Any]:
+    """The children one by one; lists inside lists count as if they stood in the outer one."""
+    if isinstance(children, (list, tuple)):
+        for child in children:
+            yield from _flat(child)
+    else:
+        yield children
+
+
+def _plain(node: Any) -> bool:
+    """Whether no callback can name the node or anything in it."""
+    if isinstance(node, dcc.Graph):
+        return True
+    if not isinstance(node, Component):
+        return not isinstance(node, dict)
+    if node._namespace != _HTML or getattr(node, "id", None) is not None:
+        return False
+    return all(_plain(child) for child in _flat(getattr(node, "children", None)))
+
+
+def _node(node: Any) -> Any:
+    if not isinstance(node, Component):
+        return node
+    props = node.to_plotly_json()["props"]
+    if isinstance(node, dcc.Graph):
+        return [
+            "graph",
+            {name: props[name] for name in ("figure", "config", "style", "className", "id") if name in props},
+        ]
+    attributes = {
+        name: value for name, value in props.items() if name not in _DASH_ONLY and value is not None
+    }
+    children = props.get("children")
+    return [
+        node._type.lower(),
+        attributes,
+        *(_node(child) for child in _flat([] if children is None else children)),
+    ]

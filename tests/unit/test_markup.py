@@ -1,0 +1,40 @@
+"""Plain parts of a page become one component; what callbacks can name stays."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+
+from dashboard.markup import Markup, drawn
+
+
+def test_a_plain_tree_is_one_component_with_texts_attributes_and_children() -> None:
+    tree = html.Div(["a ", html.B(3), None, [html.I(className="x", **{"data-row": "7"})]], key="k")
+    (only,) = drawn(tree)
+    assert isinstance(only, Markup)
+    assert only.nodes == [
+        ["div", {"key": "k"}, "a ", ["b", {}, 3], None, ["i", {"className": "x", "data-row": "7"}]]
+    ]
+
+
+def test_components_with_an_id_stay_where_they_are_and_their_plain_children_are_drawn() -> None:
+    button = html.Button(["Send ", html.B("now")], id={"type": "send", "key": "1"})
+    first, box, last = drawn([html.H2("Title"), html.Div([html.P("text"), button]), "end", html.P("more")])
+    assert isinstance(first, Markup)
+    assert last.nodes == ["end", ["p", {}, "more"]]
+    text, kept = box.children
+    assert text.nodes == [["p", {}, "text"]]
+    assert kept is button
+    assert button.children[0].nodes == ["Send ", ["b", {}, "now"]]
+
+
+def test_fields_of_other_libraries_stay_components() -> None:
+    field = dcc.Textarea(value="x")
+    (box,) = drawn(html.Label([html.Span("Why"), field]))
+    assert box.children[1] is field
+
+
+def test_a_figure_is_handed_over_with_what_draws_it() -> None:
+    chart = dcc.Graph(figure={"data": [], "layout": {}}, style={"height": "90px"}, className="io-chart")
+    (only,) = drawn(html.Div(chart))
+    assert only.nodes[0][2][:1] == ["graph"]
+    assert only.nodes[0][2][1]["style"] == {"height": "90px"}
