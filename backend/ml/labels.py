@@ -6,24 +6,21 @@ use events after `at` only, features events up to `at` only, so no label is also
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from backend.domain.predictions import PROBABILITIES, targets
 from backend.ml.history import NAN, Canonical, History
 
-PROBABILITIES = {
-    "student": ("first_session_success", "churn_14d", "churn_30d"),
-    "tutor": ("burnout_14d", "retention_30d"),
-}
-AMOUNTS: dict[str, tuple[str, ...]] = {"student": ("session_velocity", "health_score"), "tutor": ()}
+__all__ = ["FROM_LOG", "PROBABILITIES", "outcomes", "targets", "with_feedback"]
+
+Said = Mapping[
+    str, Sequence[tuple[datetime, bool]]
+]  # student -> what people said and when: True has left, False stays
+FEEDBACK_DAYS = 30  # what people say is taken for cut-offs up to so many days before they said it
 ACTIVE_DAYS = 30  # who had no session in this many days cannot be lost any more
 VELOCITY_DAYS = 28
 SUCCESS_RATING = 4.0
-
-
-def targets(entity_type: str) -> tuple[str, ...]:
-    """All targets of an entity type, probabilities first."""
-    return PROBABILITIES[entity_type] + AMOUNTS[entity_type]
 
 
 def outcomes(entity_type: str, events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str, float]:
@@ -84,3 +81,24 @@ def _tutor(events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str
         "burnout_14d": float(len(later.sessions(14)) < before / 2) if later and before >= 2 else NAN,
         "retention_30d": 1 - gone if active else NAN,
     }
+
+
+def with_feedback(
+    said: Said,
+) -> Callable[[str, str, Sequence[Canonical], datetime, datetime], dict[str, float]]:
+    """`outcomes` that also takes the entity's id, and fills churn that the log does not show yet by what people said."""
+
+    def joined(
+        entity_type: str, entity_id: str, events: Sequence[Canonical], at: datetime, end: datetime
+    ) -> dict[str, float]:
+        found = outcomes(entity_type, events, at, end)
+        for when, left in said.get(entity_id, ()) if entity_type == "student" else ():
+            if at <= when <= at + timedelta(days=FEEDBACK_DAYS) and History(events, at).sessions(ACTIVE_DAYS):
+                for target in ("churn_14d", "churn_30d"):
+                    found[target] = float(left) if found[target] != found[target] else found[target]
+        return found
+
+    return joined
+
+
+FROM_LOG = with_feedback({})

@@ -1,22 +1,28 @@
-"""A trained model as one JSON file: trees, calibration, feature list and version, data range, figures. Never a pickle."""
+"""A trained model as one JSON document: trees, calibration, feature list and version, data range, figures. Never a pickle.
+
+Predicting needs numpy alone.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backend.ml import features
+from backend.domain.predictions import Contribution, Prediction
+from backend.ml import features, registry
 from backend.ml.calibration import Calibration
-from backend.ml.estimators import BoostedTrees
 from backend.ml.history import Canonical
+from backend.ml.trees import Trees
 
-FORMAT = 1
+FORMAT = 2
+TOP = 5  # contributions that are kept
+_Z = 1.645  # of a two-sided interval of 90 %
 
 
 class ModelMismatch(ValueError):
@@ -28,7 +34,7 @@ class TargetModel:
     """One prediction: the trees, the calibration of a probability, the bounds of an amount, the held-out figures."""
 
     target: str
-    trees: BoostedTrees
+    trees: Trees
     calibration: Calibration
     bounds: tuple[float, float]
     figures: dict[str, Any]
@@ -37,16 +43,23 @@ class TargetModel:
         """(rows,) calibrated probabilities, or amounts within bounds."""
         return np.clip(self.calibration.apply(self.trees.predict(x)), *self.bounds)
 
+    def around(self, value: float) -> tuple[float | None, float | None]:
+        """The interval that held-out rows give a value: see `domain.predictions.Prediction`."""
+        if "error_90" in self.figures:
+            low, high = self.bounds
+            far = self.figures["error_90"]
+            return max(low, value - far), min(high, value + far)
+        for row in self.figures.get("reliability", ()):
+            if row["from"] <= value < row["from"] + 0.1 or (value >= 1 and row["from"] >= 0.9):
+                return wilson(row["observed"], row["count"])
+        return None, None
 
-@dataclass(frozen=True)
-class Prediction:
-    """`contributions`: feature -> part of the raw output (log-odds of a probability), largest first; calibration keeps
-    their order but not their sum."""
 
-    target: str
-    value: float
-    contributions: dict[str, float]
-    model_version: str
+def wilson(share: float, rows: int) -> tuple[float, float]:
+    """The 90 % interval of a share observed in so many rows (Wilson 1927)."""
+    middle = share + _Z**2 / (2 * rows)
+    reach = _Z * math.sqrt(share * (1 - share) / rows + _Z**2 / (4 * rows**2))
+    return max(0.0, (middle - reach) / (1 + _Z**2 / rows)), min(1.0, (middle + reach) / (1 + _Z**2 / rows))
 
 
 @dataclass(frozen=True)
@@ -62,18 +75,31 @@ class Model:
     targets: dict[str, TargetModel]
     reference: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, events: Iterable[Canonical], at: datetime, top: int = 5) -> dict[str, Prediction]:
+    def predict(self, events: Iterable[Canonical], at: datetime, top: int = TOP) -> dict[str, Prediction]:
         """Target -> prediction for one entity from its events up to `at`."""
-        x = features.vector(self.entity_type, events, at)[None, :]
-        return {target: self.explain(target, x, top) for target in self.targets}
+        return self.predict_vector(features.vector(self.entity_type, events, at), top)
 
-    def explain(self, target: str, x: np.ndarray, top: int = 5) -> Prediction:
-        """The prediction of a (1, features) vector with its `top` contributions by exact TreeSHAP."""
-        model = self.targets[target]
-        parts = model.trees.contributions(x)[0, :-1]
-        order = np.argsort(-np.abs(parts), kind="stable")[:top]
-        named = {self.feature_names[i]: float(parts[i]) for i in order if parts[i]}
-        return Prediction(target, float(model.predict(x)[0]), named, self.version)
+    def predict_vector(self, vector: np.ndarray, top: int = TOP) -> dict[str, Prediction]:
+        """Target -> prediction of a (features,) vector."""
+        units = {f.name: f.unit for g in features.INPUTS[self.entity_type] for f in registry.GROUPS[g]}
+        x = vector[None, :]
+        out = {}
+        for name, target in self.targets.items():
+            parts = target.trees.contributions(x)[0, :-1]
+            order = [i for i in np.argsort(-np.abs(parts), kind="stable")[:top] if parts[i]]
+            value = float(target.predict(x)[0])
+            moved = [
+                Contribution(
+                    feature=(feature := self.feature_names[i]),
+                    value=None if np.isnan(vector[i]) else round(float(vector[i]), 4),
+                    unit=units[feature],
+                    amount=round(float(parts[i]), 4),
+                )
+                for i in order
+            ]
+            low, high = target.around(value)
+            out[name] = Prediction(name, value, low, high, moved)
+        return out
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -96,34 +122,41 @@ class Model:
             },
         }
 
-    def save(self, path: Path) -> None:
-        """Write the file whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(self.to_json()), encoding="utf-8")
-        part.replace(path)
+    def encode(self) -> bytes:
+        """The model as the bytes of its file."""
+        return json.dumps(_plain(self.to_json()), separators=(",", ":"), allow_nan=False).encode()
 
 
-def load_model(path: Path) -> Model:
-    """Read a model file. Raises ModelMismatch when its format or features differ from this program's."""
-    data = json.loads(path.read_text(encoding="utf-8"))
+def _plain(value: Any) -> Any:
+    """A figure that cannot be computed (an AUC of one class) is null in JSON."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def decode_model(raw: bytes, name: str) -> Model:
+    """The model of a file's bytes; `name` is for the message. Raises ModelMismatch when its format or features differ
+    from this program's."""
+    data = json.loads(raw)
     if data.get("format") != FORMAT:
-        raise ModelMismatch(f"{path.name}: format {data.get('format')}, this program reads {FORMAT}")
+        raise ModelMismatch(f"{name}: format {data.get('format')}, this program reads {FORMAT}; train anew")
     entity_type = data["entity_type"]
     if data["feature_version"] != features.version(entity_type):
         raise ModelMismatch(
-            f"{path.name}: trained on features {data['feature_version']}, "
+            f"{name}: trained on features {data['feature_version']}, "
             f"this program computes {features.version(entity_type)}; train anew"
         )
     made = {
-        name: TargetModel(
-            name,
-            BoostedTrees.from_json(t["estimator"]),
+        target: TargetModel(
+            target,
+            Trees.from_json(t["estimator"]),
             Calibration.from_json(t["calibration"]),
             (t["bounds"][0], t["bounds"][1]),
             t["figures"],
         )
-        for name, t in data["targets"].items()
+        for target, t in data["targets"].items()
     }
     return Model(
         entity_type=entity_type,

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from backend.ml.models import Model, load_model
+from backend.ml.card import card_text
+from backend.ml.model_files import ModelFiles
+from backend.ml.models import Model, decode_model
 from backend.ml.training_table import share_of
 
 LEAST_TEST_ROWS = 100
@@ -69,38 +70,49 @@ def canary(entity_id: str, share: float, salt: str) -> bool:
 
 
 class ModelRegistry:
-    """A folder per entity type: one folder per version, and `use.json`: version in use, canary, and what was decided when."""
+    """Versions of models by entity type, which of them is in use, the canary, and what was decided when.
 
-    def __init__(self, root: Path):
-        self.root = root
+    A version lies in `<entity type>/<version>/model.json`, the rest in `<entity type>/use.json`. The models of `shipped` are
+    known too, and the newest of them is in use until something was decided here.
+    """
 
-    def folder(self, entity_type: str, version: str) -> Path:
-        """Where the files of a version lie."""
-        return self.root / entity_type / version
+    def __init__(self, files: ModelFiles, shipped: ModelFiles | None = None):
+        self._files, self._shipped = files, shipped
 
-    def add(self, model: Model) -> Path:
-        """Keep a trained model; it is not in use until promoted."""
-        path = self.folder(model.entity_type, model.version) / "model.json"
-        model.save(path)
-        return path
+    def add(self, model: Model) -> None:
+        """Keep a trained model and its card; it is not in use until promoted."""
+        folder = f"{model.entity_type}/{model.version}"
+        self._files.write(f"{folder}/model.json", model.encode())
+        self._files.write(f"{folder}/card.md", card_text(model).encode())
 
     def versions(self, entity_type: str) -> list[str]:
-        """All versions kept, in the order of their names, which begin with the time of training."""
-        return sorted(p.parent.name for p in (self.root / entity_type).glob("*/model.json"))
+        """All versions kept or shipped, in the order of their names, which begin with the time of training."""
+        return sorted({*_versions(self._files, entity_type), *self.shipped(entity_type)})
+
+    def shipped(self, entity_type: str) -> list[str]:
+        """The versions that came with the program."""
+        return [] if self._shipped is None else _versions(self._shipped, entity_type)
 
     def use(self, entity_type: str) -> dict[str, Any]:
         """`active` and `previous` version, `canary` {version, share} or None, `log` of decisions."""
-        path = self.root / entity_type / "use.json"
-        if not path.exists():
-            return {"active": None, "previous": None, "canary": None, "log": []}
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(self._files.read(f"{entity_type}/use.json"))
+        except FileNotFoundError:
+            first = max(self.shipped(entity_type), default=None)
+            return {"active": first, "previous": None, "canary": None, "log": []}
+
+    def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
+        """Put a version in use for everybody. ValueError for an unknown one."""
+        self.record(entity_type, version, Decision(True, reason), now)
 
     def record(self, entity_type: str, version: str, decision: Decision, now: datetime) -> None:
         """Promote the version, or keep the one in use; the reason is logged either way."""
         use = self.use(entity_type)
         if decision.promote:
             self._known(entity_type, version)
-            use |= {"previous": use["active"], "active": version, "canary": None}
+            if version != use["active"]:
+                use |= {"previous": use["active"], "active": version}
+            use["canary"] = None
         self._write(
             entity_type, use, "promote" if decision.promote else "keep", version, decision.reason, now
         )
@@ -110,7 +122,10 @@ class ModelRegistry:
         if not 0 <= share <= 1:
             raise ValueError(f"a share lies between 0 and 1, not {share}")
         self._known(entity_type, version)
-        use = self.use(entity_type) | {"canary": {"version": version, "share": share}}
+        use = self.use(entity_type)
+        if version == use["active"]:
+            raise ValueError(f"{version} is in use for everybody already; give another version a share")
+        use |= {"canary": {"version": version, "share": share}}
         self._write(entity_type, use, "canary", version, f"{share:.0%} of entities", now)
 
     def rollback(self, entity_type: str, reason: str, now: datetime) -> str | None:
@@ -125,17 +140,12 @@ class ModelRegistry:
         self._write(entity_type, use, "rollback", use["active"], reason, now)
         return use["active"]
 
-    def version_for(self, entity_type: str, entity_id: str) -> str | None:
-        """The version that scores an entity; None while none is in use."""
-        use = self.use(entity_type)
-        trial = use["canary"]
-        if trial and canary(entity_id, trial["share"], trial["version"]):
-            return trial["version"]
-        return use["active"]
-
     def load(self, entity_type: str, version: str) -> Model:
-        """Raises ModelMismatch (see `models`) or FileNotFoundError."""
-        return load_model(self.folder(entity_type, version) / "model.json")
+        """Raises ModelMismatch (see `models`) or ValueError for an unknown version."""
+        name = f"{entity_type}/{version}/model.json"
+        self._known(entity_type, version)
+        files = self._shipped if self._shipped and version in self.shipped(entity_type) else self._files
+        return decode_model(files.read(name), name)
 
     def _known(self, entity_type: str, version: str) -> None:
         if version not in self.versions(entity_type):
@@ -151,8 +161,17 @@ class ModelRegistry:
         now: datetime,
     ) -> None:
         use["log"].append({"at": now.isoformat(), "what": what, "version": version, "reason": reason})
-        path = self.root / entity_type / "use.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(use, indent=1), encoding="utf-8")
-        part.replace(path)
+        self._files.write(f"{entity_type}/use.json", json.dumps(use, indent=1).encode())
+
+
+def version_for(use: Mapping[str, Any], entity_id: str) -> tuple[str | None, bool]:
+    """The version that scores an entity by what `ModelRegistry.use` says, and whether it does so as a canary."""
+    trial = use["canary"]
+    if trial and canary(entity_id, trial["share"], trial["version"]):
+        return trial["version"], True
+    return use["active"], False
+
+
+def _versions(files: ModelFiles, entity_type: str) -> list[str]:
+    parts = (name.split("/") for name in files.names())
+    return [p[1] for p in parts if len(p) == 3 and p[0] == entity_type and p[2] == "model.json"]

@@ -52,7 +52,7 @@ def reliability(y: np.ndarray, p: np.ndarray) -> list[dict[str, float]]:
         there = bin_of == b
         rows.append(
             {
-                "from": b / _BINS,
+                "from": float(b / _BINS),
                 "count": int(there.sum()),
                 "predicted": float(p[there].mean()),
                 "observed": float(y[there].mean()),
@@ -91,8 +91,9 @@ def classification(y: np.ndarray, p: np.ndarray, threshold: float = 0.5) -> dict
 
 
 def regression(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
-    """Every figure of an amount, for rows with an outcome."""
+    """Every figure of an amount, for rows with an outcome. `error_90`: nine of ten errors are smaller."""
     error = p - y
+    far = float(np.quantile(np.abs(error), 0.9))
     base = float(np.mean((y - y.mean()) ** 2))
     return {
         "rows": len(y),
@@ -101,4 +102,5 @@ def regression(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
         "rmse": float(np.sqrt(np.mean(error**2))),
         "r2": 1 - float(np.mean(error**2)) / base if base else float("nan"),
         "bias": float(error.mean()),
+        "error_90": far,
     }

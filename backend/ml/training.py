@@ -1,29 +1,37 @@
-"""`train`: histories -> tuned, calibrated, judged models of one entity type, beside plain baselines."""
+"""`train`: histories -> tuned, calibrated, judged models of one entity type, beside plain baselines.
+
+A target whose model does not beat the mean rate on the test rows is left out, with the figures said in the reason.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backend.ml import drift, features, labels, scorecard
 from backend.ml.calibration import Calibration, choose_calibration
-from backend.ml.card import write_card
 from backend.ml.estimators import BoostedTrees, RidgeOnScores
 from backend.ml.models import Model, TargetModel
 from backend.ml.repeat_buying import fit_repeat_buying
 from backend.ml.training_table import PARTS, Histories, Outcomes, Segment, Table, build_table
+from backend.ml.trees import from_xgboost
 from backend.ml.tuning import tune
 
 _LEAST_ROWS = 30  # rows with an outcome in each part below which a target is not trained
 _BOUNDS = {"session_velocity": (0.0, 200.0), "health_score": (0.0, 100.0)}
 _CHURN_DAYS = {"churn_14d": 14, "churn_30d": 30}
+# Target, entity, cut-off -> probability for one who sees what is hidden, None where that is not known.
+Oracle = Callable[[str, str, datetime], float | None]
+
+
+class NothingToLearn(ValueError):
+    """There is too little to learn from; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,6 @@ class Trained:
 
 def train(
     histories: Histories,
-    out_dir: Path,
     *,
     entity_type: str,
     cutoffs: Sequence[datetime],
@@ -47,30 +54,67 @@ def train(
     trials: int = 50,
     seed: int = 0,
     threads: int = 2,
-    outcomes: Outcomes = labels.outcomes,
+    outcomes: Outcomes = labels.FROM_LOG,
     segment: Segment = lambda entity_id: "all",
+    oracle: Oracle = lambda target, entity_id, cutoff: None,
     source: str = "own log",
+    say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
-    """Train on histories that end at `end`, with rows at each cut-off; write model.json, card.md and card.json to `out_dir`.
+    """Train on histories that end at `end`, with rows at each cut-off.
 
-    `segment`: entity id -> the group that the figures are also given for. Raises ValueError when no target can be trained.
+    `segment`: entity id -> the group that the figures are also given for. `say` is told of each target as it is done. Raises
+    NothingToLearn when no target can be trained.
     """
     table = build_table(entity_type, histories, cutoffs, end, seed, outcomes, segment)
     made: dict[str, TargetModel] = {}
     untrained: dict[str, str] = {}
     for target in labels.targets(entity_type):
         reason = _cannot_train(table, target, entity_type)
+        if not reason:
+            found = _train_target(table, target, entity_type, trials, seed, threads)
+            found.figures.update(_best_possible(table, target, oracle, found.figures))
+            reason = no_better(found.figures)
+            if not reason:
+                made[target] = found
         if reason:
             untrained[target] = reason
-        else:
-            made[target] = _train_target(table, target, entity_type, trials, seed, threads)
+        say(f"{entity_type} {target}: " + (f"left out, {reason}" if reason else _summary(found.figures)))
     if not made:
-        raise ValueError("no target can be trained: " + "; ".join(f"{t}: {r}" for t, r in untrained.items()))
-    model = _model(entity_type, table, made, now, _data_range(table, end, source, seed, trials))
-    result = Trained(model, {t: m.figures for t, m in made.items()}, untrained, table)
-    model.save(out_dir / "model.json")
-    write_card(out_dir, model, untrained)
-    return result
+        raise NothingToLearn(
+            "no target can be trained: " + "; ".join(f"{t}: {r}" for t, r in untrained.items())
+        )
+    data = _data_range(table, end, source, seed, trials) | {"untrained": untrained}
+    model = _model(entity_type, table, made, now, data)
+    return Trained(model, {t: m.figures for t, m in made.items()}, untrained, table)
+
+
+def no_better(figures: Mapping[str, Any]) -> str:
+    """Why a model is of no use: its loss is not below that of always saying the training mean. Empty if it is."""
+    loss = "log_loss" if "log_loss" in figures else "mae"
+    mean = figures["baselines"]["training_mean"][loss]
+    return (
+        "" if figures[loss] < mean else f"{loss} {figures[loss]:.4f} is no better than {mean:.4f} of the mean"
+    )
+
+
+def _summary(figures: Mapping[str, Any]) -> str:
+    shown = ("auc", "pr_auc", "brier_skill", "log_loss", "ece", "mae", "r2")
+    text = ", ".join(f"{name} {figures[name]:.3f}" for name in shown if name in figures)
+    if "best_possible" in figures:
+        best = figures["best_possible"]
+        text += f"; best possible AUC {best['auc']:.3f}, ratio {best['ratio']:.3f}"
+    return f"{text} ({figures['rows']} test rows)"
+
+
+def _best_possible(table: Table, target: str, oracle: Oracle, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """How well the test rows could be told by one who sees the hidden state, and the share of that AUC that is reached."""
+    rows = table.rows(target, "test")
+    known = [oracle(target, table.entity[i], table.cutoff[i]) for i in rows]
+    if not known or any(p is None for p in known):
+        return {}
+    best = scorecard.classification(table.y[target][rows], np.array(known, float))
+    kept = {name: best[name] for name in ("auc", "brier_skill", "log_loss")}
+    return {"best_possible": kept | {"ratio": figures["auc"] / best["auc"]}}
 
 
 def _cannot_train(table: Table, target: str, entity_type: str) -> str:
@@ -92,7 +136,8 @@ def _train_target(
     fit, check, test = (table.rows(target, part) for part in PARTS)
     y = table.y[target]
     tuned = tune(table.x[fit], y[fit], table.x[check], y[check], objective, trials, seed, threads)
-    trees = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(table.x[fit], y[fit])
+    fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(table.x[fit], y[fit])
+    trees = from_xgboost(fitted.to_json()["trees"], objective)
     calibration = Calibration("none")
     if probability:
         groups = np.unique(table.entity[check], return_inverse=True)[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -13,17 +13,19 @@ from backend.ml import features, labels
 from backend.ml.history import Canonical, History
 
 Histories = Iterable[tuple[str, Sequence[Canonical]]]
-Outcomes = Callable[[str, Sequence[Canonical], datetime, datetime], dict[str, float]]  # as labels.outcomes
+# Entity type, id, events, cut-off and end of the log -> target -> outcome, NaN where there is none; see labels.
+Outcomes = Callable[[str, str, Sequence[Canonical], datetime, datetime], dict[str, float]]
 Segment = Callable[[str], str]
 
 _SHARES = (0.70, 0.85)  # train below the first, validation below the second, test above
+_ARRIVAL = timedelta(hours=1)  # after the first event: what can be asked of somebody new is asked then
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Table:
     """`x` (rows, features); `y` target -> (rows,) with NaN; `buying` (rows, 3): repeat sessions, time of the last, time
-    observed in days (for the BG/NBD baseline); `part` (rows,) train, validation, test or "" for rows in none."""
+    observed in days (for the BG/NBD baseline); `part` (rows,) train, validation or test."""
 
     entity: np.ndarray
     cutoff: np.ndarray
@@ -44,17 +46,23 @@ def build_table(
     cutoffs: Sequence[datetime],
     end: datetime,
     seed: int,
-    outcomes: Outcomes = labels.outcomes,
+    outcomes: Outcomes = labels.FROM_LOG,
     segment: Segment = lambda entity_id: "all",
 ) -> Table:
-    """One row per entity and cut-off at which something was known of it. Raises ValueError when there is none."""
+    """One row per entity and cut-off at which something was known of it, and one for its arrival between the cut-offs.
+
+    Rows whose entity and cut-off are in different parts are left out. Raises ValueError when there is no row.
+    """
     targets = labels.targets(entity_type)
-    entity, when, segments, x, y, buying = [], [], [], [], [], []
+    entity, when, segments, x, y, buying, part = [], [], [], [], [], [], []
     for entity_id, events in histories:
-        for cutoff in cutoffs:
-            if not any(e["occurred_at"] <= cutoff for e in events):
+        begun = min((e["occurred_at"] for e in events), default=end)
+        for cutoff in _moments(begun, cutoffs):
+            place = _part(entity_id, cutoff, sorted(cutoffs), seed)
+            if begun > cutoff or place is None:
                 continue
-            found = outcomes(entity_type, events, cutoff, end)
+            found = outcomes(entity_type, entity_id, events, cutoff, end)
+            part.append(place)
             entity.append(entity_id)
             when.append(cutoff)
             segments.append(segment(entity_id))
@@ -64,7 +72,6 @@ def build_table(
     if not entity:
         raise ValueError("no history has an event up to any cut-off")
     outcome = np.array(y, float)
-    part = _parts(np.array(entity), np.array(when), sorted(cutoffs), seed)
     return Table(
         entity=np.array(entity),
         cutoff=np.array(when),
@@ -72,7 +79,7 @@ def build_table(
         x=np.stack(x),
         y={t: outcome[:, j] for j, t in enumerate(targets)},
         buying=np.array(buying, float),
-        part=part,
+        part=np.array(part, dtype=object),
     )
 
 
@@ -90,18 +97,21 @@ def share_of(name: str, salt: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _parts(entity: np.ndarray, when: np.ndarray, cutoffs: Sequence[datetime], seed: int) -> np.ndarray:
-    """A row is in a part when its entity and its cut-off both are; with fewer than three cut-offs the entity decides."""
-    by_entity = np.array([_part(share_of(name, f"split:{seed}")) for name in entity], dtype=object)
+def _moments(begun: datetime, cutoffs: Sequence[datetime]) -> list[datetime]:
+    arrival = begun + _ARRIVAL
+    new = bool(cutoffs) and arrival > min(cutoffs)  # before that, nobody knows who is really new
+    return [*cutoffs, *([arrival] if new else [])]
+
+
+def _part(entity_id: str, when: datetime, cutoffs: Sequence[datetime], seed: int) -> str | None:
+    """The part that both the entity and the cut-off are in, None where they differ; the entity alone decides while there
+    are fewer than three cut-offs."""
+    share = share_of(entity_id, f"split:{seed}")
+    by_entity = PARTS[sum(share >= s for s in _SHARES)]
     if len(cutoffs) < len(PARTS):
         return by_entity
     last = len(cutoffs) - 1
     first_validation = min(max(1, round(_SHARES[0] * len(cutoffs))), last - 1)
     first_test = min(max(first_validation + 1, round(_SHARES[1] * len(cutoffs))), last)
-    starts = (cutoffs[first_validation], cutoffs[first_test])
-    by_time = np.array([PARTS[sum(w >= s for s in starts)] for w in when], dtype=object)
-    return np.where(by_entity == by_time, by_entity, "")
-
-
-def _part(share: float) -> str:
-    return PARTS[sum(share >= s for s in _SHARES)]
+    by_time = PARTS[sum(when >= cutoffs[i] for i in (first_validation, first_test))]
+    return by_entity if by_entity == by_time else None

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from backend.domain.errors import IopsError
-from backend.runtime import local_access, settings
-from backend.runtime.settings import Settings
+from backend.runtime import cli_models, cli_simulator, local_access, settings
+from backend.runtime.cli_common import data_dir_option, existing, say
 
 _ROLES = click.Choice(["viewer", "operator", "admin"])
 
@@ -34,16 +34,15 @@ def main() -> None:
     """iOps Dashboard: students at risk, inbound calls, supply and demand, alerts."""
 
 
-_data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder of the data [IOPS_DATA_DIR]."
-)
+for _command in (cli_models.train, cli_models.models, *cli_simulator.COMMANDS):
+    main.add_command(_command)
 
 
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port of the dashboard [8050].")
 @click.option("--api-port", type=click.IntRange(1, 65_535), help="Port of the API [8051].")
 @click.option("--host", help="Address to listen on [127.0.0.1].")
-@_data_dir
+@data_dir_option
 @click.option("--demo/--no-demo", default=False, help="Fill an empty store with simulated data.")
 @click.option("--ephemeral", is_flag=True, help="Keep the data in a temporary folder, removed at the end.")
 @click.option("--read-only", is_flag=True, default=None, help="Take no commands from the dashboard.")
@@ -62,7 +61,7 @@ def up(
     from backend.runtime import supervisor
 
     chosen = settings.read(port=port, api_port=api_port, host=host, data_dir=data_dir, read_only=read_only)
-    supervisor.up(chosen, _say, with_demo=demo, ephemeral=ephemeral, open_browser=open_browser)
+    supervisor.up(chosen, say, with_demo=demo, ephemeral=ephemeral, open_browser=open_browser)
 
 
 @main.command()
@@ -93,20 +92,20 @@ def web() -> None:
 
 
 @main.command()
-@_data_dir
+@data_dir_option
 def url(data_dir: Path | None) -> None:
     """Print the dashboard's address with its access token."""
-    chosen = _existing(data_dir)
+    chosen = existing(data_dir)
     click.echo(f"{chosen.web_url}/?token={local_access.token(chosen)}")
 
 
 @main.command()
-@_data_dir
+@data_dir_option
 def doctor(data_dir: Path | None) -> None:
     """Check this installation; exit code 1 when something must be mended."""
     from backend.runtime import doctor as checks
 
-    sys.exit(checks.report(settings.read(data_dir=data_dir), os.environ, _say))
+    sys.exit(checks.report(settings.read(data_dir=data_dir), os.environ, say))
 
 
 @main.group()
@@ -116,14 +115,14 @@ def keys() -> None:
 
 @keys.command("create")
 @click.argument("name")
-@_data_dir
+@data_dir_option
 def keys_create(name: str, data_dir: Path | None) -> None:
     """Make an ingest key and print it once."""
     _issue(name, "ingest", "sender", data_dir)
 
 
 @keys.command("list")
-@_data_dir
+@data_dir_option
 def keys_list(data_dir: Path | None) -> None:
     """List ingest keys, without their secrets."""
     _list("ingest", data_dir)
@@ -131,7 +130,7 @@ def keys_list(data_dir: Path | None) -> None:
 
 @keys.command("revoke")
 @click.argument("key")
-@_data_dir
+@data_dir_option
 def keys_revoke(key: str, data_dir: Path | None) -> None:
     """Revoke a key by name or id; it stops working within seconds."""
     _revoke(key, data_dir)
@@ -145,14 +144,14 @@ def users() -> None:
 @users.command("add")
 @click.argument("name")
 @click.option("--role", type=_ROLES, default="viewer", show_default=True)
-@_data_dir
+@data_dir_option
 def users_add(name: str, role: str, data_dir: Path | None) -> None:
     """Make an access token and print it once."""
     _issue(name, "access", role, data_dir)
 
 
 @users.command("list")
-@_data_dir
+@data_dir_option
 def users_list(data_dir: Path | None) -> None:
     """List people and their roles."""
     _list("access", data_dir)
@@ -160,75 +159,10 @@ def users_list(data_dir: Path | None) -> None:
 
 @users.command("remove")
 @click.argument("name")
-@_data_dir
+@data_dir_option
 def users_remove(name: str, data_dir: Path | None) -> None:
     """Take a person's access away; it ends within seconds."""
     _revoke(name, data_dir)
-
-
-@main.command()
-@click.argument("scenario", default="normal")
-@click.option("--streams", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option(
-    "--rate", type=click.FloatRange(0.01, 2_000), default=8.0, show_default=True, help="Events per second."
-)
-@click.option("--seed", type=int, default=7, show_default=True)
-@click.option("--speed", type=click.FloatRange(0.1, 60), default=1.0, show_default=True)
-@click.option("--url", "base", help="Address of the API [the local one].")
-@click.option("--key", help="Ingest key [IOPS_INGEST_KEY, or the local one].")
-@click.option("--duration", type=float, help="Seconds to run [until Ctrl+C].")
-@click.option("--report", "with_report", is_flag=True, help="At the end: latencies and a verdict.")
-def simulate(
-    scenario: str,
-    streams: int,
-    rate: float,
-    seed: int,
-    speed: float,
-    base: str | None,
-    key: str | None,
-    duration: float | None,
-    with_report: bool,
-) -> None:
-    """Send generated events of a scenario to a running instance, through its public API."""
-    from simulator.run import run_cli
-    from simulator.scenarios import SCENARIOS
-
-    if scenario not in SCENARIOS:
-        raise click.ClickException(f"unknown scenario {scenario!r}; one of: {', '.join(SCENARIOS)}")
-    base, key = _target(base, key)
-    sys.exit(run_cli(scenario, streams, rate, seed, speed, base, key, duration, _say, with_report))
-
-
-@main.command("demo")
-@click.argument("scenarios", nargs=-1)
-@click.option(
-    "--seconds", type=click.FloatRange(5, 600), default=90.0, show_default=True, help="At most so long each."
-)
-@_data_dir
-def demo_(scenarios: tuple[str, ...], seconds: float, data_dir: Path | None) -> None:
-    """Show what the running instance notices: scenario after scenario, with a check list."""
-    from backend.runtime import demo
-
-    sys.exit(0 if demo.walk_through(_existing(data_dir), scenarios, seconds, _say) else 1)
-
-
-@main.command()
-@click.argument("file", type=click.File("rb"))
-@click.option(
-    "--speed",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Times faster than recorded; 0: as fast as it goes.",
-)
-@click.option("--url", "base", help="Address of the API [the local one].")
-@click.option("--key", help="Ingest key [IOPS_INGEST_KEY, or the local one].")
-def replay(file: Any, speed: float, base: str | None, key: str | None) -> None:
-    """Send a recorded log (NDJSON, as `iops export events` writes it) through the real pipeline."""
-    from backend.runtime import replay as recorded
-
-    base, key = _target(base, key)
-    counts = recorded.send(file, base, key, speed, time.sleep)
-    _say(", ".join(f"{name} {counts[name]:,}" for name in ("sent", "accepted", "duplicates", "rejected")))
 
 
 @main.group()
@@ -238,12 +172,12 @@ def rejects() -> None:
 
 @rejects.command("list")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@_data_dir
+@data_dir_option
 def rejects_list(limit: int, data_dir: Path | None) -> None:
     """The newest refused items: number, when, grade, state, what is wrong."""
     from backend.runtime import rejected
 
-    for line in rejected.lines(_existing(data_dir), limit):
+    for line in rejected.lines(existing(data_dir), limit):
         click.echo(line)
 
 
@@ -253,14 +187,14 @@ def rejects_list(limit: int, data_dir: Path | None) -> None:
     "--body", type=click.File("r", encoding="utf-8"), help="The corrected item; - reads it from stdin."
 )
 @click.option("--dry-run", is_flag=True, help="Judge only, store nothing.")
-@_data_dir
+@data_dir_option
 def rejects_replay(reject_id: int, body: Any, dry_run: bool, data_dir: Path | None) -> None:
     """Send a refused item again, once; its number is in the list."""
     from backend.runtime import rejected
 
     text = None if body is None else body.read()
-    for line in rejected.replay(_existing(data_dir), reject_id, text, _now(), dry_run=dry_run):
-        _say(line)
+    for line in rejected.replay(existing(data_dir), reject_id, text, _now(), dry_run=dry_run):
+        say(line)
 
 
 @main.command()
@@ -268,12 +202,12 @@ def rejects_replay(reject_id: int, body: Any, dry_run: bool, data_dir: Path | No
 @click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), help="[ndjson for events, else csv]")
 @click.option("--output", "-o", type=click.File("w", encoding="utf-8", lazy=True), default="-")
 @click.option("--days", type=click.IntRange(1, 400), default=30, show_default=True)
-@_data_dir
+@data_dir_option
 def export(what: str, form: str | None, output: Any, days: int, data_dir: Path | None) -> None:
     """Write data out as CSV or NDJSON."""
     from backend.runtime import export as exporting
 
-    chosen = _existing(data_dir)
+    chosen = existing(data_dir)
     rows = exporting.write(chosen, what, form or ("ndjson" if what == "events" else "csv"), days, output)
     click.echo(f"{rows:,} rows", err=True)
 
@@ -282,7 +216,7 @@ def export(what: str, form: str | None, output: Any, days: int, data_dir: Path |
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--map", "mapping", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Judge only, store nothing.")
-@_data_dir
+@data_dir_option
 def import_(file: Path, mapping: Path, dry_run: bool, data_dir: Path | None) -> None:
     """Backfill history from CSV or NDJSON; may be interrupted and run again."""
     from backend.runtime import importing
@@ -291,7 +225,7 @@ def import_(file: Path, mapping: Path, dry_run: bool, data_dir: Path | None) -> 
     for refusal in report.refusals[:20]:
         click.echo(f"line {refusal.line}: {refusal.reason}", err=True)
     names = ("rows", "accepted", "duplicates", "conflicts", "refused")
-    _say(", ".join(f"{name} {getattr(report, name):,}" for name in names))
+    say(", ".join(f"{name} {getattr(report, name):,}" for name in names))
 
 
 @main.command("churn-eval")
@@ -319,32 +253,6 @@ def churn_eval(
             evaluate_targets(str(events), str(train), str(targets), str(out))
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _say(text: str) -> None:
-    click.echo(text)
-    sys.stdout.flush()
-
-
-def _existing(data_dir: Path | None) -> Settings:
-    chosen = settings.read(data_dir=data_dir)
-    if not chosen.data_dir.is_dir():
-        raise click.ClickException(
-            f"there is no data in {chosen.data_dir} yet; start with `iops up`, or give --data-dir"
-        )
-    return chosen
-
-
-def _target(base: str | None, key: str | None) -> tuple[str, str]:
-    """Where to send and with which key: what was given, else this machine's own."""
-    chosen = settings.read()
-    if base is None:
-        base = chosen.api_url
-        key = key or chosen.ingest_key or local_access.local_key(_existing(None))
-    key = key or chosen.ingest_key
-    if not key:
-        raise click.ClickException("give the ingest key of that instance with --key or IOPS_INGEST_KEY")
-    return base, key
 
 
 def _access(data_dir: Path | None) -> Any:

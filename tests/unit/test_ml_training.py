@@ -12,9 +12,14 @@ import numpy as np
 import pytest
 
 from backend.ml import features, labels
-from backend.ml.models import ModelMismatch, load_model
-from backend.ml.promotion import Decision, ModelRegistry, decide
-from backend.ml.training import Trained, figures_on, train
+from backend.ml.card import card_data, card_text
+from backend.ml.estimators import BoostedTrees
+from backend.ml.model_files import FolderFiles
+from backend.ml.models import Model, ModelMismatch, decode_model, wilson
+from backend.ml.promotion import Decision, ModelRegistry, decide, version_for
+from backend.ml.training import NothingToLearn, Trained, figures_on, train
+from backend.ml.training_table import build_table
+from backend.ml.trees import Trees, from_xgboost
 
 END = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = END + timedelta(hours=1)
@@ -39,10 +44,9 @@ def student_history(number: int) -> tuple[str, list[dict]]:
     return f"s{number}", out
 
 
-def fit(folder: Path, entities: range, trials: int = 2, seed: int = 1) -> Trained:
+def fit(entities: range, trials: int = 2, seed: int = 1) -> Trained:
     return train(
         (student_history(n) for n in entities),
-        folder,
         entity_type="student",
         cutoffs=CUTOFFS,
         end=END,
@@ -56,13 +60,12 @@ def fit(folder: Path, entities: range, trials: int = 2, seed: int = 1) -> Traine
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Trained]:
-    folder = tmp_path_factory.mktemp("model")
-    return folder, fit(folder, range(700))
+def trained() -> Trained:
+    return fit(range(700))
 
 
-def test_parts_share_neither_entity_nor_time(trained: tuple[Path, Trained]) -> None:
-    table = trained[1].table
+def test_parts_share_neither_entity_nor_time(trained: Trained) -> None:
+    table = trained.table
     parts = {
         p: (set(table.entity[table.part == p]), set(table.cutoff[table.part == p])) for p in ("train", "test")
     }
@@ -70,67 +73,104 @@ def test_parts_share_neither_entity_nor_time(trained: tuple[Path, Trained]) -> N
     assert max(parts["train"][1]) < min(parts["test"][1])
 
 
-def test_the_model_beats_the_mean_rate_and_says_so_in_the_card(trained: tuple[Path, Trained]) -> None:
-    folder, result = trained
+def test_the_model_beats_the_mean_rate_and_says_so_in_the_card(trained: Trained) -> None:
+    result = trained
     figures = result.figures["churn_30d"]
     assert figures["auc"] > 0.7
     assert figures["log_loss"] < figures["baselines"]["training_mean"]["log_loss"]
     assert set(figures["baselines"]) == {"training_mean", "logistic", "bg_nbd"}
     assert set(figures["segments"]) == {"even", "odd"}
     assert figures["trials"] == 2
-    card = (folder / "card.md").read_text(encoding="utf-8")
+    card = card_text(result.model)
     assert result.model.version in card
     assert f"{figures['auc']:.3f}" in card
     assert "a synthetic market" in card
-    assert json.loads((folder / "card.json").read_text())["targets"]["churn_30d"]["auc"] == figures["auc"]
+    assert card_data(result.model)["targets"]["churn_30d"]["auc"] == figures["auc"]
 
 
-def test_targets_without_outcomes_are_named_not_faked(trained: tuple[Path, Trained]) -> None:
-    result = trained[1]
+def test_targets_without_outcomes_are_named_not_faked(trained: Trained) -> None:
+    result = trained
     assert set(result.untrained) == {"first_session_success", "health_score"}
     assert all("are needed" in reason for reason in result.untrained.values())
     assert set(result.model.targets) == {"churn_14d", "churn_30d", "session_velocity"}
 
 
-def test_a_saved_model_predicts_the_same_with_contributions(trained: tuple[Path, Trained]) -> None:
-    folder, result = trained
+def test_a_saved_model_predicts_the_same_with_contributions(trained: Trained) -> None:
+    result = trained
     _, events = student_history(9001)
-    again = load_model(folder / "model.json")
+    again = decode_model(result.model.encode(), "model.json")
     at = CUTOFFS[-1]
     for target, prediction in result.model.predict(events, at).items():
         copy = again.predict(events, at)[target]
         assert copy.value == pytest.approx(prediction.value, abs=1e-6)
-        assert list(copy.contributions) == list(prediction.contributions)
-        assert copy.model_version == result.model.version
+        assert copy == prediction
+        assert prediction.low is None or prediction.low <= prediction.high
     assert 0 <= again.predict(events, at)["churn_14d"].value <= 1
     assert len(again.predict(events, at, top=3)["churn_14d"].contributions) <= 3
 
 
-def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
-    first, second = (fit(tmp_path / name, range(600), trials=1, seed=5) for name in "ab")
+def test_the_same_seed_gives_the_same_model() -> None:
+    first, second = (fit(range(600), trials=1, seed=5) for _ in "ab")
     assert first.model.version == second.model.version
 
 
-def test_a_model_of_other_features_is_refused(trained: tuple[Path, Trained], tmp_path: Path) -> None:
-    data = json.loads((trained[0] / "model.json").read_text())
+def test_a_model_of_other_features_is_refused(trained: Trained) -> None:
+    data = json.loads(trained.model.encode())
     for field, value in (("feature_version", "0" * 12), ("format", 99)):
-        path = tmp_path / f"{field}.json"
-        path.write_text(json.dumps(data | {field: value}))
-        with pytest.raises(ModelMismatch, match=path.name):
-            load_model(path)
+        with pytest.raises(ModelMismatch, match=field):
+            decode_model(json.dumps(data | {field: value}).encode(), field)
 
 
-def test_no_target_at_all_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no target can be trained"):
-        fit(tmp_path, range(5))
+def test_no_target_at_all_is_an_error() -> None:
+    with pytest.raises(NothingToLearn, match="no target can be trained"):
+        fit(range(5))
+
+
+@pytest.mark.parametrize(("objective", "scale"), [("binary:logistic", 1.0), ("reg:squarederror", 9.0)])
+def test_our_trees_give_what_xgboost_gives(objective: str, scale: float) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(1500, 8)).astype(np.float32)
+    x[rng.random(x.shape) < 0.25] = np.nan
+    known = np.nan_to_num(x)
+    y = (known[:, 0] + known[:, 1] * known[:, 2] > 0.1) * scale
+    theirs = BoostedTrees(objective, rounds=25, threads=1, max_depth=5, colsample_bytree=1.0).fit(x, y)
+    ours = from_xgboost(theirs.to_json()["trees"], objective)
+    ours = Trees.from_json(json.loads(json.dumps(ours.to_json())))
+    assert np.allclose(ours.predict(x), theirs.predict(x), atol=1e-5)
+    assert np.allclose(ours.contributions(x[:60]), theirs.contributions(x[:60]), atol=1e-5)
+
+
+def test_features_of_a_row_know_nothing_of_what_comes_after_it() -> None:
+    names = [student_history(n) for n in range(40)]
+    cut = [(n, [e for e in events if e["occurred_at"] <= CUTOFFS[0]]) for n, events in names]
+    whole, before = (build_table("student", rows, CUTOFFS[:1], END, 1) for rows in (names, cut))
+    first = whole.cutoff == CUTOFFS[0]
+    assert np.array_equal(whole.x[first], before.x, equal_nan=True)
+    assert not np.array_equal(whole.y["churn_14d"][first], before.y["churn_14d"], equal_nan=True)
+
+
+def test_the_interval_of_a_share_narrows_with_rows() -> None:
+    few, many = wilson(0.2, 10), wilson(0.2, 1000)
+    assert few[0] < many[0] < 0.2 < many[1] < few[1]
+
+
+def test_what_people_said_fills_what_the_log_does_not_show_yet() -> None:
+    at, end = CUTOFFS[0], CUTOFFS[0] + timedelta(days=5)
+    said = labels.with_feedback(
+        {"s1": [(at + timedelta(days=2), True)], "s2": [(at + timedelta(days=40), True)]}
+    )
+    assert said("student", "s1", [session(-5)], at, end)["churn_30d"] == 1.0
+    assert math.isnan(said("student", "s2", [session(-5)], at, end)["churn_30d"])
+    late = end + timedelta(days=60)
+    assert said("student", "s1", [session(-5), session(6)], at, late)["churn_30d"] == 0.0
 
 
 def changed(figures: dict, **values: float) -> dict:
     return {t: f | {k: v for k, v in values.items() if k in f} for t, f in figures.items()}
 
 
-def test_promotion_needs_a_gain_on_the_same_rows(trained: tuple[Path, Trained]) -> None:
-    result = trained[1]
+def test_promotion_needs_a_gain_on_the_same_rows(trained: Trained) -> None:
+    result = trained
     same = figures_on(result.model, result.table)
     assert same["churn_14d"]["auc"] == result.figures["churn_14d"]["auc"]
     new = changed(result.figures, rows=500)
@@ -150,44 +190,59 @@ def test_promotion_needs_a_gain_on_the_same_rows(trained: tuple[Path, Trained]) 
         assert words in decision.reason
 
 
-def test_registry_promotes_runs_a_canary_and_rolls_back(
-    trained: tuple[Path, Trained], tmp_path: Path
-) -> None:
-    models = ModelRegistry(tmp_path)
-    first = trained[1].model
+def twins(trained: Trained, folder: Path) -> tuple[ModelRegistry, Model, Model]:
+    models = ModelRegistry(FolderFiles(folder))
+    first = trained.model
     second = type(first)(**{**vars(first), "version": first.version + "b"})
     models.add(first)
     models.add(second)
+    return models, first, second
+
+
+def test_registry_promotes_runs_a_canary_and_rolls_back(trained: Trained, tmp_path: Path) -> None:
+    models, first, second = twins(trained, tmp_path)
     assert models.versions("student") == [first.version, second.version]
-    assert models.version_for("student", "s1") is None
+    assert version_for(models.use("student"), "s1") == (None, False)
     models.record("student", first.version, Decision(True, "first"), NOW)
     models.record("student", second.version, Decision(False, "not better"), NOW)
     assert models.use("student")["active"] == first.version
     models.start_canary("student", second.version, 0.3, NOW)
-    served = [models.version_for("student", f"s{i}") for i in range(500)]
-    assert served == [models.version_for("student", f"s{i}") for i in range(500)]
-    assert served.count(second.version) / 500 == pytest.approx(0.3, abs=0.08)
+    served = [version_for(models.use("student"), f"s{i}") for i in range(500)]
+    assert served == [version_for(models.use("student"), f"s{i}") for i in range(500)]
+    assert served.count((second.version, True)) / 500 == pytest.approx(0.3, abs=0.08)
     assert models.rollback("student", "too many false alarms", NOW) == first.version
-    assert models.version_for("student", "s1") == first.version
-    models.record("student", second.version, Decision(True, "better"), NOW)
+    assert version_for(models.use("student"), "s1") == (first.version, False)
+    models.promote("student", second.version, "better", NOW)
     assert models.rollback("student", "worse after all", NOW) == first.version
     with pytest.raises(ValueError, match="roll back"):
         models.rollback("student", "again", NOW)
-    assert [e["what"] for e in models.use("student")["log"]] == [
-        "promote",
-        "keep",
-        "canary",
-        "rollback",
-        "promote",
-        "rollback",
-    ]
+    log = [entry["what"] for entry in models.use("student")["log"]]
+    assert log == ["promote", "keep", "canary", "rollback", "promote", "rollback"]
     assert models.load("student", first.version).version == first.version
 
 
+def test_a_shipped_model_is_in_use_until_something_is_decided(trained: Trained, tmp_path: Path) -> None:
+    _, first, second = twins(trained, tmp_path / "shipped")
+    own = ModelRegistry(FolderFiles(tmp_path / "own"), FolderFiles(tmp_path / "shipped"))
+    assert own.use("student")["active"] == second.version
+    assert own.load("student", second.version).version == second.version
+    own.promote("student", first.version, "by hand", NOW)
+    assert own.use("student") | {"log": []} == {
+        "active": first.version,
+        "previous": second.version,
+        "canary": None,
+        "log": [],
+    }
+    with pytest.raises(ValueError, match="in use for everybody"):
+        own.start_canary("student", first.version, 0.1, NOW)
+
+
 def test_an_unknown_version_or_share_is_refused(tmp_path: Path) -> None:
-    models = ModelRegistry(tmp_path)
+    models = ModelRegistry(FolderFiles(tmp_path))
     with pytest.raises(ValueError, match="no model"):
         models.record("student", "student-x", Decision(True, ""), NOW)
+    with pytest.raises(ValueError, match="no model"):
+        models.load("student", "../../student-x")
     with pytest.raises(ValueError, match="between 0 and 1"):
         models.start_canary("student", "student-x", 1.5, NOW)
 

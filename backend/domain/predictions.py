@@ -1,0 +1,60 @@
+"""What a model says about one student or tutor, and from what: pure data, kept as it was said."""
+
+from __future__ import annotations
+
+import msgspec
+
+# Targets by entity type: which are probabilities (0-1) and which are amounts, with their unit.
+PROBABILITIES = {
+    "student": ("first_session_success", "churn_14d", "churn_30d"),
+    "tutor": ("burnout_14d", "retention_30d"),
+}
+AMOUNTS: dict[str, dict[str, str]] = {
+    "student": {"session_velocity": "sessions/week", "health_score": "points of 100"},
+    "tutor": {},
+}
+ENTITY_TYPES = ("student", "tutor")
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """How far one feature moved the raw output (log-odds of a probability, else the unit of the amount) from the usual."""
+
+    feature: str
+    value: float | None  # what the feature was, None where nothing was known
+    unit: str
+    amount: float
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One target. `low` and `high`: of a probability, the 90 % interval of the share observed among held-out rows that were
+    given about this probability; of an amount, nine of ten held-out errors lay within. None where no such row was there."""
+
+    target: str
+    value: float
+    low: float | None
+    high: float | None
+    contributions: list[Contribution]
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """All predictions of one entity at one moment by one version of a model; `missing` names the features without a value."""
+
+    entity_type: str
+    entity_id: str
+    at_us: int
+    model: str
+    canary: bool
+    trained_on: str
+    predictions: dict[str, Prediction]
+    missing: list[str]
+    features: dict[str, float]  # those that had a value, for the watch on drift
+
+    def value(self, target: str) -> float | None:
+        """The predicted value; None if the model does not predict that."""
+        found = self.predictions.get(target)
+        return None if found is None else found.value
+
+
+def targets(entity_type: str) -> tuple[str, ...]:
+    """All targets of an entity type, probabilities first."""
+    return PROBABILITIES[entity_type] + tuple(AMOUNTS[entity_type])
