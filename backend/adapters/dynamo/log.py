@@ -16,6 +16,8 @@ from backend.domain.times import DAY, SECOND
 
 MAX_TALLIES = 1_000
 _NAMES_AT_ONCE = 100
+Origin = tuple[str | None, str | None]  # network address of the sender, id of the request
+NOWHERE: Origin = (None, None)  # of events that no connection brought: imports, tests
 
 
 class Lifetimes(msgspec.Struct, frozen=True):
@@ -39,12 +41,19 @@ class DynamoLog:
     events: Table
     lifetimes: Lifetimes
 
-    def append(self, entries: Sequence[Parsed]) -> list[str]:
-        """One verdict per entry. Events are put one by one: after Unavailable some may stand, and sending all again is safe."""
+    def append(self, entries: Sequence[Parsed], origin: Origin = NOWHERE) -> list[str]:
+        """One verdict per entry. Events are put one by one: after Unavailable some may stand, and sending all again is safe.
+
+        `origin` is kept with each event, for people who ask where it came from.
+        """
         firsts: dict[str, Parsed] = {}
         for entry in entries:
             firsts.setdefault(entry.event.event_id, entry)
-        held = dict(zip(firsts, self.events.each(self._put_event, firsts.values()), strict=True))
+
+        def put(entry: Parsed) -> bytes | None:
+            return self._put_event(entry, origin)
+
+        held = dict(zip(firsts, self.events.each(put, firsts.values()), strict=True))
         verdicts = []
         for entry in entries:
             digest = held[entry.event.event_id]
@@ -55,7 +64,7 @@ class DynamoLog:
                 verdicts.append("duplicate" if digest == entry.digest else "conflict")
         return verdicts
 
-    def _put_event(self, entry: Parsed) -> bytes | None:
+    def _put_event(self, entry: Parsed, origin: Origin) -> bytes | None:
         """None when accepted, else the digest of the event that came first under this id."""
         e = entry.event
         item = keyed(
@@ -64,6 +73,7 @@ class DynamoLog:
             b=pack(event_row(entry)),
             ttl=expires(e.received_us, self.lifetimes.markers),
         )
+        item |= {name: text(value) for name, value in zip(("peer", "rid"), origin, strict=True) if value}
         try:
             self.events.put(item, "attribute_not_exists(PK)")
         except Moved as moved:
