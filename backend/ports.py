@@ -11,8 +11,10 @@ from typing import Any, Protocol
 import msgspec
 
 from backend.domain.alerts import Alert, AuditEntry
+from backend.domain.episodes import Episode
 from backend.domain.events import Event
 from backend.domain.insights import Insight
+from backend.domain.outlook import Day, Key, Outlook
 from backend.domain.parsing import Parsed
 from backend.domain.profiles import Profile
 from backend.domain.prompts import Prompt
@@ -327,3 +329,53 @@ class Insights(Protocol):
     def llm_usage(self, day_us: int) -> dict[str, int]: ...
 
     def prune_insights(self, before_us: int) -> int: ...
+
+
+class HoursHead(msgspec.Struct, frozen=True, kw_only=True):
+    """How far hours are closed: from `since_us` to `through_us` (starts of hours), with `counted` events in them at that time.
+
+    `left_out` places are not followed, because there are too many.
+    """
+
+    since_us: int
+    through_us: int
+    counted: int
+    closed_us: int
+    left_out: int = 0
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """What closing some hours came to. The states belong to `head`: with it they are where learning goes on."""
+
+    head: HoursHead
+    outlooks: Sequence[Outlook]
+    days: Sequence[Day]
+    courses: Mapping[Key, bytes]
+    watches: Mapping[Key, bytes]
+    episodes: Sequence[Episode]
+
+
+class Forecasts(Protocol):
+    """Forecasts by the hour, what was said before and what came, anomalies, and the state of those who learn."""
+
+    def save_forecasts(self, closed: Closed, days_before_us: int, episodes_before_us: int) -> None:
+        """Save all of it, remove what is older than said, and announce it; the head counts only when everything else is there."""
+
+    def forecast_head(self) -> HoursHead | None: ...
+
+    def forecast_states(self) -> tuple[list[bytes], list[bytes]]:
+        """States of the courses and of the watches."""
+
+    def clear_forecasts(self) -> None:
+        """Forget everything that was learned, forecast and noted."""
+
+    def forecasts(self, measure: str) -> list[Outlook]:
+        """The newest forecast of every place, by place."""
+
+    def forecast_days(
+        self, measure: str, first_us: int, last_us: int, places: Sequence[str] = ()
+    ) -> list[Day]:
+        """Days that start from `first_us` to `last_us`, of these places or of all, by day and place."""
+
+    def episodes(self, start_us: int, end_us: int) -> list[Episode]:
+        """Those that touch [start, end], newest start first."""

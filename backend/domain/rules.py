@@ -185,6 +185,26 @@ RULES: dict[str, Rule] = {
             levels=(Level("info", 1, 0.5),),
             runbook="Open Data, look at the critical items, and replay them; report the fault if it comes again.",
         ),
+        *(
+            # Raised from episodes (domain.episodes), which decide by themselves when they begin and end.
+            Rule(
+                rule_id=f"unusual_{measure}",
+                version=1,
+                alert_type="unusual_course",
+                entity_type="series",
+                title=f"{words} usual in {{name}}",
+                measure="how rare an hour is (0.5: about once in 5,000), until it is usual again",
+                rising=True,
+                levels=(Level("warning", 0.65, 0), Level("info", 0.5, 0)),
+                runbook=f"{look}, and tell who has to know.",
+            )
+            for measure, words, look in (
+                ("calls", "Calls above", "Open Calls, see which reason, subject or region drives it"),
+                ("sessions", "Sessions below", "Check that lessons are reported, then ask who is missing"),
+                ("rating", "Ratings below", "Open Tutors, see whose ratings fell"),
+                ("ratio", "Supply for demand below", "Open Supply, see which cells run short"),
+            )
+        ),
     )
 }
 

@@ -1,0 +1,178 @@
+"""One series by the hour: what it will be in the next day, what was said of each hour before, and what came.
+
+A series is a measure at a place. A place is "subject|region"; either may be empty: "algebra|" is the subject everywhere,
+"|" is everything. Hours are UTC and named by their start in microseconds. The value of an hour is known when it is closed;
+what is said then is never changed, so that it can be judged (`Day`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from backend.domain.forecast import Forecaster, Step, forecaster
+from backend.domain.times import DAY, HOUR, from_us
+
+MEASURES = ("calls", "demand", "supply", "gap")
+UNITS = (
+    "hours",
+    "requests",
+    "scores",
+)  # of demand and supply, the most telling first; calls are counted in "calls"
+AHEAD = 24  # hours
+HORIZONS = (1, 6, 24)  # hours after the last closed one at which forecasts are kept to be judged
+NEEDED_HOURS = 7 * 24  # every hour of the week once
+WEEK_HOURS = 7 * 24
+# Columns of a day: the value, last week's value, and for each horizon whether it was said in time, then the five numbers of Step.
+ACTUAL, NAIVE, SAID = 0, 1, 2
+COLUMNS = SAID + len(HORIZONS) * (1 + len(Step._fields))
+STATE_VERSION = 1
+
+Key = tuple[str, str]  # (measure, place)
+
+
+def place_of(subject: str | None, region: str | None) -> str:
+    """How a subject, a region, both or neither is written as a place."""
+    return f"{subject or ''}|{region or ''}"
+
+
+def parts_of(place: str) -> tuple[str | None, str | None]:
+    """(subject, region) of a place; None where it is not narrowed."""
+    subject, _, region = place.partition("|")
+    return subject or None, region or None
+
+
+def within(place: str, subject: str | None, region: str | None) -> bool:
+    """Whether a place lies in what was asked for; None asks for any."""
+    own = parts_of(place)
+    return subject in (None, own[0]) and region in (None, own[1])
+
+
+def column_of(horizon: int) -> int:
+    """The column "said in time" of one of HORIZONS; the numbers of its forecast follow it."""
+    return SAID + HORIZONS.index(horizon) * (1 + len(Step._fields))
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest forecast of a series: `steps` are the hours after `through_us`, the last closed one; empty with too little history.
+
+    Values before `since_us` are none of this series' (it has begun, or begun anew in another unit). `made_us`: when it was published.
+    """
+
+    measure: str
+    place: str
+    unit: str
+    since_us: int
+    through_us: int
+    made_us: int
+    hours_known: int
+    steps: list[Step]
+
+
+class Day(msgspec.Struct, frozen=True):
+    """24 hours x COLUMNS float32 of one series and day (UTC), row by row; NaN is not known."""
+
+    measure: str
+    day_us: int
+    place: str
+    body: bytes
+
+    def table(self) -> np.ndarray:
+        return np.frombuffer(self.body, np.float32).reshape(24, COLUMNS)
+
+
+class Course:
+    """Learns one series hour by hour. Past values only: what it says depends on the hours learned so far and on nothing else."""
+
+    def __init__(self, measure: str, place: str, unit: str, since_us: int) -> None:
+        self.measure, self.place, self.unit, self.since_us = measure, place, unit, since_us
+        self.through_us = since_us - HOUR
+        self.known = 0
+        self._forecaster = forecaster(HOUR // 1_000_000)
+        self._week = np.full(WEEK_HOURS, np.nan, np.float32)
+        self._days: dict[int, np.ndarray] = {}
+
+    def learn(self, hour_us: int, value: float, now_us: int, *, say: bool = True) -> None:
+        """The next hour's value (NaN: not known) becomes known at `now_us`; then the forecasts to be judged are noted.
+
+        An hour that was learned already is passed over. `say` False learns only.
+        """
+        if hour_us <= self.through_us:
+            return
+        self.through_us = hour_us
+        slot = hour_us // HOUR % WEEK_HOURS
+        row = self._row(hour_us)
+        row[ACTUAL], row[NAIVE] = value, self._week[slot]
+        self._week[slot] = value
+        if not math.isnan(value):
+            self._forecaster.update(from_us(hour_us), value)
+            self.known += 1
+        if say and self.known >= NEEDED_HOURS:
+            for horizon in HORIZONS:
+                self._say(hour_us + horizon * HOUR, column_of(horizon), now_us)
+
+    def _say(self, target_us: int, column: int, now_us: int) -> None:
+        (step,) = self._forecaster.predict_ahead(from_us(target_us), 1)
+        in_time = now_us < target_us + HOUR
+        self._row(target_us)[column : column + 1 + len(step)] = (float(in_time), *step)
+
+    def _row(self, hour_us: int) -> np.ndarray:
+        day_us = hour_us - hour_us % DAY
+        table = self._days.get(day_us)
+        if table is None:
+            table = self._days[day_us] = np.full((24, COLUMNS), np.nan, np.float32)
+        return table[(hour_us - day_us) // HOUR]
+
+    def outlook(self, now_us: int) -> Outlook:
+        """The next AHEAD hours as they look at `now_us`."""
+        steps: list[Step] = []
+        if self.known >= NEEDED_HOURS:
+            steps = self._forecaster.predict_ahead(from_us(self.through_us + HOUR), AHEAD)
+        return Outlook(
+            measure=self.measure,
+            place=self.place,
+            unit=self.unit,
+            since_us=self.since_us,
+            through_us=self.through_us,
+            made_us=now_us,
+            hours_known=self.known,
+            steps=[Step(*(round(number, 4) for number in step)) for step in steps],
+        )
+
+    def take_days(self) -> list[Day]:
+        """Every day that changed or may still change; those that are over are let go."""
+        found = [
+            Day(self.measure, day_us, self.place, table.tobytes()) for day_us, table in self._days.items()
+        ]
+        today = (self.through_us + HOUR) // DAY * DAY
+        self._days = {day_us: table for day_us, table in self._days.items() if day_us >= today}
+        return found
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything learned, as values that msgpack takes."""
+        return {
+            "version": STATE_VERSION,
+            "series": [self.measure, self.place, self.unit, self.since_us, self.through_us, self.known],
+            "forecaster": self._forecaster.to_state(),
+            "week": self._week.tobytes(),
+            "days": {str(day_us): table.tobytes() for day_us, table in self._days.items()},
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Course:
+        """Continues exactly where `to_state` was taken; ValueError when the state is of another version."""
+        if state.get("version") != STATE_VERSION:
+            raise ValueError(f"a state of version {STATE_VERSION} is needed, not {state.get('version')}")
+        measure, place, unit, since_us, through_us, known = state["series"]
+        self = cls(measure, place, unit, since_us)
+        self.through_us, self.known = through_us, known
+        self._forecaster = Forecaster.from_state(state["forecaster"])
+        self._week = np.frombuffer(state["week"], np.float32).copy()
+        self._days = {
+            int(day_us): np.frombuffer(body, np.float32).reshape(24, COLUMNS).copy()
+            for day_us, body in state["days"].items()
+        }
+        return self

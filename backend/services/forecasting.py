@@ -1,0 +1,177 @@
+"""Closes hours: what each series was is learned, the next day is forecast, anomalies are noted, and all of it is saved at once.
+
+The engine's follower calls `Forecasting.step` every few seconds, a scheduled function on AWS once an hour; both go through here. The
+state of every series is saved with the forecasts made from it, so a restart goes on exactly where it was. Late events change
+neither a forecast nor a verdict; only when the log itself was rewritten (a past brought in, a source erased) is everything learned anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from backend.domain.episodes import Episode, Watch
+from backend.domain.outlook import UNITS, Course, Day, Key, Outlook
+from backend.domain.times import DAY, HOUR, MINUTE, floor_hour
+from backend.ports import Closed, HoursHead
+from backend.services.anomalies import settle_episodes
+from backend.services.hours import Market, Readings, events_in, late_events, read_hours
+
+GRACE_US = 2 * MINUTE  # an hour is closed so long after its end
+LEARN_HOURS = 56 * 24  # of the past, when there is nothing to go on from
+SAY_HOURS = (
+    14 * 24
+)  # of those, the last ones are forecast as well, so that charts and scorecards have something to show
+LATE_US = 2 * HOUR  # what is closed later than this is history: it is noted, and raises no alert
+# Events in closed hours beyond those that were there when they were closed: more mean that a past was brought in.
+REWRITTEN, REWRITTEN_SHARE = 500, 0.1
+KEEP_DAYS_US, KEEP_EPISODES_US = 35 * DAY, 400 * DAY
+_SLICE = 24  # hours learned between two rests
+
+
+class Forecasting:
+    """`store` implements Reads, Alerts, Documents and Forecasts; `rest` is called between small pieces of work."""
+
+    def __init__(self, store: Any, rest: Callable[[], None] = lambda: None) -> None:
+        self._store, self._rest = store, rest
+        self._courses: dict[Key, Course] = {}
+        self._watches: dict[Key, Watch] = {}
+        self._head: HoursHead | None = None
+
+    def step(self, now_us: int) -> bool:
+        """Closes every hour that is over; True when there was one. Does nothing while events wait to be folded."""
+        if not self._settled(now_us):
+            return False
+        head = self._present_head()
+        if head is not None and _rewritten(late_events(self._store, head), head):
+            self._store.clear_forecasts()
+            head = self._present_head()
+        first_us = self._first_us(head, now_us)
+        last_us = floor_hour(now_us - GRACE_US) - HOUR
+        if first_us is None or first_us > last_us:
+            return False
+        self._close(head, first_us, last_us, now_us)
+        return True
+
+    def _settled(self, now_us: int) -> bool:
+        meta = self._store.meta()
+        if meta.get("rebuild_until", 0) or now_us < meta.get("quiet_until", 0):
+            return False
+        return bool(meta.get("cursor", 0) >= self._store.pipeline()["last_seq"])
+
+    def _present_head(self) -> HoursHead | None:
+        """How far hours are closed; what is in memory is read anew when it is not of that moment."""
+        found = self._store.forecast_head()
+        if found != self._head or found is None:
+            self._courses, self._watches = {}, {}
+            try:
+                self._restore()
+            except (ValueError, KeyError, TypeError, msgspec.MsgspecError):
+                self._store.clear_forecasts()  # of another version: learned anew from the buckets
+                self._courses, self._watches, found = {}, {}, None
+            self._head = found
+        return self._head
+
+    def _restore(self) -> None:
+        courses, watches = self._store.forecast_states()
+        for state in courses:
+            course = Course.from_state(msgspec.msgpack.decode(state))
+            self._courses[course.measure, course.place] = course
+        for state in watches:
+            watch = Watch.from_state(msgspec.msgpack.decode(state))
+            self._watches[watch.measure, watch.place] = watch
+
+    def _first_us(self, head: HoursHead | None, now_us: int) -> int | None:
+        """The first hour to close: after the last closed one, else the first whole hour of the log; not endlessly far back."""
+        if head is not None:
+            return head.through_us + HOUR
+        begun: int | None = self._store.first_us({})
+        if begun is None:
+            return None
+        return max(floor_hour(begun) + HOUR, floor_hour(now_us) - LEARN_HOURS * HOUR)
+
+    def _close(self, head: HoursHead | None, first_us: int, last_us: int, now_us: int) -> None:
+        known = {place for _, place in (*self._courses, *self._watches)}
+        readings = read_hours(self._store, first_us, last_us, known)
+        episodes = [*self._watch(readings, now_us)]
+        for place, values in readings.counts.items():
+            self._learn(("calls", place), "calls", values, readings, now_us)
+        for place, market in readings.market.items():
+            self._learn_market(place, market, readings, now_us)
+        since_us = head.since_us if head else first_us
+        after = HoursHead(
+            since_us=since_us,
+            through_us=last_us,
+            counted=events_in(self._store, since_us, last_us),
+            closed_us=now_us,
+            left_out=readings.left_out,
+        )
+        self._store.save_forecasts(
+            Closed(after, self._outlooks(now_us), self._days(), *self._states(), episodes),
+            last_us - KEEP_DAYS_US,
+            last_us - KEEP_EPISODES_US,
+        )
+        self._head = after
+        settle_episodes(self._store, [w.current for w in self._watches.values() if w.current], now_us)
+
+    def _watch(self, readings: Readings, now_us: int) -> Iterator[Episode]:
+        for (measure, place), values in readings.watched.items():
+            watch = self._watches.get((measure, place))
+            if watch is None:
+                watch = self._watches[measure, place] = Watch(measure, place, readings.first_us)
+            for hour, value in enumerate(values):
+                at_us = readings.at(hour)
+                changed = watch.update(at_us, float(value), replayed=now_us - at_us - HOUR > LATE_US)
+                if changed is not None:
+                    yield changed
+                if hour % _SLICE == 0:
+                    self._rest()
+
+    def _learn(self, key: Key, unit: str, values: np.ndarray, readings: Readings, now_us: int) -> None:
+        course = self._courses.get(key)
+        if course is None:
+            course = self._courses[key] = Course(*key, unit, readings.first_us)
+        for hour, value in enumerate(values):
+            say = hour >= readings.hours - SAY_HOURS
+            course.learn(readings.at(hour), float(value), now_us, say=say)
+            if hour % _SLICE == 0:
+                self._rest()
+
+    def _learn_market(self, place: str, market: Market, readings: Readings, now_us: int) -> None:
+        """A cell's demand, supply and gap in one unit; a more telling unit than before begins the series anew."""
+        known = ~np.isnan(market.demand)
+        if not known.any() and ("gap", place) not in self._courses:
+            return
+        best = int(known.any(axis=1).argmax()) if known.any() else len(UNITS) - 1
+        held = self._courses.get(("gap", place))
+        if held is None or best < UNITS.index(held.unit):
+            for measure in ("demand", "supply", "gap"):
+                first = readings.at(int(known[best].argmax()))
+                self._courses[measure, place] = Course(measure, place, UNITS[best], first)
+        unit = UNITS.index(self._courses["gap", place].unit)
+        demand, supply = market.demand[unit], market.supply[unit]
+        for measure, values in (("demand", demand), ("supply", supply), ("gap", supply - demand)):
+            self._learn((measure, place), UNITS[unit], values, readings, now_us)
+
+    def _outlooks(self, now_us: int) -> list[Outlook]:
+        found = []
+        for course in self._courses.values():
+            found.append(course.outlook(now_us))
+            self._rest()
+        return found
+
+    def _days(self) -> list[Day]:
+        return [day for course in self._courses.values() for day in course.take_days()]
+
+    def _states(self) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+        pack = msgspec.msgpack.Encoder().encode
+        courses = {key: pack(course.to_state()) for key, course in self._courses.items()}
+        self._rest()
+        return courses, {key: pack(watch.to_state()) for key, watch in self._watches.items()}
+
+
+def _rewritten(late: int, head: HoursHead) -> bool:
+    return late < 0 or late > max(REWRITTEN, REWRITTEN_SHARE * head.counted)
