@@ -98,7 +98,9 @@ def calls(api: Api, call: Call) -> Reply:
 
 def market(api: Api, call: Call) -> Reply:
     scope = call.scope()
-    return reply({"items": [plain(cell) for cell in queries.market(api.store, scope)], **_asked(scope)})
+    waits = [plain(row) for row in queries.waits(api.store, scope)]
+    cells = [plain(cell) for cell in queries.market(api.store, scope)]
+    return reply({"items": cells, "waits": waits, **_asked(scope)})
 
 
 def kpis(api: Api, call: Call) -> Reply:

@@ -16,6 +16,7 @@ from backend.services.queries_search import options, search
 from backend.services.queries_students import health_histogram, students
 from backend.services.queries_supply import market, market_history
 from backend.services.queries_tutors import tutors
+from backend.services.queries_waits import waits
 
 __all__ = [
     "alert",
@@ -40,4 +41,5 @@ __all__ = [
     "timeseries",
     "tutor",
     "tutors",
+    "waits",
 ]

@@ -8,7 +8,7 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.read_models import AlertRow, Cell
-from dashboard import components, frames, markup
+from dashboard import components, frames, markup, waits_panel
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
 from dashboard.context import Context, View
@@ -55,6 +55,7 @@ def body(ctx: Context, view: View) -> list[Any]:
             cells, queries.timeseries(reads, scope, "no_show"), queries.timeseries(reads, scope, "sessions"), view)),
         html.Div([panels.gap_map(cells, chosen, view), panels.runs_short(cells, chosen, alerts, view)], className="sup-grid"),
         html.Div([*(_history(ctx, c, c is chosen, view) for c in shown), _alerts_of(ctx, marked, view)], className="sup-multiples"),
+        *waits_panel.panels(queries.waits(reads, scope), view),
     ]  # fmt: skip
 
 

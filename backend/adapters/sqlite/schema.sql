@@ -18,6 +18,7 @@ CREATE INDEX events_occurred ON events (occurred_us);
 CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL;
 CREATE INDEX events_tutor ON events (tutor_id, occurred_us) WHERE tutor_id IS NOT NULL;
 CREATE INDEX events_calls ON events (occurred_us) WHERE event_type = 'ib_call_logged';
+CREATE INDEX IF NOT EXISTS events_bookings ON events (occurred_us) WHERE event_type = 'booking_requested';
 
 CREATE TABLE rejects (
   reject_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -152,3 +153,13 @@ CREATE TABLE IF NOT EXISTS episodes (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS episodes_start ON episodes (start_us);
 CREATE TABLE IF NOT EXISTS watched (measure TEXT NOT NULL, place TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (measure, place)) WITHOUT ROWID;
+
+-- What models said (backend.domain.predictions.Scored): the newest of each entity, and the last of every hour to look back on.
+CREATE TABLE IF NOT EXISTS predictions (
+  entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, at_us INTEGER NOT NULL, model TEXT NOT NULL, risk REAL, body BLOB NOT NULL,
+  PRIMARY KEY (entity_type, entity_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prediction_history (
+  entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, hour_us INTEGER NOT NULL, at_us INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (entity_type, entity_id, hour_us)
+) WITHOUT ROWID;
