@@ -50,7 +50,7 @@ class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
         while at <= head and len(found) < limit:
             partition, first = change_key(at)
             for item in self.table.query(partition, first, change_key(head)[1]):
-                found += [change for change in _changes_from(item) if change.seq > after]
+                found += [change for change in changes_from(item) if change.seq > after]
                 if len(found) >= limit:
                     break
             at = (at // 1000 + 1) * 1000
@@ -85,7 +85,7 @@ class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
         self.events.close()
 
 
-def _changes_from(item: dict[str, Any]) -> list[Change]:
+def changes_from(item: dict[str, Any]) -> list[Change]:
     """The last change of an item has its highest number, so that the head of the feed is known without reading it."""
     rows = unpack(item["b"])
     first = int(item["SK"]["S"]) * CHANGES_IN_ITEM + CHANGES_IN_ITEM - len(rows)
