@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -45,6 +45,7 @@ class DynamoState(DynamoLog):
     steps: Steps
     log_index: LogIndex
     source: Source | None
+    erase_insights: Callable[[], None]
 
     def fold(self, limit: int, now_us: int) -> int:
         """Fold what the source delivers. An event that cannot be folded is kept among the rejects."""
@@ -113,6 +114,7 @@ class DynamoState(DynamoLog):
             meta = self.steps.meta()
             step = Step(meta.done + 1, ERASE, at_us, meta.cursor + 1, source=source)
             if self.steps.fix(step):
+                self.erase_insights()
                 return erase(self.table, self.events, self.steps, meta, step)
             attempt += 1
             require_progress(attempt)
@@ -149,6 +151,7 @@ class DynamoState(DynamoLog):
     def _carry_out(self, meta: Meta, step: Step) -> int:
         """Do all that a fixed step asks for, then move META past it. Returns entities touched."""
         if step.kind == ERASE and meta.erased < step.step:
+            self.erase_insights()
             erase(self.table, self.events, self.steps, meta, step)
             return 0
         work = Work(self.table, self.log_index, meta, step)

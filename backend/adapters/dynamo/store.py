@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.dynamo.alerts import DynamoAlerts
+from backend.adapters.dynamo.insights import DynamoInsights
 from backend.adapters.dynamo.items import keyed, number, text, unpack
 from backend.adapters.dynamo.keys import change_key, document_key
 from backend.adapters.dynamo.log import Lifetimes
@@ -19,8 +20,8 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.ports import Change
 
 
-class DynamoStore(DynamoState, DynamoAlerts, DynamoReads):
-    """Implements Store, Processor and Reads of backend.ports; safe to share between threads.
+class DynamoStore(DynamoState, DynamoAlerts, DynamoInsights, DynamoReads):
+    """Implements Store, Processor, Insights and Reads of backend.ports; safe to share between threads.
 
     `table` holds the state, `events` the accepted events. `source` delivers these to `fold`; a Lambda that is given them
     calls `take_in` instead and needs none.
