@@ -13,7 +13,6 @@ import msgspec
 from backend.http_api import ROUTES, Route
 
 SOURCE = "iops"  # of every event on the bus
-NAMESPACE = "iops"  # of every metric
 TTL_ATTRIBUTE = "ttl"
 HIGH_RISK = 80  # from this risk score on an alert is announced as HighRisk
 INGEST_PATHS = ("direct", "kinesis")
@@ -106,6 +105,7 @@ class Metric(msgspec.Struct, frozen=True):
     unit: str
     functions: tuple[str, ...]
     summary: str
+    by: str | None = None  # a further dimension besides the function (`service`)
 
 
 def _queue(name: str, summary: str) -> Resource:
@@ -348,7 +348,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("EventsRejected", "Count", ("ingest",), "items that were refused"),
     Metric("ProcessLagSeconds", "Seconds", ("process",), "from the receipt of an event to its folding"),
     Metric("AlertsOpened", "Count", ("alert",), "alerts that opened"),
-    Metric("InsightsBySource", "Count", ("ai",), "explanations, by who worded them"),
+    Metric("InsightsBySource", "Count", ("ai",), "explanations, by who worded them", by="source"),
     Metric("LlmFallbacks", "Count", ("ai",), "explanations that rules worded because a model failed"),
     Metric("LlmThrottles", "Count", ("ai",), "calls that the language model turned away"),
     Metric("LlmCostUsd", "None", ("ai",), "what language models cost, in dollars"),
@@ -358,6 +358,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("PushesSent", "Count", ("broadcast",), "messages to browsers"),
     Metric("PushesGone", "Count", ("broadcast",), "browsers that had left"),
 )
+
+
+def namespace(stage: str) -> str:
+    """Of the metrics of a stage; functions read it from POWERTOOLS_METRICS_NAMESPACE."""
+    return f"iops/{stage}"
 
 
 def function(name: str) -> Function:
