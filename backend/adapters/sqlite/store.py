@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.sqlite.alerts import SqliteAlerts
+from backend.adapters.sqlite.forecasts import SqliteForecasts
 from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import SqliteLog
