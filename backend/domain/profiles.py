@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from backend.domain.events import SIMULATOR, Event
-from backend.domain.windows import COUNTERS, Delta, Tally, ring_of
+from backend.domain.sums import Sum, added
+from backend.domain.windows import COUNTERS, Delta, Tally, is_session, ring_of
 
 # Facts of which only the newest counts, per entity type that they describe.
 _STUDENT_FACTS = ("student_name", "monthly_value", "tier", "subject", "region")
@@ -23,6 +24,7 @@ _TUTOR_FACTS = (
     "subjects",
     "timezone",
     "accepts_instant_book",
+    "region",
 )
 _SUPPLY_FACTS = (
     "available_tutors",
@@ -36,9 +38,6 @@ _SUPPLY_FACTS = (
     "avg_wait_time_hours",
     "supply_demand_ratio",
 )
-
-
-_REMEMBERING = frozenset(("student", "tutor", "cell"))
 
 
 class Fact(msgspec.Struct, array_like=True, frozen=True):
@@ -88,7 +87,6 @@ class Profile(msgspec.Struct, array_like=True):
 
     def take(self, event: Event, delta: Delta, ring: int | None) -> None:
         """Take one event in whose ring is known already (one look-up serves all its entities)."""
-        at = event.occurred_us
         lifetime = self.lifetime
         if ring is None:
             for i, amount in delta:
@@ -98,57 +96,82 @@ class Profile(msgspec.Struct, array_like=True):
             for i, amount in delta:
                 lifetime[i] += amount
                 counters[i] += amount
-        if self.since_us is None or at < self.since_us:
-            self.since_us = at
-        if self.seen_us is None or at > self.seen_us:
-            self.seen_us = at
-        if event.source == SIMULATOR:
-            self.simulated = True
-        if self.entity_type in _REMEMBERING:
-            self._remember(event)
-        if event.event_type == "session_completed" and _held(event.payload):
+        at = event.occurred_us
+        self._span(at, at, event.source == SIMULATOR)
+        kind = self.entity_type
+        remember = _REMEMBER.get(kind)
+        if remember is not None:
+            remember(self, event)
+        if is_session(event):
             if self.last_session_us is None or at > self.last_session_us:
                 self.last_session_us = at
-            if self.entity_type == "student":
+            if kind == "student":
                 self._first_session(event)
 
-    def _remember(self, event: Event) -> None:
-        p, kind = event.payload, event.event_type
-        if self.entity_type == "student":
-            self._newest(event, _STUDENT_FACTS)
-            if kind == "customer_health_update":
-                self._newest(event, ("health_score", "churn_risk"))
-            if event.tutor_id and kind == "session_completed":
-                self._newest(event, ("tutor_id",))
-        elif self.entity_type == "tutor":
-            if kind == "tutor_availability_updated":
-                self._newest(event, _TUTOR_FACTS)
-                self._newest(event, ("region",))
-            elif "tutor_name" in p:
-                self._newest(event, ("tutor_name",))
-        elif kind == "supply_demand_update" and self.entity_type == "cell":
+    def take_sum(self, found: Sum) -> None:
+        """Take in everything that a sum counted, except what its events said."""
+        for ring, counters in found.by_ring():
+            self.lifetime = added(self.lifetime, counters)
+            if ring is not None:
+                self.tally.rings[ring] = added(self.tally.rings[ring], counters)
+        self._span(found.first_us, found.last_us, found.simulated)
+        last = found.last_session_us
+        if last is not None and (self.last_session_us is None or last > self.last_session_us):
+            self.last_session_us = last
+
+    def _span(self, first_us: int, last_us: int, simulated: bool) -> None:
+        if self.since_us is None or first_us < self.since_us:
+            self.since_us = first_us
+        if self.seen_us is None or last_us > self.seen_us:
+            self.seen_us = last_us
+        if simulated:
+            self.simulated = True
+
+    def remember_student(self, event: Event) -> None:
+        """Keep the newest of what an event says about its student."""
+        kind = event.event_type
+        self._newest(event, _STUDENT_FACTS)
+        if kind == "customer_health_update":
+            self._newest(event, ("health_score", "churn_risk"))
+        elif kind == "session_completed" and event.tutor_id:
+            self._newest(event, ("tutor_id",))
+
+    def remember_tutor(self, event: Event) -> None:
+        """Keep the newest of what an event says about its tutor."""
+        if event.event_type == "tutor_availability_updated":
+            self._newest(event, _TUTOR_FACTS)
+        elif "tutor_name" in event.payload:
+            self._newest(event, ("tutor_name",))
+
+    def remember_cell(self, event: Event) -> None:
+        """Keep the newest snapshot of supply and demand."""
+        if event.event_type == "supply_demand_update":
             self._newest_together(event, _SUPPLY_FACTS)
 
     def _newest(self, event: Event, names: tuple[str, ...]) -> None:
-        payload, facts = event.payload, self.facts
+        payload, facts, at = event.payload, self.facts, event.occurred_us
         for name in names:
-            value = payload.get(name)
-            if value is not None and self._is_newer(event, name):
-                facts[name] = Fact(event.occurred_us, event.event_id, value)
+            if name in payload:
+                known, value = facts.get(name), payload[name]
+                if value is None:
+                    continue
+                if (
+                    known is None
+                    or at > known.at_us
+                    or (at == known.at_us and event.event_id > known.event_id)
+                ):
+                    facts[name] = Fact(at, event.event_id, value)
 
     def _newest_together(self, event: Event, names: tuple[str, ...]) -> None:
         """A snapshot replaces the one before it as a whole: what it leaves out is unknown, not what it was."""
-        if self._is_newer(event, "snapshot"):
+        known = self.facts.get("snapshot")
+        if known is None or (event.occurred_us, event.event_id) > (known.at_us, known.event_id):
             for name in names:
                 self.facts.pop(name, None)
             self.facts["snapshot"] = Fact(event.occurred_us, event.event_id, True)
             for name in names:
                 if event.payload.get(name) is not None:
                     self.facts[name] = Fact(event.occurred_us, event.event_id, event.payload[name])
-
-    def _is_newer(self, event: Event, name: str) -> bool:
-        fact = self.facts.get(name)
-        return fact is None or (event.occurred_us, event.event_id) > (fact.at_us, fact.event_id)
 
     def _first_session(self, event: Event) -> None:
         first = self.first
@@ -174,5 +197,8 @@ def first_session_success(payload: dict[str, Any]) -> bool | None:
     return None if rating is None else rating >= FIRST_SESSION_RATING
 
 
-def _held(payload: dict[str, Any]) -> bool:
-    return not payload.get("no_show") and not payload.get("was_cancelled")
+_REMEMBER = {
+    "student": Profile.remember_student,
+    "tutor": Profile.remember_tutor,
+    "cell": Profile.remember_cell,
+}

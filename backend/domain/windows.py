@@ -111,6 +111,12 @@ def delta_of(event: Event) -> Delta:
     return ((_EVENTS, 1),)
 
 
+def is_session(event: Event) -> bool:
+    """Whether this is a session that took place: neither missed nor cancelled."""
+    p = event.payload
+    return event.event_type == "session_completed" and not p.get("no_show") and not p.get("was_cancelled")
+
+
 def _completed(p: dict) -> Delta:
     if p.get("no_show"):
         return ((_EVENTS, 1), (_NO_SHOW, 1))
@@ -163,13 +169,17 @@ def entities_of(event: Event) -> Iterator[tuple[str, str]]:
         yield "student", event.student_id
     if event.tutor_id:
         yield "tutor", event.tutor_id
-    if event.subject:
-        yield "subject", event.subject
-        if event.region:
-            yield "cell", cell_id(event.subject, event.region)
-        elif event.event_type == "supply_demand_update":
-            yield "cell", cell_id(event.subject, UNSPECIFIED)
-    if event.region:
-        yield "region", event.region
     if event.event_type != "metric_reported":
-        yield "all", "all"
+        snapshot = event.event_type == "supply_demand_update"
+        yield from places_of(event.subject, event.region, snapshot and not event.region)
+
+
+def places_of(subject: str | None, region: str | None, unplaced: bool) -> Iterator[tuple[str, str]]:
+    """The entities of an event that others from the same subject and region share. `unplaced`: supply without a region."""
+    if subject:
+        yield "subject", subject
+        if region or unplaced:
+            yield "cell", cell_id(subject, region or UNSPECIFIED)
+    if region:
+        yield "region", region
+    yield "all", "all"

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 from backend.domain import alerts, market, rules, scores
 from backend.domain.alerts import Alert, Transition
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
+from backend.domain.sums import Sum, added
 from backend.domain.times import DAY, HOUR, floor_hour
-from backend.domain.windows import COUNTERS, WINDOWS_US, Delta, apply_delta, delta_of, entities_of, ring_of
+from backend.domain.windows import (
+    COUNTERS,
+    WINDOWS_US,
+    Delta,
+    apply_delta,
+    delta_of,
+    entities_of,
+    places_of,
+    ring_of,
+)
 
 Key = tuple[str, str]  # (entity_type, entity_id)
 REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
 HISTORY_BATCH = 200
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
+_SEQ = attrgetter("seq")
 
 
 class Batch:
@@ -42,26 +54,56 @@ class Batch:
             found = self.profiles[key] = self._load(key) or Profile.new(*key)
         return found
 
-    def fold(self, event: Event) -> None:
-        """Take one event into everything it belongs to."""
-        delta = delta_of(event)
-        hour, ring = floor_hour(event.occurred_us), ring_of(event.occurred_us, self.now_us)
-        for key in entities_of(event):
-            (self.profiles.get(key) or self.profile(key)).take(event, delta, ring)
-            slot = (*key, hour)
-            bucket = self.buckets.get(slot)
-            if bucket is None:
-                bucket = self.buckets[slot] = [0] * len(COUNTERS)
-            for i, amount in delta:
-                bucket[i] += amount
-            if key[0] in JUDGED:
-                self.touched[key].append(event)
-        if event.event_type == "session_completed":
-            self._link(event)
-        elif event.event_type == "supply_demand_update":
-            self.snapshots.append(event)
-        elif event.event_type == "metric_reported":
-            self.samples.append(event)
+    def fold(self, events: Iterable[Event]) -> None:
+        """Take events into everything they belong to."""
+        now_us = self.now_us
+        places: dict[tuple[str | None, str | None, bool], Sum] = {}
+        for event in events:
+            at, kind = event.occurred_us, event.event_type
+            if kind == "metric_reported":
+                self.samples.append(event)
+                continue
+            delta, hour, ring = delta_of(event), at - at % HOUR, ring_of(at, now_us)
+            if event.student_id:
+                self._take(("student", event.student_id), event, delta, hour, ring)
+            if event.tutor_id:
+                self._take(("tutor", event.tutor_id), event, delta, hour, ring)
+            place = (event.subject, event.region, kind == "supply_demand_update" and not event.region)
+            found = places.get(place)
+            if found is None:
+                found = places[place] = Sum()
+            found.take(event, delta, (hour, ring))
+            if kind == "session_completed":
+                self._link(event)
+            elif kind == "supply_demand_update":
+                self.snapshots.append(event)
+        self._take_places(places)
+
+    def _take(self, key: Key, event: Event, delta: Delta, hour: int, ring: int | None) -> None:
+        (self.profiles.get(key) or self.profile(key)).take(event, delta, ring)
+        slot = (*key, hour)
+        bucket = self.buckets.get(slot)
+        if bucket is None:
+            bucket = self.buckets[slot] = [0] * len(COUNTERS)
+        for i, amount in delta:
+            bucket[i] += amount
+        self.touched[key].append(event)
+
+    def _take_places(self, places: dict[tuple[str | None, str | None, bool], Sum]) -> None:
+        merged: defaultdict[Key, Sum] = defaultdict(Sum)
+        for place, found in places.items():
+            for key in places_of(*place):
+                merged[key].merge(found)
+                if key[0] in JUDGED:
+                    self.touched[key] = sorted(self.touched[key] + found.events, key=_SEQ)
+        for key, found in merged.items():
+            profile = self.profile(key)
+            profile.take_sum(found)
+            for event in self.touched.get(key, ()):
+                profile.remember_cell(event)
+            for hour, counters in found.by_hour():
+                bucket = self.buckets.get((*key, hour))
+                self.buckets[*key, hour] = counters if bucket is None else added(bucket, counters)
 
     def move(self, event: Event, delta: Delta, ring: int | None, to_ring: int | None) -> None:
         """An event grew older: it moves from one ring of its entities to another; None is outside of every window."""

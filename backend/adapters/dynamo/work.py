@@ -126,8 +126,7 @@ class Work:
     def _counted(self) -> Batch:
         """Buckets, links, snapshots and samples of the step: what does not depend on stored profiles."""
         batch = Batch(self._target_us, lambda key: None)
-        for event in self._step.events:
-            batch.fold(event)
+        batch.fold(self._step.events)
         writes.write_counts(self._table, batch, self._step)
         return batch
 
@@ -147,8 +146,7 @@ class Work:
             return _unpack(base[key]) if key in base else None
 
         batch = Batch(self._target_us, load)
-        for event in self._step.events:
-            batch.fold(event)
+        batch.fold(self._step.events)
         assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
         living = writes.living_alerts(self._table, todo) if self._judging else {}
         judgements: dict[Key, Judgement] = {}

@@ -66,8 +66,7 @@ class SqliteState(Connections):
             as_of, moved = _advance(connection, meta, now_us, load)
             batch = Batch(as_of, load)
             events = [event_from(row) for row in rows]
-            for event in events:
-                batch.fold(event)
+            batch.fold(events)
             rebuild_until = meta.get("rebuild_until", 0)
             if is_history(events):
                 meta.put("quiet_until", now_us + QUIET_US)
