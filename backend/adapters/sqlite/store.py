@@ -19,7 +19,7 @@ from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
 
 
-class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteInsights, SqliteReads, SqliteRejects):
+class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteForecasts, SqliteInsights, SqliteReads, SqliteRejects):
     """Implements Store, Processor, Insights and Reads of backend.ports. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
