@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.dynamo.alerts import DynamoAlerts
+from backend.adapters.dynamo.forecasts import DynamoForecasts
 from backend.adapters.dynamo.insights import DynamoInsights
 from backend.adapters.dynamo.items import keyed, number, text, unpack
 from backend.adapters.dynamo.keys import change_key, document_key
@@ -20,7 +21,7 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.ports import Change
 
 
-class DynamoStore(DynamoState, DynamoAlerts, DynamoInsights, DynamoReads):
+class DynamoStore(DynamoState, DynamoAlerts, DynamoForecasts, DynamoInsights, DynamoReads):
     """Implements Store, Processor, Insights and Reads of backend.ports; safe to share between threads.
 
     `table` holds the state, `events` the accepted events. `source` delivers these to `fold`; a Lambda that is given them
