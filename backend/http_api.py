@@ -355,6 +355,12 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
+# Where senders post: path -> whether its items are samples. Both front doors look here first.
+SENDER_PATHS = {
+    path: route.body == "Samples" for route in ROUTES if route.audience == "sender" for path in route.paths
+}
+
+
 def pattern(path: str) -> re.Pattern[str]:
     """The regular expression of a route's path, with one named group per parameter."""
     parts = []

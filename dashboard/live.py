@@ -18,12 +18,12 @@ from flask import Flask, Response, g, jsonify, request
 from flask_sock import Sock
 from simple_websocket import ConnectionClosed
 
+from backend.services.pushing import merge
 from dashboard.context import Feed, WebConfig
 from dashboard.security import own_origin, problem
 
 log = logging.getLogger(__name__)
 EVERY_S = 0.25  # at most four messages a second
-MOST_KEYS = 50  # keys named in a message; beyond that the page refreshes as a whole anyway
 SEND_DEADLINE_S = 5
 
 
@@ -102,19 +102,6 @@ class Hub:
             except Exception:
                 log.exception("the change feed could not be read; trying again")
                 pause.wait(1.0)
-
-
-def merge(message: dict[str, Any], changes: list[Any]) -> None:
-    """Adds changes to a message in place; the number of keys is bounded."""
-    for change in changes:
-        message["seq"] = max(message.get("seq", 0), change.seq)
-        message["count"] = message.get("count", 0) + 1
-        kinds = message.setdefault("kinds", [])
-        if change.kind not in kinds:
-            kinds.append(change.kind)
-        keys = message.setdefault("keys", [])
-        if change.key not in keys and len(keys) < MOST_KEYS:
-            keys.append(change.key)
 
 
 class Writer:

@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import Any
 
 from backend.domain.errors import IopsError, Malformed, Violation
-from backend.http_api import resolve
+from backend.http_api import SENDER_PATHS, resolve
 from backend.runtime.api_call import admit, allowed_origin, json_of, preflight, query_of, routed, with_cors
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_handlers import HANDLERS
@@ -24,7 +24,6 @@ from backend.runtime.settings import Settings
 
 log = logging.getLogger("iops.api")
 
-_HOT = {"/v1/events": False, "/ingest": False, "/v1/metrics": True, "/metrics": True}  # path -> samples
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 8_192
 _SINGLE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b"content-encoding"))
 READERS = 4  # threads that answer reads; each keeps its own connection
@@ -62,13 +61,13 @@ class FrontDoor:
         try:
             self._check_headers(scope["headers"], headers)
             path = scope["path"]
-            if scope["method"] == "POST" and path in _HOT and self._intake is not None:
+            if scope["method"] == "POST" and path in SENDER_PATHS and self._intake is not None:
                 client = scope.get("client")
                 reply = await self._intake.post(
                     headers,
                     scope["query_string"],
                     receive,
-                    metrics=_HOT[path],
+                    metrics=SENDER_PATHS[path],
                     peer=client[0] if client else None,
                 )
                 return with_cors(reply, self._origin(headers)) if self._settings.cors_origins else reply

@@ -15,10 +15,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from backend.adapters.sqlite.store import SqliteStore
+from backend.services.pushing import MOST_KEYS, merge
 from dashboard import ids
 from dashboard.app import create_app
 from dashboard.context import WebConfig
-from dashboard.live import MOST_KEYS, Hub, Writer, merge
+from dashboard.live import Hub, Writer
 
 NOW = 1_763_649_128_000_000
 TOKEN = "the-local-token"

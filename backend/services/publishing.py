@@ -1,0 +1,156 @@
+"""Which change of the store is announced to the outside, and in which words. Each is announced at least once.
+
+An alert's audit is the list of what happened to it; how far it was told is kept per alert. So a change that is delivered
+late, twice, or together with the next one is announced all the same, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import msgspec
+
+from backend.domain.alerts import LIVING, Alert
+from backend.domain.insights import HIGH_RISK, Insight
+from backend.domain.times import DAY, iso
+from backend.ports import Change
+
+OPENED, CHANGED, SEGMENT = "AlertOpened", "AlertChanged", "SegmentChanged"
+RISK, MALFORMED = "HighRisk", "MalformedEvents"
+EVERY = "*"  # a change's key when so many things changed that they are not named
+MANY = 200  # alerts that are looked at then
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """One thing that happened, of a kind in topology.DETAIL_TYPES."""
+
+    kind: str
+    detail: dict[str, Any]
+
+
+class Told(Protocol):
+    """How far the audit of each alert has been announced, as a sequence number of its rows; 0: not at all."""
+
+    def until(self, alert_id: str) -> int: ...
+
+    def tell(self, alert_id: str, sequence: int) -> None: ...
+
+
+class Outside(Protocol):
+    """Where announcements go."""
+
+    def put(self, announcements: Sequence[Announcement]) -> None: ...
+
+
+def announce(
+    store: Any, told: Told, outside: Outside, changes: Iterable[Change], now_us: int, url: str
+) -> int:
+    """Announce what these changes say happened; returns how many alerts opened. `store` implements Reads, Alerts, Insights.
+
+    `url`: base address of the dashboard, empty when there is none.
+    """
+    opened = 0
+    for kind, key in dict.fromkeys((change.kind, change.key) for change in changes):
+        if kind == "alert":
+            for alert in _alerts(store, key):
+                opened += _announce_alert(store, told, outside, alert, now_us, url)
+        elif kind == "segment":
+            outside.put([segment_changed(key, now_us, url)])
+        elif kind == "insight" and (insight := high_risk(store, key)):
+            outside.put([Announcement(RISK, detail_of_insight(insight, url))])
+    return opened
+
+
+def _alerts(store: Any, key: str) -> list[Alert]:
+    if key == EVERY:
+        return store.alert_list({}, status=LIVING, sort="newest", limit=MANY)[0]
+    alert = store.load_alert(key)
+    return [] if alert is None else [alert]
+
+
+def _announce_alert(store: Any, told: Told, outside: Outside, alert: Alert, now_us: int, url: str) -> int:
+    already = told.until(alert.alert_id)
+    # Rows of the future are those of a clock that is ahead of this one.
+    rows = store.audit_rows([alert.alert_id], now_us + DAY)
+    news = sorted((row for row in rows if row["sequence"] > already), key=lambda row: row["sequence"])
+    if not news:
+        return 0
+    entities = store.entities(alert.entity_type, [alert.entity_id])
+    risk = entities[0].get("risk") if entities else None
+    outside.put([alert_change(alert, row, risk, url) for row in news])
+    told.tell(alert.alert_id, news[-1]["sequence"])
+    return sum(row["action"] == "opened" for row in news)
+
+
+def alert_change(alert: Alert, row: dict[str, Any], risk: float | None, url: str) -> Announcement:
+    """One row of an alert's audit."""
+    detail = {
+        "alert_id": alert.alert_id,
+        "severity": alert.severity,
+        "alert_type": alert.alert_type,
+        "entity_type": alert.entity_type,
+        "entity_id": alert.entity_id,
+        "risk": risk,
+        "title": alert.title,
+        "message": alert.message,
+        "at": iso(row["at_us"]),
+        "url": f"{url}/alerts?open={quote(alert.alert_id)}" if url else "",
+        "simulated": alert.simulated,
+    }
+    if row["action"] == "opened":
+        return Announcement(OPENED, detail)
+    return Announcement(
+        CHANGED, detail | {"action": row["action"], "actor": row["actor"], "to": row["after"]}
+    )
+
+
+def segment_changed(key: str, now_us: int, url: str) -> Announcement:
+    """A student or tutor who moved to a worse segment; `key` is `<type>/<id>/<before>/<after>`."""
+    kind, rest = key.split("/", 1)
+    entity_id, before, after = rest.rsplit("/", 2)
+    detail = {"entity_type": kind, "entity_id": entity_id, "before": before, "after": after}
+    return Announcement(
+        SEGMENT, detail | {"at": iso(now_us), "url": _page(url, kind, entity_id)}
+    )
+
+
+def high_risk(store: Any, key: str) -> Insight | None:
+    """The insight that a change announces apart because of its risk; None for any other. `key` is `<insight id>/<risk>`."""
+    insight_id, slash, _ = key.partition("/")
+    found = store.insight(insight_id) if slash else None
+    return found if found is not None and (found.score or 0) >= HIGH_RISK else None
+
+
+def detail_of_insight(insight: Insight, url: str) -> dict[str, Any]:
+    """An insight of high risk as it is announced."""
+    return {
+        "insight_id": insight.insight_id,
+        "alert_id": insight.alert_id,
+        "severity": insight.severity,
+        "alert_type": insight.kind,
+        "entity_type": insight.entity_type,
+        "entity_id": insight.entity_id,
+        "risk": insight.score,
+        "title": insight.claim,
+        "message": insight.text,
+        "recommendations": list(insight.actions),
+        "at": iso(insight.created_us),
+        "url": _page(url, insight.entity_type, insight.entity_id),
+        "simulated": insight.simulated,
+    }
+
+
+def malformed(refused: int, first: str, source: str, now_us: int) -> Announcement:
+    """Items of one request that were refused; `first` says what was wrong with the first of them."""
+    title = f"{refused} item{'' if refused == 1 else 's'} of {source} refused"
+    return Announcement(
+        MALFORMED, {"severity": "warning", "title": title, "message": first, "at": iso(now_us), "url": ""}
+    )
+
+
+def _page(url: str, kind: str, entity_id: str) -> str:
+    if not url:
+        return ""
+    return f"{url}/{kind}s/{quote(entity_id, safe='')}" if kind in ("student", "tutor") else f"{url}/supply"
