@@ -55,6 +55,10 @@ def _text(name: str, description: str, **schema: Any) -> Parameter:
     return Parameter(name, description, {"type": "string", "maxLength": 256, **schema})
 
 
+def _one_of(name: str, *choices: str) -> Parameter:
+    return Parameter(name, "which measure", {"enum": list(choices)})
+
+
 _LIMIT = Parameter(
     "limit", "rows in one page", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 50}
 )
@@ -126,13 +130,7 @@ ROUTES: tuple[Route, ...] = (
         summary="This API, to read and try",
         media="text/html",
     ),
-    Route(
-        method="GET",
-        path="/openapi.json",
-        operation="openapi",
-        audience="viewer",
-        summary="This API as OpenAPI 3.1",
-    ),
+    _view("/openapi.json", "openapi", "This API as OpenAPI 3.1", ()),
     Route(
         method="GET",
         path="/metrics",
@@ -217,12 +215,27 @@ ROUTES: tuple[Route, ...] = (
     ),
     _view("/v1/market", "market", "Supply and demand by subject and region", _SCOPE),
     _view("/v1/kpis", "kpis", "The headline numbers", _SCOPE),
-    Route(
-        method="GET",
-        path="/v1/freshness",
-        operation="freshness",
-        audience="viewer",
-        summary="How current and complete the data is",
+    _view("/v1/freshness", "freshness", "How current and complete the data is", ()),
+    _view(
+        "/v1/forecasts",
+        "forecasts",
+        "The next 24 hours with 50 % and 90 % bands, by subject and region",
+        (_one_of("metric", "calls", "demand", "supply", "gap"), *_FILTERS[2:]),
+    ),
+    _view(
+        "/v1/forecasts/scorecard",
+        "forecast_scorecard",
+        "How good forecasts were, beside last week's value; those published in time and those of a replay apart",
+        (
+            Parameter("days", "days judged", {"type": "integer", "minimum": 1, "maximum": 30, "default": 7}),
+            *_FILTERS[2:],
+        ),
+    ),
+    _view(
+        "/v1/anomalies",
+        "anomalies",
+        "Stretches in which calls, sessions, ratings or supply for demand left their usual course",
+        (_LIMIT, _one_of("metric", "calls", "sessions", "rating", "ratio"), *_FILTERS[2:], *_RANGE),
     ),
     Route(
         method="GET",
@@ -330,13 +343,7 @@ ROUTES: tuple[Route, ...] = (
         parameters=(_IF_MATCH,),
         body="AlertCommand",
     ),
-    Route(
-        method="GET",
-        path="/v1/simulator",
-        operation="simulator_status",
-        audience="viewer",
-        summary="What the simulator should do and does",
-    ),
+    _view("/v1/simulator", "simulator_status", "What the simulator should do and does", ()),
     Route(
         method="POST",
         path="/v1/simulator",
@@ -345,13 +352,7 @@ ROUTES: tuple[Route, ...] = (
         summary="start, stop, pause, resume, step, set, clear",
         body="SimulatorCommand",
     ),
-    Route(
-        method="GET",
-        path="/v1/schemas/{event_type}",
-        operation="event_schema",
-        audience="viewer",
-        summary="JSON Schema of one event type's payload",
-    ),
+    _view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
 )
 
 

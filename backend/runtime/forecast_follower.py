@@ -1,0 +1,77 @@
+"""Closes hours in the background: forecasts, anomalies and their alerts. It works in small pieces, and lets others go first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from backend.domain.times import HOUR
+from backend.services.forecasting import GRACE_US, Forecasting
+
+log = logging.getLogger("iops.forecasts")
+LOOK_SECONDS = 5.0
+WORK_SECONDS, SHARE = 0.01, 0.4  # after so much work it rests, so that it takes about this share of a core
+
+
+class Stopped(Exception):
+    """The engine ends; what was not saved is done at the next start."""
+
+
+class ForecastFollower:
+    """`store` implements Reads, Alerts and Forecasts."""
+
+    def __init__(self, store: Any, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._stop = threading.Event()
+        self._forecasting = Forecasting(store, self._rest)
+        self._thread = threading.Thread(target=self._run, name="forecast-follower", daemon=True)
+        self._since = time.monotonic()
+        self._figures = {"forecast_seconds": 0.0, "forecast_hours_closed": 0.0}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def figures(self) -> dict[str, float]:
+        """For /metrics: how long the last closing took and how many there were since the start."""
+        return dict(self._figures)
+
+    def look(self) -> bool:
+        """One round; True when hours were closed."""
+        self._since = began = time.monotonic()
+        closed = self._forecasting.step(self._clock())
+        if closed:
+            self._figures["forecast_seconds"] = time.monotonic() - began
+            self._figures["forecast_hours_closed"] += 1
+        return closed
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except Stopped:
+                return
+            except Exception:
+                if self._stop.is_set():
+                    return
+                log.exception("could not forecast; trying again")
+            self._stop.wait(self._pause())
+
+    def _pause(self) -> float:
+        """Seconds until it is worth a look: soon while an hour may be due, and now and then in case the log was rewritten."""
+        due = HOUR - (self._clock() - GRACE_US) % HOUR
+        return max(0.05, min(LOOK_SECONDS, due / 1_000_000))
+
+    def _rest(self) -> None:
+        worked = time.monotonic() - self._since
+        if worked < WORK_SECONDS:
+            return
+        if self._stop.wait(worked * (1 - SHARE) / SHARE):
+            raise Stopped
+        self._since = time.monotonic()
