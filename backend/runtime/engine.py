@@ -23,6 +23,7 @@ from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
 from backend.runtime.explainer_follower import ExplainerFollower
 from backend.runtime.explainer_follower import follower as explainer_of
+from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.settings import Settings
@@ -55,6 +56,7 @@ class Engine:
         self._writer: LogWriter | None = None
         self._follower: SimulatorFollower | None = None
         self._explainer: ExplainerFollower | None = None
+        self._forecaster: ForecastFollower | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -67,10 +69,11 @@ class Engine:
         secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
         began = time.monotonic()
         explainer = self._explainer = explainer_of(store, settings, clock)
+        forecaster = self._forecaster = ForecastFollower(store, clock)
 
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
-            return found | explainer.figures() | {"uptime_seconds": time.monotonic() - began}
+            return found | explainer.figures() | forecaster.figures() | {"uptime_seconds": time.monotonic() - began}
 
         def ready() -> bool:
             return not self._stopping.is_set() and writer.stats()["waiting"] < MAX_WAITING
@@ -82,6 +85,7 @@ class Engine:
         self._follower = SimulatorFollower(store, self._runner, clock)
         self._follower.start()
         explainer.start()
+        forecaster.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -93,6 +97,8 @@ class Engine:
             self._follower.stop()
         if self._explainer is not None:
             self._explainer.stop()
+        if self._forecaster is not None:
+            self._forecaster.stop()
         if self._writer is not None:
             self._writer.stop()
         if self._store is not None:
