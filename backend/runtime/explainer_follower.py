@@ -10,10 +10,10 @@ from typing import Any
 
 from backend.domain import evidence, insights
 from backend.domain.insights import Case
-from backend.domain.profiles import Profile
 from backend.domain.times import DAY, HOUR, SECOND
 from backend.ports import Explainer
 from backend.runtime.settings import Settings
+from backend.services import cases
 from backend.services.explaining import Chain, Limits, day_of
 from backend.services.insights import cost_usd
 
@@ -84,20 +84,15 @@ class ExplainerFollower:
         moved = self._moved(now_us, change)
         if change == self._seen and not moved:
             return False
-        cases = self._alert_cases(now_us)
-        done = self._chain.explain([*cases, *moved])
+        opened = self._alert_cases(now_us)
+        done = self._chain.explain([*opened, *moved])
         if done:
             self._store.save_insights(done, self._clock())
         self._seen = change
-        return len(cases) == AT_ONCE
+        return len(opened) == AT_ONCE
 
     def _alert_cases(self, now_us: int) -> list[Case]:
-        found = []
-        for alert in self._store.unexplained(AT_ONCE):
-            rows = self._store.entities(alert.entity_type, [alert.entity_id])
-            profile = rows[0]["profile"] if rows else Profile.new(alert.entity_type, alert.entity_id)
-            found.append(evidence.case_of_alert(alert, profile, now_us))
-        return found
+        return [cases.of_alert(self._store, alert, now_us) for alert in self._store.unexplained(AT_ONCE)]
 
     def _moved(self, now_us: int, change: int) -> list[Case]:
         """Cases of those who moved to a worse segment since the last comparison; the first one only remembers."""
@@ -111,11 +106,10 @@ class ExplainerFollower:
         moved = [key for key, segment in self._segments.items() if before.get(key, segment) != segment]
         worse = [key for key in moved if (key[0], self._segments[key]) in evidence.WORSE]
         found = []
-        for kind, entity_id in worse[:MOST_MOVED]:
-            rows = self._store.entities(kind, [entity_id])
-            if rows:
-                was, now = before[kind, entity_id], self._segments[kind, entity_id]
-                found.append(evidence.case_of_segment(rows[0]["profile"], was, now, now_us))
+        for key in worse[:MOST_MOVED]:
+            case = cases.of_segment(self._store, key, before[key], self._segments[key], now_us)
+            if case is not None:
+                found.append(case)
         return found
 
     def _prune(self, now_us: int) -> None:

@@ -1,0 +1,16 @@
+"""Called by name: {"queue": NAME} does again what failed, {"from": T, "to": T} takes in again what the archive holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.handlers.edge import logger
+from backend.runtime.aws import installation
+from backend.runtime.aws_redrive import again
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    done = again(installation(), event)
+    logger.info("done again", extra=dict(done))
+    return done

@@ -1,0 +1,77 @@
+"""Doing again what a queue of failures holds. A message leaves its queue when what it names is done, and not before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backend.adapters.aws.streams import Streams
+from backend.domain.errors import IopsError, Rejected
+from backend.runtime.aws import Installation
+from backend.runtime.aws_archive import replay
+from backend.runtime.aws_records import changes_of, fold
+from backend.services.publishing import Announcement, announce
+from backend.topology import RESOURCES
+
+log = logging.getLogger("iops.redrive")
+MOST = 200  # messages in one run
+QUEUES = tuple(resource.name for resource in RESOURCES if resource.kind == "queue")
+
+
+def again(home: Installation, order: Mapping[str, Any]) -> dict[str, int]:
+    """Carry out {"queue": NAME} or {"from": T, "to": T}. Raises Rejected for anything else."""
+    if "queue" in order:
+        return redrive(home, order["queue"])
+    if "from" in order and "to" in order:
+        return replay(home.store, home.files("archive"), order["from"], order["to"], home.clock())
+    raise Rejected(
+        'say {"queue": NAME} to work through a queue, or {"from": TIME, "to": TIME} for the archive'
+    )
+
+
+def redrive(home: Installation, queue: str) -> dict[str, int]:
+    """Work through a queue by its name in the topology; {"done", "left"}. Raises Rejected for an unknown name."""
+    if queue not in QUEUES:
+        raise Rejected(f"there is no queue {queue!r}; one of: {', '.join(QUEUES)}")
+    repeat = _AGAIN.get(queue, _announce_again)
+    waiting = home.queue(queue)
+    found = {"done": 0, "left": 0}
+    for failure in waiting.failures(MOST):
+        try:
+            repeat(home, failure.body)
+        except IopsError as error:
+            log.warning("a message of %s stays: %s", queue, error)
+            found["left"] += 1
+        else:
+            waiting.done(failure)
+            found["done"] += 1
+    return found
+
+
+def _fold_again(home: Installation, body: Mapping[str, Any]) -> None:
+    folded = fold(home.store, Streams(home.client).records(body), home.clock())
+    if folded.failed:
+        raise Rejected("; ".join(sorted(set(folded.failed.values())))[:500])
+
+
+def _changes_again(home: Installation, body: Mapping[str, Any]) -> None:
+    changes = changes_of(Streams(home.client).records(body))
+    announce(home.store, home.told, home.bus, changes, home.clock(), home.settings.dashboard_url)
+
+
+def _not_needed(home: Installation, body: Mapping[str, Any]) -> None:
+    """A push that failed is history: browsers have asked for what they missed long ago."""
+
+
+def _announce_again(home: Installation, body: Mapping[str, Any]) -> None:
+    """An announcement goes onto the bus once more; whoever had taken it hears it twice."""
+    event = body.get("requestPayload", body)
+    home.bus.put([Announcement(event["detail-type"], event["detail"])])
+
+
+_AGAIN: dict[str, Callable[[Installation, Mapping[str, Any]], None]] = {
+    "process-dlq": _fold_again,
+    "alert-dlq": _changes_again,
+    "broadcast-dlq": _not_needed,
+}
