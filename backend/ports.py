@@ -319,6 +319,9 @@ class Insights(Protocol):
     def put_feedback(self, insight_id: str, feedback: dict[str, Any], now_us: int) -> bool:
         """Keep what a person said; False when there is no such insight."""
 
+    def insights_judged(self, since_us: int) -> list[Insight]:
+        """Insights since then of which a person said something, newest first."""
+
     def feedback_counts(self, since_us: int) -> dict[str, int]: ...
 
     def use_llm(self, day_us: int, cap: int) -> bool:

@@ -21,13 +21,13 @@ from simulator.truth import Course
 
 # The shares of the specification's training data (4.6): more trouble than in the marketplace that is shown.
 SHARES = (("thriving", 0.30), ("healthy", 0.40), ("at_risk", 0.20), ("churned", 0.10))
-STUDENTS_PER_TUTOR = 7
+STUDENTS_PER_TUTOR = 5
 CALLING_DAYS = 8  # who leaves decides so many days before, and calls: see history.Past
 _BEYOND = 30  # days after the end up to which courses are drawn, so that the end is a day like any other
 _JOINED_LATELY = 0.35  # share of students who join within the history
 _LEAVES = {"thriving": 0.08, "healthy": 0.14, "at_risk": 0.5, "churned": 1.0}  # who leaves at all
 _SLIDE_DAYS = 25.0  # mean time from the start of a decline until somebody leaves
-_TIRES, _TUTOR_LEAVES = 0.35, 0.15
+_TIRES, _TUTOR_LEAVES = 0.6, 0.15
 _TIRED_DAYS, _STRAIN_DAYS = 28, 10  # how long a tutor takes fewer sessions, and shows strain before
 _FEWER = 0.7  # share of sessions that a tired tutor gives away
 _ATTENDS = {True: 0.4, False: 1.0}  # by: declining; as history.Past has it

@@ -58,3 +58,11 @@ class Scored(msgspec.Struct, frozen=True):
 def targets(entity_type: str) -> tuple[str, ...]:
     """All targets of an entity type, probabilities first."""
     return PROBABILITIES[entity_type] + tuple(AMOUNTS[entity_type])
+
+
+def risk_of(scored: Scored) -> float | None:
+    """The one number to sort by: a student's probability of leaving within 30 days, a tutor's of stopping to teach in 30."""
+    if scored.entity_type == "student":
+        return scored.value("churn_30d")
+    stays = scored.value("retention_30d")
+    return scored.value("burnout_14d") if stays is None else 1 - stays

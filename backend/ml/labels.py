@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from backend.domain.predictions import PROBABILITIES, targets
 from backend.ml.history import NAN, Canonical, History
 
-__all__ = ["FROM_LOG", "PROBABILITIES", "outcomes", "targets", "with_feedback"]
+__all__ = ["FROM_LOG", "PROBABILITIES", "applies", "outcomes", "targets", "with_feedback"]
 
 Said = Mapping[
     str, Sequence[tuple[datetime, bool]]
@@ -21,6 +21,24 @@ FEEDBACK_DAYS = 30  # what people say is taken for cut-offs up to so many days b
 ACTIVE_DAYS = 30  # who had no session in this many days cannot be lost any more
 VELOCITY_DAYS = 28
 SUCCESS_RATING = 4.0
+
+
+_NEEDS = {  # target -> a feature that must be known and at least so much for the prediction to mean something
+    "churn_14d": ("sessions_30d", 1),
+    "churn_30d": ("sessions_30d", 1),
+    "session_velocity": ("sessions_30d", 1),
+    "burnout_14d": ("sessions_completed_14d", 2),
+    "retention_30d": ("sessions_completed_30d", 1),
+}
+
+
+def applies(target: str, known: Mapping[str, float]) -> bool:
+    """Whether a target can be asked of an entity with these features, as in `outcomes`: nobody is lost twice, and only
+    who had no session yet has a first one to come."""
+    if target == "first_session_success":
+        return "days_since_last_session" not in known
+    feature, least = _NEEDS.get(target, ("", 0))
+    return known.get(feature, 0) >= least
 
 
 def outcomes(entity_type: str, events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str, float]:

@@ -18,6 +18,7 @@ from backend.domain.predictions import Contribution, Prediction
 from backend.ml import features, registry
 from backend.ml.calibration import Calibration
 from backend.ml.history import Canonical
+from backend.ml.labels import applies
 from backend.ml.trees import Trees
 
 FORMAT = 2
@@ -79,12 +80,19 @@ class Model:
         """Target -> prediction for one entity from its events up to `at`."""
         return self.predict_vector(features.vector(self.entity_type, events, at), top)
 
+    def known(self, vector: np.ndarray) -> dict[str, float]:
+        """The features of a (features,) vector that have a value, by name."""
+        return {n: float(v) for n, v in zip(self.feature_names, vector, strict=True) if not np.isnan(v)}
+
     def predict_vector(self, vector: np.ndarray, top: int = TOP) -> dict[str, Prediction]:
-        """Target -> prediction of a (features,) vector."""
+        """Target -> prediction of a (features,) vector, for the targets that can be asked of such an entity."""
+        known = self.known(vector)
         units = {f.name: f.unit for g in features.INPUTS[self.entity_type] for f in registry.GROUPS[g]}
         x = vector[None, :]
         out = {}
         for name, target in self.targets.items():
+            if not applies(name, known):
+                continue
             parts = target.trees.contributions(x)[0, :-1]
             order = [i for i in np.argsort(-np.abs(parts), kind="stable")[:top] if parts[i]]
             value = float(target.predict(x)[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from backend.ml.card import card_text
+from backend.ml.card import card_data, card_text
 from backend.ml.model_files import ModelFiles
 from backend.ml.models import Model, decode_model
 from backend.ml.training_table import share_of
@@ -146,6 +146,10 @@ class ModelRegistry:
         self._known(entity_type, version)
         files = self._shipped if self._shipped and version in self.shipped(entity_type) else self._files
         return decode_model(files.read(name), name)
+
+    def card(self, entity_type: str, version: str) -> dict[str, Any]:
+        """The card of a version as plain data. Raises what `load` raises."""
+        return card_data(self.load(entity_type, version))
 
     def _known(self, entity_type: str, version: str) -> None:
         if version not in self.versions(entity_type):

@@ -24,6 +24,7 @@ from backend.ml.trees import from_xgboost
 from backend.ml.tuning import tune
 
 _LEAST_ROWS = 30  # rows with an outcome in each part below which a target is not trained
+_LEAST_OF_EACH = 30  # validation rows with and without the outcome below which a calibration would be noise
 _BOUNDS = {"session_velocity": (0.0, 200.0), "health_score": (0.0, 100.0)}
 _CHURN_DAYS = {"churn_14d": 14, "churn_30d": 30}
 # Target, entity, cut-off -> probability for one who sees what is hidden, None where that is not known.
@@ -139,7 +140,7 @@ def _train_target(
     fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(table.x[fit], y[fit])
     trees = from_xgboost(fitted.to_json()["trees"], objective)
     calibration = Calibration("none")
-    if probability:
+    if probability and min(y[check].sum(), (1 - y[check]).sum()) >= _LEAST_OF_EACH:
         groups = np.unique(table.entity[check], return_inverse=True)[1]
         calibration = choose_calibration(y[check], trees.predict(table.x[check]), groups)
     bounds = (0.0, 1.0) if probability else _BOUNDS[target]
@@ -154,7 +155,7 @@ def _train_target(
     figures["baselines"] = {
         name: judge(y[test], q) for name, q in _baselines(table, target, fit, test, probability).items()
     }
-    figures["trials"], figures["best_trial_loss"] = tuned.trials, tuned.loss
+    figures |= {"trials": tuned.trials, "best_trial_loss": tuned.loss, "settings": tuned.params}
     return TargetModel(target, trees, calibration, bounds, figures)
 
 

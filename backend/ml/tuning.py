@@ -10,7 +10,7 @@ import numpy as np
 from backend.ml.estimators import BoostedTrees
 from backend.ml.scorecard import log_loss
 
-_AS_GOOD = 0.005  # share by which a loss may exceed the least one and still count as good
+_AS_GOOD = 0.02  # share by which a loss may exceed the least one and still count as good
 
 
 @dataclass(frozen=True)

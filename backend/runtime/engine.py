@@ -17,7 +17,7 @@ import uvicorn
 
 from backend.adapters.sqlite.access import SqliteAccess
 from backend.adapters.sqlite.store import SqliteStore
-from backend.runtime import lifeline, local_access
+from backend.runtime import lifeline, local_access, local_models
 from backend.runtime.api_app import FrontDoor
 from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
@@ -26,6 +26,7 @@ from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
+from backend.runtime.scoring_follower import ScoringFollower
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
 from backend.services.access import Gate
@@ -57,6 +58,7 @@ class Engine:
         self._follower: SimulatorFollower | None = None
         self._explainer: ExplainerFollower | None = None
         self._forecaster: ForecastFollower | None = None
+        self._scorer: ScoringFollower | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -70,10 +72,13 @@ class Engine:
         began = time.monotonic()
         explainer = self._explainer = explainer_of(store, settings, clock)
         forecaster = self._forecaster = ForecastFollower(store, clock)
+        scorer = self._scorer = local_models.follower(store, settings.data_dir, clock)
 
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
-            return found | explainer.figures() | forecaster.figures() | {"uptime_seconds": time.monotonic() - began}
+            return (
+                found | explainer.figures() | forecaster.figures() | scorer.figures() | {"uptime_seconds": time.monotonic() - began}
+            )
 
         def ready() -> bool:
             return not self._stopping.is_set() and writer.stats()["waiting"] < MAX_WAITING
@@ -86,6 +91,7 @@ class Engine:
         self._follower.start()
         explainer.start()
         forecaster.start()
+        scorer.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -99,6 +105,8 @@ class Engine:
             self._explainer.stop()
         if self._forecaster is not None:
             self._forecaster.stop()
+        if self._scorer is not None:
+            self._scorer.stop()
         if self._writer is not None:
             self._writer.stop()
         if self._store is not None:

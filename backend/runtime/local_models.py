@@ -1,13 +1,29 @@
-"""Where this installation keeps its models: the folder `models` in the data folder, beside those that came with the program."""
+"""Where this installation keeps its models, and what scores with them: the folder `models` in the data folder, beside those
+that came with the program."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
+
+if TYPE_CHECKING:
+    from backend.runtime.scoring_follower import ScoringFollower
 
 
 def registry(data_dir: Path) -> ModelRegistry:
     """The registry of an installation."""
     return ModelRegistry(FolderFiles(data_dir / "models"), SHIPPED)
+
+
+def follower(store: Any, data_dir: Path, clock: Callable[[], int]) -> ScoringFollower:
+    """What scores in the engine."""
+    from backend.ml import drift_watch
+    from backend.ml.scorer import LocalModels
+    from backend.runtime.scoring_follower import ScoringFollower
+
+    models = LocalModels(registry(data_dir))
+    return ScoringFollower(store, models, clock, lambda now_us: drift_watch.watch(store, models, now_us))

@@ -18,6 +18,7 @@ from backend.ml.training_table import Histories, Outcomes, Segment
 Say = Callable[[str], None]
 FIRST, STEP = timedelta(days=28), timedelta(days=5)  # what a first cut-off looks back on; between cut-offs
 HORIZON, SHORT_HORIZON = timedelta(days=30), timedelta(days=14)
+_STAYS = ("expected", "too sensitive")  # reasons for "not useful" that say that nobody leaves
 _LONG_ENOUGH = FIRST + HORIZON + 3 * STEP
 
 
@@ -98,13 +99,24 @@ def own_log(store: Any, now_us: int, say: Say) -> Source:
 
 
 def feedback(store: Any, now_us: int) -> dict[str, list[tuple[datetime, bool]]]:
-    """What people said of students: an outcome, else that an insight was dismissed, which says that the student stays."""
+    """What people said of students and when: whether one left or stays.
+
+    Of an insight: its outcome, else that it was dismissed, which says that the student stays. Of an alert: that it was not
+    useful because it was expected or too sensitive says the same.
+    """
     said: dict[str, list[tuple[datetime, bool]]] = {}
-    for insight in store.insights_with_feedback(now_us - 400 * DAY):
+    for insight in store.insights_judged(now_us - 400 * DAY):
         words = insight.feedback or {}
         outcome, verdict = words.get("outcome"), words.get("verdict")
         if insight.entity_type == "student" and (outcome or verdict == "dismissed"):
             said.setdefault(insight.entity_id, []).append((from_us(insight.created_us), outcome == "churned"))
+    alerts, _ = store.alert_list({}, status=("open", "acknowledged", "snoozed", "resolved", "dismissed"))
+    doubted = {
+        a.alert_id: a.entity_id for a in alerts if a.entity_type == "student" and a.verdict == "not_useful"
+    }
+    for row in store.audit_rows(list(doubted), now_us, limit=100_000) if doubted else []:
+        if row["action"] == "verdict" and row["note"] in _STAYS:
+            said.setdefault(doubted[row["alert_id"]], []).append((from_us(row["at_us"]), False))
     return said
 
 

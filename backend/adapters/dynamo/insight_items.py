@@ -66,8 +66,9 @@ def pointers(insight: Insight) -> Iterator[Item]:
 
 
 def said(insight: Insight) -> Iterator[Item]:
-    """What a person said of it, for counting."""
-    verdict = (insight.feedback or {}).get("verdict")
+    """What a person said of it (the verdict, else the outcome), for counting and for training."""
+    words = insight.feedback or {}
+    verdict = words.get("verdict") or words.get("outcome")
     if verdict is not None:
         yield _pointer((VERDICTS, _sort(insight)), insight) | {"v": text(verdict)}
 

@@ -158,9 +158,15 @@ class DynamoInsights:
             except Moved:
                 require_progress(attempt := attempt + 1)
 
+    def insights_judged(self, since_us: int) -> list[Insight]:
+        return newest_first(
+            self._many(item["i"]["S"] for item in self.table.query(VERDICTS, time_sort(since_us + 1), _END))
+        )
+
     def feedback_counts(self, since_us: int) -> dict[str, int]:
         found = self.table.query(VERDICTS, time_sort(since_us + 1), _END)
-        return {"accepted": 0, "dismissed": 0} | Counter(item["v"]["S"] for item in found)
+        counts = Counter(item["v"]["S"] for item in found)
+        return {name: counts[name] for name in ("accepted", "dismissed")}
 
     def use_llm(self, day_us: int, cap: int) -> bool:
         if cap <= 0:

@@ -15,7 +15,7 @@ from pathlib import Path
 from backend.domain.errors import Unavailable
 from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
 

@@ -82,6 +82,9 @@ class SqliteInsights(Connections):
             connection.execute(_CHANGE, (now_us, insight_id))
             return True
 
+    def insights_judged(self, since_us: int) -> list[Insight]:
+        return [i for i in self._insights("created_us > ?", (since_us,), -1) if i.feedback]
+
     def feedback_counts(self, since_us: int) -> dict[str, int]:
         rows = self.connection().execute(
             "SELECT verdict, count(*) FROM insights WHERE created_us > ? AND verdict IS NOT NULL GROUP BY verdict",

@@ -12,15 +12,22 @@ from backend.adapters.sqlite.forecasts import SqliteForecasts
 from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import SqliteLog
+from backend.adapters.sqlite.predictions import SqlitePredictions
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.rejects import SqliteRejects
 from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.state import SqliteState
 from backend.ports import Change
 
+# What is kept of those of whom no event is left.
+_UNHEARD_OF = """CASE entity_type WHEN 'student' THEN NOT EXISTS (SELECT 1 FROM events WHERE student_id = entity_id)
+  ELSE NOT EXISTS (SELECT 1 FROM events WHERE tutor_id = entity_id) END"""
 
-class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteForecasts, SqliteInsights, SqliteReads, SqliteRejects):
-    """Implements Store, Processor, Insights and Reads of backend.ports. One instance per process; safe to share between threads."""
+
+class SqliteStore(
+    SqliteLog, SqliteState, SqliteAlerts, SqliteForecasts, SqliteInsights, SqlitePredictions, SqliteReads, SqliteRejects
+):
+    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.detectors = Detectors()
@@ -60,6 +67,8 @@ class SqliteStore(SqliteLog, SqliteState, SqliteAlerts, SqliteForecasts, SqliteI
             )
             connection.execute("DELETE FROM alerts WHERE simulated = 1")
             connection.execute("DELETE FROM insights WHERE simulated = 1")
+            for table in ("predictions", "prediction_history"):
+                connection.execute(f"DELETE FROM {table} WHERE {_UNHEARD_OF}")
             self.rewind(connection)
             connection.execute("INSERT INTO changes (at_us, kind, key) VALUES (?, 'entity', '*')", (at_us,))
             connection.execute("INSERT INTO changes (at_us, kind, key) VALUES (?, 'alert', '*')", (at_us,))

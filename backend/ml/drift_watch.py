@@ -1,0 +1,38 @@
+"""Measures daily whether what the models are fed has moved away from what they were trained on, and keeps what it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from backend.domain.predictions import ENTITY_TYPES
+from backend.domain.times import DAY
+from backend.ml import drift
+from backend.ml.scorer import LocalModels
+from backend.services.models import DRIFT
+
+LEAST_ROWS = 30
+MOST_ROWS = 2_000
+
+
+def watch(store: Any, models: LocalModels, now_us: int) -> dict[str, Any]:
+    """Compare the features of the last day's predictions with the reference of the model in use; types with too few are
+    left out. `store` implements Predictions and Documents; the result is kept there as services.models says."""
+    found = {}
+    for entity_type in ENTITY_TYPES:
+        model = models.active(entity_type)
+        rows = store.prediction_features(entity_type, now_us - DAY, MOST_ROWS)
+        if model is None or len(rows) < LEAST_ROWS:
+            continue
+        x = np.array([[row.get(name, np.nan) for name in model.feature_names] for row in rows], np.float32)
+        moved = drift.drift(model.reference, model.feature_names, x)
+        found[entity_type] = {
+            "at_us": now_us,
+            "model": model.version,
+            "rows": len(rows),
+            "features": [[name, round(index, 4)] for name, index in moved.items()],
+        }
+    if found:
+        store.put_document(DRIFT, found, now_us)
+    return found

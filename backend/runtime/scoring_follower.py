@@ -1,0 +1,120 @@
+"""Scores in the background whoever changed, and whoever was scored long ago. Nothing waits for it, and it takes little."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from backend.domain.times import DAY, HOUR, MINUTE
+from backend.services import scoring
+from backend.services.scoring import Key, Models, ModelsUnavailable
+
+log = logging.getLogger("iops.models")
+LOOK_SECONDS = 0.5
+AT_ONCE = 8  # entities scored, and saved in one transaction
+SHARE = 0.15  # of one core's time that scoring may take; it rests in between, so that posts go first
+SCAN_US = MINUTE  # how often all entities are looked over for those that are due
+SCANNED = 500
+CHANGES = 500
+FIRST_DRIFT_US = 10 * MINUTE  # after the start, when most have been scored; from then on daily
+
+
+class ScoringFollower:
+    """`store` implements Feed, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds.
+
+    What has to be scored is known from the change feed while this runs, and from the store after a start: a prediction is
+    older than the entity's last change or it is not. So nothing is scored twice for one change, and nothing is missed.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        models: Models,
+        clock: Callable[[], int],
+        watch: Callable[[int], object] = lambda now_us: None,
+    ) -> None:
+        self._store, self._models, self._clock, self._watch = store, models, clock, watch
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scoring-follower", daemon=True)
+        self._cursor: int | None = None
+        self._waiting: dict[Key, int] = {}
+        self._scan_at = self._prune_at = 0
+        self._watch_at = clock() + FIRST_DRIFT_US
+        self._scored = self._failed = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def figures(self) -> dict[str, float]:
+        """Meters for /metrics."""
+        return {
+            "predictions_made_total": self._scored,
+            "predictions_failed_total": self._failed,
+            "predictions_waiting": len(self._waiting),
+        }
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.thread_time()
+            try:
+                busy = self.look()
+            except ModelsUnavailable as error:
+                self._failed += 1
+                log.warning("could not score; trying again: %s", error)
+                busy = False
+            except Exception:
+                if self._stop.is_set():
+                    return
+                self._failed += 1
+                log.exception("could not score; trying again")
+                busy = False
+            used = time.thread_time() - began
+            self._stop.wait(used / SHARE if busy else max(LOOK_SECONDS, used / SHARE))
+
+    def look(self) -> bool:
+        """One round; True if more is waiting."""
+        now_us = self._clock()
+        if not self._waiting:
+            self._read_changes(now_us)
+        if not self._waiting and now_us >= self._scan_at:
+            self._scan(now_us)
+        part = dict(list(self._waiting.items())[:AT_ONCE])
+        if part:
+            self._scored += len(scoring.score(self._store, self._models, part, now_us))
+            for key in part:
+                del self._waiting[key]
+        self._daily(now_us)
+        return bool(self._waiting)
+
+    def _read_changes(self, now_us: int) -> None:
+        if self._cursor is None:  # what changed before the start is found by the scan
+            self._cursor = self._store.last_change()
+            return
+        for change in self._store.changes(self._cursor, CHANGES):
+            self._cursor = change.seq
+            if change.kind == "entity":
+                kind, _, entity_id = change.key.partition("/")
+                if change.key == "*":
+                    self._scan_at = now_us  # many at once are not named
+                elif kind in ("student", "tutor"):
+                    self._waiting[kind, entity_id] = change.at_us
+
+    def _scan(self, now_us: int) -> None:
+        found = scoring.due(self._store, self._models, now_us, SCANNED)
+        self._waiting = dict.fromkeys(found, now_us)
+        self._scan_at = now_us if len(found) == SCANNED else now_us + SCAN_US
+
+    def _daily(self, now_us: int) -> None:
+        if now_us >= self._prune_at:
+            self._prune_at = now_us + HOUR
+            self._store.prune_predictions(now_us - scoring.KEEP_DAYS * DAY)
+        if now_us >= self._watch_at:
+            self._watch_at = now_us + DAY
+            self._watch(now_us)
