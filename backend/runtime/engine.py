@@ -77,7 +77,11 @@ class Engine:
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
             return (
-                found | explainer.figures() | forecaster.figures() | scorer.figures() | {"uptime_seconds": time.monotonic() - began}
+                found
+                | explainer.figures()
+                | forecaster.figures()
+                | scorer.figures()
+                | {"uptime_seconds": time.monotonic() - began}
             )
 
         def ready() -> bool:
