@@ -1,0 +1,70 @@
+"""What a grant of the topology means in IAM: the actions on exactly that resource. The only wildcards are those of ALLOWED_STARS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aws_cdk import aws_iam as iam
+
+_READ = ("GetItem", "BatchGetItem", "Query", "DescribeTable")
+_WRITE = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem", "DescribeTable")
+# kind of resource -> access -> actions. No Scan anywhere: every question has a key.
+ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "table": {
+        "read": tuple(f"dynamodb:{name}" for name in _READ),
+        "write": tuple(f"dynamodb:{name}" for name in _WRITE),
+        "readwrite": tuple(f"dynamodb:{name}" for name in dict.fromkeys(_READ + _WRITE)),
+    },
+    "stream": {"write": ("kinesis:PutRecord", "kinesis:PutRecords")},
+    "bus": {"put": ("events:PutEvents",)},
+    "bucket": {"read": ("s3:GetObject",), "write": ("s3:PutObject",)},
+    "queue": {
+        "send": ("sqs:SendMessage",),
+        "consume": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
+    },
+    "secret": {"read": ("secretsmanager:GetSecretValue",)},
+    "model": {"invoke": ("bedrock:InvokeModel",)},
+    "websocket": {"manage": ("execute-api:ManageConnections",)},
+    "address": {"address": ()},
+}  # fmt: skip
+LIST_BUCKET = "s3:ListBucket"  # on the bucket itself; without it a missing object is answered with 403
+
+# Actions that AWS cannot narrow to a resource, and why a function needs them. A test refuses every other `*`.
+ALLOWED_STARS = {
+    "xray:PutTraceSegments": "traces have no resource",
+    "xray:PutTelemetryRecords": "traces have no resource",
+    "dynamodb:ListStreams": "asked for by the poller of a table's stream; it has no resource",
+    "ec2:CreateNetworkInterface": "functions in a private network make their own interfaces; no resource yet",
+    "ec2:DescribeNetworkInterfaces": "as above; describing has no resource",
+    "ec2:DeleteNetworkInterface": "as above",
+    "ecr:GetAuthorizationToken": "logging in to a registry has no resource",
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a resource of the topology came to be. `value` goes into the environment, `arns` into permissions."""
+
+    kind: str
+    value: str
+    arns: tuple[str, ...] = ()
+    own_arns: tuple[str, ...] = field(default=())  # of a bucket itself, apart from its objects
+
+
+def statements(place: Place, access: str) -> list[iam.PolicyStatement]:
+    """The permissions that one grant stands for; none for an address."""
+    actions = ACTIONS[place.kind][access]
+    found = [iam.PolicyStatement(actions=list(actions), resources=list(place.arns))] if actions else []
+    if place.kind == "bucket" and access == "read":
+        found.append(iam.PolicyStatement(actions=[LIST_BUCKET], resources=list(place.own_arns)))
+    return found
+
+
+def unscoped(*actions: str) -> iam.PolicyStatement:
+    """Permission for actions that have no resource; only those that are listed above."""
+    missing = set(actions) - ALLOWED_STARS.keys()
+    if missing:
+        raise ValueError(
+            f"{', '.join(sorted(missing))}: write down in ALLOWED_STARS why it needs every resource"
+        )
+    return iam.PolicyStatement(actions=list(actions), resources=["*"])

@@ -1,0 +1,145 @@
+"""Observability: alarms, the one over the urgent of them, three dashboards, a budget."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_budgets as budgets
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra import boards
+from infra.alarms import RUNBOOK, Alarm, Watched, alarms
+from infra.core import CoreStack, tell
+from infra.experience import ExperienceStack
+from infra.intelligence import IntelligenceStack
+from infra.stages import Stage
+
+WARN_AT = (50, 80, 100)  # per cent of the budget
+
+
+class ObservabilityStack(cdk.Stack):
+    """Everybody who should know hears it from one topic."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        stage: Stage,
+        core: CoreStack,
+        intelligence: IntelligenceStack,
+        experience: ExperienceStack,
+        **options: Any,
+    ) -> None:
+        super().__init__(scope, id, description="iOps: alarms, dashboards, budget", **options)
+        self._stage = stage
+        self.topic = sns.Topic(
+            self, "alarms", topic_name=stage.named("alarms"), display_name="iOps alarms", enforce_ssl=True
+        )
+        for address in stage.alarm_mails:
+            self.topic.add_subscription(subscriptions.EmailSubscription(address))
+        for service in ("cloudwatch", "budgets"):
+            self.topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")], actions=["sns:Publish"],
+                    resources=[self.topic.topic_arn], conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+                )
+            )  # fmt: skip
+        parts = (core.functions, intelligence.functions, experience.functions)
+        self.watched = Watched(
+            {name: each.function_name for part in parts for name, each in part.all.items()},
+            {name: table.table_name for name, table in core.stores.tables.items()},
+            {name: queue.queue_name for name, queue in core.routing.queues.items()},
+            stage.named("api"),
+            experience.live.api.api_id,
+            core.places["arrivals"].value if "arrivals" in core.places else None,
+        )
+        self._urgent([(alarm, self._alarm(alarm)) for alarm in alarms(stage, self.watched)])
+        for name, body in boards.all_boards(stage, self.watched, self.region).items():
+            cloudwatch.CfnDashboard(
+                self,
+                f"board-{name}",
+                dashboard_name=stage.named(name),
+                dashboard_body=self.to_json_string(body),
+            )
+        self._budget()
+        tell(self, "AlarmsTopic", self.topic.topic_arn)
+
+    def _alarm(self, alarm: Alarm) -> cloudwatch.CfnAlarm:
+        stage = self._stage
+        common: dict[str, Any] = {
+            "alarm_name": stage.named(alarm.name),
+            "alarm_description": f"{alarm.says[:1].upper()}{alarm.says[1:]}. What to do: {RUNBOOK}#{anchor(alarm.runbook)}",
+            "comparison_operator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",
+            "threshold": alarm.limit,
+            "evaluation_periods": alarm.of or alarm.periods,
+            "datapoints_to_alarm": alarm.periods,
+            "treat_missing_data": "notBreaching",
+            "alarm_actions": [self.topic.topic_arn],
+            "ok_actions": [self.topic.topic_arn],
+        }
+        if alarm.formula is None:
+            (figure,) = alarm.figures
+            kind = "extended_statistic" if figure.stat.startswith("p") else "statistic"
+            return cloudwatch.CfnAlarm(
+                self, alarm.name, **common, **{kind: figure.stat}, period=alarm.period_s, namespace=figure.namespace, metric_name=figure.name,
+                dimensions=[{"name": name, "value": value} for name, value in figure.dimensions.items()],
+            )  # fmt: skip
+        queries: list[dict[str, Any]] = [
+            {
+                "id": letter, "returnData": False,
+                "metricStat": {
+                    "period": alarm.period_s, "stat": figure.stat,
+                    "metric": {
+                        "namespace": figure.namespace, "metricName": figure.name,
+                        "dimensions": [{"name": name, "value": value} for name, value in figure.dimensions.items()],
+                    },
+                },
+            }
+            for letter, figure in zip("abcdefgh", alarm.figures, strict=False)
+        ]  # fmt: skip
+        # A counter that nobody wrote is a zero.
+        formula = alarm.formula
+        for letter in "abcdefgh"[: len(alarm.figures)]:
+            formula = boards.filled(formula, letter)
+        queries.append({"id": "result", "expression": formula, "label": alarm.says, "returnData": True})
+        return cloudwatch.CfnAlarm(self, alarm.name, **common, metrics=queries)
+
+    def _urgent(self, made: list[tuple[Alarm, cloudwatch.CfnAlarm]]) -> None:
+        """Rings once, however many of the urgent ones do."""
+        urgent = [resource for alarm, resource in made if alarm.page]
+        composite = cloudwatch.CfnCompositeAlarm(
+            self, "urgent", alarm_name=self._stage.named("urgent"), alarm_actions=[self.topic.topic_arn],
+            alarm_rule=" OR ".join(f'ALARM("{resource.alarm_name}")' for resource in urgent),
+            alarm_description=f"Events may not be accepted or counted. What to do: {RUNBOOK}#{anchor('Something urgent')}",
+        )  # fmt: skip
+        for resource in urgent:
+            composite.add_dependency(resource)
+
+    def _budget(self) -> None:
+        def told(percent: int, kind: str) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
+            return budgets.CfnBudget.NotificationWithSubscribersProperty(
+                notification=budgets.CfnBudget.NotificationProperty(
+                    comparison_operator="GREATER_THAN", notification_type=kind, threshold=percent, threshold_type="PERCENTAGE"
+                ),
+                subscribers=[budgets.CfnBudget.SubscriberProperty(address=self.topic.topic_arn, subscription_type="SNS")],
+            )  # fmt: skip
+
+        budgets.CfnBudget(
+            self, "budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_name=self._stage.named("monthly"), budget_type="COST", time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=self._stage.budget_usd, unit="USD"),
+                cost_filters={"TagKeyValue": ["user:Project$iops", f"user:Stage${self._stage.name}"]},
+            ),
+            notifications_with_subscribers=[*(told(percent, "ACTUAL") for percent in WARN_AT), told(100, "FORECASTED")],
+        )  # fmt: skip
+
+
+def anchor(heading: str) -> str:
+    """The heading as the fragment of an address, as forges make it."""
+    return "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c == "-")

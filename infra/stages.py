@@ -1,0 +1,181 @@
+"""What differs from one environment to the next, in one typed object. Any field can be set on the command line: `-c rate=500`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from backend.topology import FUNCTIONS, TOPICS
+
+
+class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The dashboard on Fargate, behind HTTPS and a login.
+
+    `image`: address of a built image; empty: built from the Dockerfile while deploying, which needs Docker.
+    `people`: who signs people in, cognito (a pool of this stage) or oidc (`issuer` and `client`; the client's secret
+    lies in the secret `iops-<stage>-oidc`).
+    """
+
+    domain: str
+    certificate: str  # ARN in ACM
+    image: str = ""
+    tasks: int = 1
+    people: Literal["cognito", "oidc"] = "cognito"
+    issuer: str = ""
+    client: str = ""
+
+
+class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Training as a container every week, and an endpoint of SageMaker when `model_data` names a packed model.
+
+    `image`: the product's image with the extra `ml`. `serving_image`: what the endpoint runs.
+    """
+
+    image: str
+    serving_image: str = ""
+    model_data: str = ""  # s3://...
+    instance: str = "ml.t2.medium"
+
+
+class Provisioned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tables with provisioned capacity that follows the load between two limits, in units per second."""
+
+    lowest: int = 5
+    highest: int = 500
+    target_percent: int = 70
+
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One environment. Without `account` and `region` the stacks can be deployed anywhere."""
+
+    name: str
+    account: str | None = None
+    region: str | None = None
+    # front door
+    ingest_path: Literal["direct", "kinesis"] = "direct"
+    rate: int = 2_000  # requests per second, all senders together
+    burst: int = 4_000
+    cors: tuple[str, ...] = ()  # exact origins whose pages may call the API
+    push_endpoint: str = ""  # an emulator's base address of API Gateway; `/<api id>/<stage>` is added
+    # functions
+    bundle: Literal["lambda", "host"] = "lambda"
+    reserved: dict[str, int] = {}  # function -> at most so many at once, instead of the topology's
+    reserve: bool = True  # False: no reserved concurrency, for accounts that allow only ten functions at once
+    llm: str = "bedrock"
+    llm_model: str = "us.anthropic.claude-haiku-5-5"
+    explain_share: float = 0.2  # share of alerts that a model words; used by the estimate of costs
+    simulator: bool = False
+    # data
+    events_per_s: float = 33.3  # expected; alarms and the estimate of costs go by it
+    retain: bool = False  # keep tables and buckets when the stacks are destroyed
+    provisioned: Provisioned | None = None
+    log_days: int = 30
+    # people
+    mails: dict[str, tuple[str, ...]] = {}  # topic -> addresses
+    alarm_mails: tuple[str, ...] = ()
+    budget_usd: float = 50.0
+    partner_bus: str = ""  # ARN of the partner's own bus, which is sent AlertOpened
+    dashboard_url: str = ""
+    # what costs something while nothing happens
+    website: Website | None = None
+    learning: Learning | None = None
+    waf: bool = False
+    vpc: bool = False
+    watch: bool = False  # CloudTrail with data events, GuardDuty, Security Hub
+
+    def named(self, name: str) -> str:
+        return f"iops-{self.name}-{name}"
+
+    @property
+    def url(self) -> str:
+        """Where people look at the dashboard; empty when it is not deployed."""
+        return self.dashboard_url or (f"https://{self.website.domain}" if self.website else "")
+
+
+_ACCOUNT = "111122223333"  # the documentation's example; `-c account=` gives the real one
+
+STAGES: dict[str, Stage] = {
+    "dev": Stage(name="dev"),
+    "emulator": Stage(
+        name="emulator",
+        bundle="host",
+        llm="off",
+        reserve=False,
+        cors=("http://127.0.0.1:8050",),
+        mails={"critical": ("oncall@example.com",)},
+    ),
+    "prod": Stage(
+        name="prod",
+        account=_ACCOUNT,
+        region="us-east-1",
+        ingest_path="kinesis",
+        retain=True,
+        cors=("https://iops.example.com",),
+        mails={"critical": ("oncall@example.com",), "high-risk": ("success@example.com",)},
+        alarm_mails=("oncall@example.com",),
+        budget_usd=250.0,
+        website=Website(
+            domain="iops.example.com",
+            certificate=f"arn:aws:acm:us-east-1:{_ACCOUNT}:certificate/00000000-0000-0000-0000-000000000000",
+            image=f"{_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/iops:0.1.0",
+        ),
+        learning=Learning(
+            image=f"{_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/iops:0.1.0-ml",
+            serving_image="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
+            model_data="s3://iops-prod-models-example/students/current/model.tar.gz",
+        ),
+        waf=True,
+        vpc=True,
+        watch=True,
+    ),
+}
+
+
+def read(context: Mapping[str, Any]) -> Stage:
+    """The stage that `stage` names (dev without it), with those fields replaced that the context holds.
+
+    Raises ValueError that names the field and says what it takes.
+    """
+    name = str(context.get("stage", "dev"))
+    base = STAGES.get(name) or Stage(name=name)
+    given = {key: context[key] for key in Stage.__struct_fields__ if key != "name" and key in context}
+    fields = msgspec.to_builtins(base) | {key: _plain(key, value) for key, value in given.items()}
+    try:
+        stage = msgspec.convert(fields, Stage, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"stage {name}: {error}") from None
+    _check(stage)
+    return stage
+
+
+def _plain(key: str, value: Any) -> Any:
+    """Text of the command line as what the field takes: JSON, or a comma-separated list."""
+    if not isinstance(value, str):
+        return value
+    if value[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"-c {key}={value}: not JSON: {error}") from None
+    if isinstance(getattr(Stage(name="any"), key), tuple):
+        return [part for part in value.split(",") if part]
+    return value
+
+
+def _check(stage: Stage) -> None:
+    unknown = stage.mails.keys() - {topic.topic for topic in TOPICS}
+    if unknown:
+        raise ValueError(
+            f"stage {stage.name}: mails: there is no topic {min(unknown)!r}; one of: {', '.join(t.topic for t in TOPICS)}"
+        )
+    unknown = stage.reserved.keys() - {function.name for function in FUNCTIONS}
+    if unknown:
+        raise ValueError(f"stage {stage.name}: reserved: there is no function {min(unknown)!r}")
+    if "*" in stage.cors:
+        raise ValueError(f"stage {stage.name}: cors: name the origins; * would let every page call the API")
+    if not stage.name.isalnum() or len(stage.name) > 12:
+        raise ValueError(f"stage {stage.name!r}: a name of at most twelve letters and digits")
+    if (stage.website or stage.watch or stage.vpc) and not (stage.account and stage.region):
+        raise ValueError(f"stage {stage.name}: website, vpc and watch need account and region")

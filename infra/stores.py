@@ -1,0 +1,146 @@
+"""Where data lie: tables, the stream of the kinesis path, buckets and secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from backend.adapters.dynamo import keys
+from backend.topology import TTL_ATTRIBUTE, on_path, resource
+from infra.grants import Place
+from infra.stages import Stage
+
+_DEFINITIONS = {
+    "state": keys.table_definition,
+    "events": keys.events_table_definition,
+    "connections": keys.connections_table_definition,
+}
+# Days after which an archived object moves to a cheaper class, and after which it goes.
+INFREQUENT, GLACIER, GONE = 30, 90, 365
+
+
+class Stores(Construct):
+    """`places`: every table, stream, bucket and secret by its name in the topology; `streams`: ARNs to follow."""
+
+    def __init__(self, scope: Construct, stage: Stage) -> None:
+        super().__init__(scope, "Stores")
+        self._stage = stage
+        self.removal = cdk.RemovalPolicy.RETAIN if stage.retain else cdk.RemovalPolicy.DESTROY
+        self.places: dict[str, Place] = {}
+        self.streams: dict[str, str] = {}
+        self.tables = {name: self._table(name) for name in _DEFINITIONS}
+        if on_path((resource("arrivals"),), stage.ingest_path):
+            self.arrivals = self._stream("arrivals")
+        self.logs = self._bucket(
+            "logs", [s3.LifecycleRule(expiration=cdk.Duration.days(GLACIER))], self_logged=False
+        )
+        self.archive = self._bucket("archive", archive_rules())
+        self.models = self._bucket(
+            "models", [s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(GONE))]
+        )
+        self.secrets = {name: self._secret(name) for name in ("llm", "partner", "ingest-key")}
+
+    def _table(self, name: str) -> dynamodb.Table:
+        definition: dict[str, Any] = _DEFINITIONS[name](name)
+        streamed = "StreamSpecification" in definition
+        capacity = self._stage.provisioned
+        table = dynamodb.Table(
+            self, name, **_key(definition["KeySchema"]), time_to_live_attribute=TTL_ATTRIBUTE,
+            billing_mode=dynamodb.BillingMode.PROVISIONED if capacity else dynamodb.BillingMode.PAY_PER_REQUEST,
+            read_capacity=capacity.lowest if capacity else None, write_capacity=capacity.lowest if capacity else None,
+            stream=dynamodb.StreamViewType.NEW_IMAGE if streamed else None,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=name != "connections"
+            ),
+            removal_policy=self.removal if name != "connections" else cdk.RemovalPolicy.DESTROY,
+            deletion_protection=self._stage.retain and name != "connections",
+        )  # fmt: skip
+        indexes = definition.get("GlobalSecondaryIndexes", [])
+        for index in indexes:
+            table.add_global_secondary_index(
+                index_name=index["IndexName"], **_key(index["KeySchema"]),
+                projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
+            )  # fmt: skip
+        if capacity:
+            for scaled in (
+                table.auto_scale_read_capacity(min_capacity=capacity.lowest, max_capacity=capacity.highest),
+                table.auto_scale_write_capacity(min_capacity=capacity.lowest, max_capacity=capacity.highest),
+            ):
+                scaled.scale_on_utilization(target_utilization_percent=capacity.target_percent)
+        names = [f"{table.table_arn}/index/{index['IndexName']}" for index in indexes]
+        self.places[name] = Place("table", table.table_name, (table.table_arn, *names))
+        if table.table_stream_arn:
+            self.streams[name] = table.table_stream_arn
+        return table
+
+    def _stream(self, name: str) -> kinesis.Stream:
+        """Spread by entity over as many shards as the load asks for (on demand)."""
+        stream = kinesis.Stream(
+            self, name, stream_mode=kinesis.StreamMode.ON_DEMAND, encryption=kinesis.StreamEncryption.MANAGED,
+            retention_period=cdk.Duration.hours(24), removal_policy=cdk.RemovalPolicy.DESTROY,
+        )  # fmt: skip
+        self.places[name] = Place("stream", stream.stream_name, (stream.stream_arn,))
+        self.streams[name] = stream.stream_arn
+        return stream
+
+    def _bucket(self, name: str, rules: list[s3.LifecycleRule], self_logged: bool = True) -> s3.Bucket:
+        stack = cdk.Stack.of(self)
+        named = self._stage.named(f"{name}-{stack.account}-{stack.region}")
+        bucket = s3.Bucket(
+            self, name, bucket_name=named,
+            encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True, versioned=name == "models",
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL, lifecycle_rules=rules, removal_policy=self.removal,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if name == "logs" else None,
+            server_access_logs_bucket=self.logs if self_logged else None,
+            server_access_logs_prefix=f"{name}/" if self_logged else None,
+        )  # fmt: skip
+        if name != "logs":
+            arn = f"arn:{cdk.Aws.PARTITION}:s3:::{named}"
+            self.places[name] = Place("bucket", named, (f"{arn}/*",), (arn,))
+        return bucket
+
+    def _secret(self, name: str) -> secretsmanager.Secret:
+        """Filled by a person, but for the simulator's key, which is only ever made up."""
+        what = resource(name).summary
+        made = secretsmanager.SecretStringGenerator(password_length=40, exclude_punctuation=True)
+        secret = secretsmanager.Secret(
+            self, name, secret_name=f"iops/{self._stage.name}/{name}", description=what,
+            generate_secret_string=made, removal_policy=cdk.RemovalPolicy.DESTROY,
+        )  # fmt: skip
+        self.places[name] = Place("secret", secret.secret_arn, (secret.secret_arn,))
+        return secret
+
+
+def archive_rules() -> list[s3.LifecycleRule]:
+    """What becomes of the archive as it ages."""
+    moves = (
+        (s3.StorageClass.INFREQUENT_ACCESS, INFREQUENT),
+        (s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, GLACIER),
+    )
+    return [
+        s3.LifecycleRule(
+            expiration=cdk.Duration.days(GONE),
+            abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+            transitions=[
+                s3.Transition(storage_class=kind, transition_after=cdk.Duration.days(days))
+                for kind, days in moves
+            ],
+        )
+    ]
+
+
+def _key(schema: list[dict[str, str]]) -> dict[str, Any]:
+    """Arguments of CDK for a key schema; all keys are text."""
+    kinds = {"HASH": "partition_key", "RANGE": "sort_key"}
+    return {
+        kinds[part["KeyType"]]: dynamodb.Attribute(
+            name=part["AttributeName"], type=dynamodb.AttributeType.STRING
+        )
+        for part in schema
+    }
