@@ -10,7 +10,18 @@ from dash import Dash
 from flask import Flask
 
 from backend.services.access import Keys
-from dashboard import frame, insight_card, live, lookup, saved_views, security, sessions, shell, static_files
+from dashboard import (
+    frame,
+    insight_card,
+    live,
+    lookup,
+    markup,
+    saved_views,
+    security,
+    sessions,
+    shell,
+    static_files,
+)
 from dashboard.context import Context, Feed, WebConfig
 from dashboard.pages import modules
 
@@ -56,7 +67,7 @@ def create_app(
     )  # fmt: skip
     names = lookup.Names(reads)
     ctx = Context(reads, clock, config, label=names.label, keys=keys)
-    app.layout = lambda: shell.layout(config, clock())
+    app.layout = lambda: markup.drawn(shell.layout(config, clock()))[0]
     frame.register(app, ctx, names)
     insight_card.register(app, ctx)
     for module in modules():

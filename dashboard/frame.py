@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 from dash import ClientsideFunction, Input, Output, State, html, no_update
+from dash.development.base_component import Component
 from flask import g
 
 from backend.domain.errors import Conflict, IopsError
 from backend.domain.times import MINUTE, SECOND, iso
 from backend.services import alerting, queries, simulation
 from backend.services.read_models import Freshness
-from dashboard import components
+from dashboard import components, markup
 from dashboard.components import icon, wild
 from dashboard.context import Context, View
 from dashboard.filters import ENTITY_KINDS, encode, window_text
@@ -38,7 +39,8 @@ def register(app: Any, ctx: Context, names: Names) -> None:
         Output(SHELL.page, "children"), Output(SHELL.title, "children"), Input(SHELL.location, "pathname")
     )
     def route(pathname: str | None) -> Any:
-        return page_for(pathname, layouts)
+        page, title = page_for(pathname, layouts)
+        return markup.drawn(page), title
 
     bar = [Output(SHELL.chip(kind), "children") for kind in ENTITY_KINDS]
     rest = [(SHELL.filters_label, "children"), (SHELL.range_label, "children"), (SHELL.zone_label, "children"),
@@ -46,14 +48,14 @@ def register(app: Any, ctx: Context, names: Names) -> None:
 
     @app.callback(*bar, *(Output(*o) for o in rest), Input(SHELL.location, "search"))
     def describe(search: str | None) -> Any:
-        return filter_bar(ctx.view(search), names)
+        return ready(filter_bar(ctx.view(search), names))
 
     @app.callback(
         Output(SHELL.trust, "children"), Output(SHELL.trust, "className"), Output(SHELL.alerts_count, "children"),
         Output(SHELL.demo, "hidden"), Input(SHELL.location, "search"), Input(SHELL.live, "data"),
     )  # fmt: skip
     def trust(search: str | None, _live: Any) -> Any:
-        return trust_and_counts(ctx, ctx.view(search))
+        return ready(trust_and_counts(ctx, ctx.view(search)))
 
     @app.callback(Output(SHELL.result, "data"), Input(SHELL.command, "data"), prevent_initial_call=True)
     def command(asked: Any) -> Any:
@@ -84,6 +86,11 @@ def register(app: Any, ctx: Context, names: Names) -> None:
             ClientsideFunction("iops", "dialog"), Output(modal, "is_open"), Input(opener, "n_clicks"),
             *(Input(c, "n_clicks") for c in closers), State(modal, "is_open"), prevent_initial_call=True,
         )  # fmt: skip
+
+
+def ready(values: tuple[Any, ...]) -> list[Any]:
+    """Values of outputs for the browser: what holds components is drawn, texts and the rest stay."""
+    return [markup.drawn(v) if isinstance(v, (list, Component)) else v for v in values]
 
 
 def page_for(pathname: str | None, layouts: dict[str, Any]) -> tuple[Any, str]:

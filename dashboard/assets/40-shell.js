@@ -207,8 +207,11 @@
       if (el.dataset.late) el.classList.toggle("late", seconds > Number(el.dataset.late));
       if (!el.title) el.title = new Date(Number(el.dataset.us) / 1000).toISOString().replace(".000", "");
     });
-    const clock = byId("io-clock");
-    if (clock) clock.textContent = new Date(now).toLocaleString("en-GB", { timeZone: zoneName(query), weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }) + " " + ((byId("shell-zone-label") || {}).textContent || "");
+    const clock = byId("io-clock"), minute = [Math.floor(now / 60000), location.search, (byId("shell-zone-label") || {}).textContent].join();
+    if (clock && clock.dataset.minute !== minute) { // written out once a minute: formatting a date in a zone is slow
+      clock.dataset.minute = minute;
+      clock.textContent = new Date(now).toLocaleString("en-GB", { timeZone: zoneName(query), weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }) + " " + ((byId("shell-zone-label") || {}).textContent || "");
+    }
   }
   function zoneName(query) { return query.get("zone") || undefined; }
   setInterval(tick, 1000);

@@ -26,8 +26,11 @@
   iops.preference = (name) => preferences[name].get();
 
   function mark() {
+    const now = {}; // storage is slow: each preference is read once
     document.querySelectorAll("[data-pref]").forEach((el) => {
-      const on = String(preferences[el.dataset.pref].get() === el.dataset.value);
+      const name = el.dataset.pref;
+      if (!(name in now)) now[name] = preferences[name].get();
+      const on = String(now[name] === el.dataset.value);
       if (el.getAttribute("aria-pressed") !== on) el.setAttribute("aria-pressed", on);
     });
   }

@@ -134,6 +134,8 @@ class User:
         self.page.wait_for_selector(
             "#shell-page .io-p, #shell-page .io-empty, #shell-page table", timeout=30_000
         )
+        unfinished = "#shell-page .io-loading, #shell-page .ag-column-moving"
+        self.page.wait_for_selector(unfinished, state="detached", timeout=30_000)
 
 
 @pytest.fixture
