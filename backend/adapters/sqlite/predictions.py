@@ -61,12 +61,12 @@ class SqlitePredictions(Connections):
     def predictions(self, kind: str, ids: Sequence[str], at_us: int | None = None) -> dict[str, Scored]:
         found = {}
         for entity_id in ids:
-            row = self._row(kind, entity_id, at_us)
+            row = self._prediction_row(kind, entity_id, at_us)
             if row is not None:
                 found[entity_id] = _decode(row[0])
         return found
 
-    def _row(self, kind: str, entity_id: str, at_us: int | None) -> tuple[bytes] | None:
+    def _prediction_row(self, kind: str, entity_id: str, at_us: int | None) -> tuple[bytes] | None:
         if at_us is None:
             return self.connection().execute(_NEWEST, (kind, entity_id)).fetchone()
         return self.connection().execute(_AS_OF, (kind, entity_id, floor_hour(at_us), at_us)).fetchone()
