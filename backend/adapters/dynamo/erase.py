@@ -8,7 +8,7 @@ import msgspec
 
 from backend.adapters.dynamo.alert_items import load_alerts
 from backend.adapters.dynamo.entities import bare_entity
-from backend.adapters.dynamo.items import Item, key_of, unpack
+from backend.adapters.dynamo.items import Item, integer, key_of
 from backend.adapters.dynamo.judging import alert_ids_in
 from backend.adapters.dynamo.keys import (
     KINDS,
@@ -20,9 +20,10 @@ from backend.adapters.dynamo.keys import (
     event_key,
     link_partitions,
     market_partition,
-    sample_partition,
 )
 from backend.adapters.dynamo.log_index import EVERYTHING
+from backend.adapters.dynamo.rejects import ASIDE, LIST, reject_key
+from backend.adapters.dynamo.series import keys_of_series
 from backend.adapters.dynamo.steps import ERASE, FOLD, NOTHING, SWEEP, Meta, Step, Steps
 from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import ENDED, LIVING
@@ -31,19 +32,13 @@ from backend.domain.alerts import ENDED, LIVING
 def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> int:
     """Carry out an erasing step; events removed. Afterwards META stands before the first step and folding builds again."""
     gone = 0
-    series: set[tuple[str, str]] = set()
     for number in range(1, step.step):
         held = steps.load(number)
         if held is None:
             continue
-        series |= {
-            (event.payload["source"], event.payload["name"])
-            for event in held.events
-            if event.event_type == "metric_reported"
-        }
         gone += _without(events, steps, held, step.source)
     entities = [item for kind in KINDS for name in entity_partitions(kind) for item in table.query(name)]
-    table.write_many(deletes=_derived(table, entities, series))
+    table.write_many(deletes=_derived(table, entities))
     _erase_rejects(table, step.source)
     # The entities last, because they lead to the rest; one with a living alert keeps that.
     living = _erase_simulated_alerts(table)
@@ -75,10 +70,9 @@ def _without(events: Table, steps: Steps, held: Step, source: str) -> int:
     return len(gone)
 
 
-def _derived(table: Table, entities: Sequence[Item], series: set[tuple[str, str]]) -> Iterator[Key]:
+def _derived(table: Table, entities: Sequence[Item]) -> Iterator[Key]:
     """Keys of everything that folding made, except the entities themselves and alerts."""
     partitions = [bucket_partition(*EVERYTHING), *link_partitions()]
-    partitions += [sample_partition(*one) for one in sorted(series)]
     for item in entities:
         kind, entity_id = item["PK"]["S"].split("#")[1], item["SK"]["S"]
         partitions.append(bucket_partition(kind, entity_id))
@@ -86,10 +80,14 @@ def _derived(table: Table, entities: Sequence[Item], series: set[tuple[str, str]
             partitions.append(market_partition(entity_id))
     for partition in partitions:
         yield from (key_of(item) for item in table.query(partition))
+    yield from keys_of_series(table)
 
 
 def _erase_rejects(table: Table, source: str) -> None:
-    table.write_many(deletes=[key_of(item) for item in table.query("REJ") if unpack(item["b"])[3] == source])
+    for partition in (LIST, ASIDE):
+        listed = [item for item in table.query(partition) if item["s"]["S"] == source]
+        table.write_many(deletes=[reject_key(integer(item, "i")) for item in listed])
+        table.write_many(deletes=map(key_of, listed))
 
 
 def _erase_simulated_alerts(table: Table) -> dict[Key, dict[str, str]]:

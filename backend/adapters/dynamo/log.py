@@ -1,23 +1,25 @@
-"""The event log's front door: conditional puts of events, refused items, counts by day."""
+"""The event log's front door: conditional puts of events, and counts by day."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-from backend.adapters.dynamo.items import event_row, integer, keyed, number, pack, text, unpack
-from backend.adapters.dynamo.keys import event_key, time_sort
+from backend.adapters.dynamo.items import Item, event_row, integer, key_of, keyed, number, pack, text
+from backend.adapters.dynamo.keys import Key, event_key, time_sort
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.parsing import Parsed
 from backend.domain.times import DAY, SECOND
 
 MAX_TALLIES = 1_000
+
+Reject = tuple[int, str, str | None, str | None, str, str]
 _NAMES_AT_ONCE = 100
 Origin = tuple[str | None, str | None]  # network address of the sender, id of the request
 NOWHERE: Origin = (None, None)  # of events that no connection brought: imports, tests
+ORIGIN = ("peer", "rid")  # attributes of an event's item
 
 
 class Lifetimes(msgspec.Struct, frozen=True):
@@ -34,12 +36,19 @@ def expires(at_us: int, days: int) -> dict[str, str]:
     return number((at_us + days * DAY) // SECOND)
 
 
+class Carrier(Protocol):
+    """Takes accepted events to the processor where the table's own stream does not."""
+
+    def send(self, entries: Sequence[Parsed]) -> None: ...
+
+
 class DynamoLog:
     """Appending; mixed into DynamoStore. An accepted event is one item; its table's stream carries it to the processor."""
 
     table: Table
     events: Table
     lifetimes: Lifetimes
+    carrier: Carrier | None
 
     def append(self, entries: Sequence[Parsed], origin: Origin = NOWHERE) -> list[str]:
         """One verdict per entry. Events are put one by one: after Unavailable some may stand, and sending all again is safe.
@@ -49,56 +58,51 @@ class DynamoLog:
         firsts: dict[str, Parsed] = {}
         for entry in entries:
             firsts.setdefault(entry.event.event_id, entry)
-
-        def put(entry: Parsed) -> bytes | None:
-            return self._put_event(entry, origin)
-
-        held = dict(zip(firsts, self.events.each(put, firsts.values()), strict=True))
-        verdicts = []
-        for entry in entries:
-            digest = held[entry.event.event_id]
-            if digest is None:
-                verdicts.append("accepted")
-                held[entry.event.event_id] = entry.digest
-            else:
-                verdicts.append("duplicate" if digest == entry.digest else "conflict")
+        held = self.events.each(lambda entry: self._put_event(entry, origin), firsts.values())
+        known = {
+            event_key(event_id)[0]: digest
+            for event_id, digest in zip(firsts, held, strict=True)
+            if digest is not None
+        }
+        verdicts = verdicts_on(entries, known)
+        # A repeat is carried as well: whoever sent it first may have died between the put and the carrying.
+        self.carry([e for e, verdict in zip(entries, verdicts, strict=True) if verdict != "conflict"])
         return verdicts
+
+    def carry(self, entries: Sequence[Parsed]) -> None:
+        if self.carrier is not None and entries:
+            self.carrier.send(entries)
+
+    def event_item(self, entry: Parsed, origin: Origin = NOWHERE) -> Item:
+        """What is stored of an accepted event: it refuses others of its id for as long as markers live."""
+        item = keyed(
+            event_key(entry.event.event_id),
+            d={"B": entry.digest},
+            b=pack(event_row(entry)),
+            ttl=expires(entry.event.received_us, self.lifetimes.markers),
+        )
+        return item | {name: text(value) for name, value in zip(ORIGIN, origin, strict=True) if value}
 
     def _put_event(self, entry: Parsed, origin: Origin) -> bytes | None:
         """None when accepted, else the digest of the event that came first under this id."""
-        e = entry.event
-        item = keyed(
-            event_key(e.event_id),
-            d={"B": entry.digest},
-            b=pack(event_row(entry)),
-            ttl=expires(e.received_us, self.lifetimes.markers),
-        )
-        item |= {name: text(value) for name, value in zip(("peer", "rid"), origin, strict=True) if value}
+        item = self.event_item(entry, origin)
         try:
             self.events.put(item, "attribute_not_exists(PK)")
         except Moved as moved:
-            first = moved.item or self.events.get(event_key(e.event_id)) or {}
+            first = moved.item or self.events.get(key_of(item)) or {}
             return bytes(first["d"]["B"]) if first else b""
         return None
 
-    def keep_rejects(self, rows: Sequence[tuple[int, str, str | None, str | None, str, str]]) -> None:
-        """Keep refused items; the same item refused again at the same moment is one."""
-        items = {}
-        for row in rows:
-            digest = blake2b(msgspec.json.encode(row), digest_size=4)
-            sort = time_sort(row[0], digest.hexdigest())
-            items[sort] = keyed(
-                ("REJ", sort), b=pack(row), ttl=expires(row[0], self.lifetimes.rejects), s=text(row[3] or "")
-            )
-        self.table.write_many(puts=items.values())
-
     def add_tallies(self, day_us: int, counts: dict[str, int]) -> None:
-        """One item a day, one attribute a name. Senders name unknown fields, so new ones are not counted beyond a limit."""
-        key = ("TALLY", time_sort(day_us - day_us % DAY))
-        if any(name.startswith("unknown:") for name in counts):
-            held = self.table.get(key) or {}
-            if len(held) >= MAX_TALLIES:
-                counts = {name: n for name, n in counts.items() if not name.startswith("unknown:")}
+        """Two items a day, one attribute a name. Senders name unknown fields: those lie apart, and not beyond a limit."""
+        day_us -= day_us % DAY
+        drift = [name for name in counts if name.startswith("unknown:")]
+        self._add(("TALLY", time_sort(day_us)), {name: counts[name] for name in counts if name not in drift})
+        key = "TALLY", time_sort(day_us, "unknown")
+        if drift and len(self.table.get(key) or {}) < MAX_TALLIES:
+            self._add(key, {name: counts[name] for name in drift})
+
+    def _add(self, key: Key, counts: Mapping[str, int]) -> None:
         names = list(counts)
         for i in range(0, len(names), _NAMES_AT_ONCE):
             part = names[i : i + _NAMES_AT_ONCE]
@@ -119,12 +123,14 @@ class DynamoLog:
                     totals[name[2:]] = totals.get(name[2:], 0) + integer(item, name)
         return totals
 
-    def rejects(self, limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Refused items, newest first, and how many there are."""
-        names = ("at_us", "reason", "event_type", "source", "errors", "body")
-        found = []
-        for item in self.table.query("REJ", descending=True, limit=offset + limit):
-            sort = item["SK"]["S"]
-            row = dict(zip(names, unpack(item["b"]), strict=True))
-            found.append({"reject_id": row["at_us"] * 1000 + int(sort.rpartition("#")[2], 16) % 1000} | row)
-        return found[offset:], self.table.count("REJ")
+
+def verdicts_on(entries: Sequence[Parsed], held: Mapping[str, bytes]) -> list[str]:
+    """A verdict for each entry. `held`: the digest of what stood under an id before, by partition key."""
+    digests = dict(held)
+    verdicts = []
+    for entry in entries:
+        partition, _ = event_key(entry.event.event_id)
+        first = digests.get(partition)
+        digests[partition] = entry.digest if first is None else first
+        verdicts.append("accepted" if first is None else "duplicate" if first == entry.digest else "conflict")
+    return verdicts

@@ -6,7 +6,8 @@ from backend.adapters.dynamo.reads_alerts import AlertReads
 from backend.adapters.dynamo.reads_entities import EntityReads
 from backend.adapters.dynamo.reads_log import LogReads
 from backend.adapters.dynamo.reads_market import MarketReads
+from backend.adapters.dynamo.reads_pages import PageReads
 
 
-class DynamoReads(EntityReads, LogReads, MarketReads, AlertReads):
+class DynamoReads(EntityReads, LogReads, MarketReads, AlertReads, PageReads):
     """The port `Reads` on DynamoDB."""

@@ -10,8 +10,9 @@ import msgspec
 from backend.adapters.dynamo import writes
 from backend.adapters.dynamo.erase import erase
 from backend.adapters.dynamo.judging import wake_due
-from backend.adapters.dynamo.log import DynamoLog
+from backend.adapters.dynamo.log import DynamoLog, Reject
 from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.series import Detectors
 from backend.adapters.dynamo.steps import ERASE, FOLD, SWEEP, Meta, Step, Steps, next_fold, require_progress
 from backend.adapters.dynamo.table import Moved
 from backend.adapters.dynamo.work import SWEEP_STEP_US, Work
@@ -45,6 +46,8 @@ class DynamoState(DynamoLog):
     steps: Steps
     log_index: LogIndex
     source: Source | None
+    detectors: Detectors
+    keep_rejects: Callable[[Sequence[Reject]], None]
     erase_insights: Callable[[], None]
 
     def fold(self, limit: int, now_us: int) -> int:
@@ -154,7 +157,7 @@ class DynamoState(DynamoLog):
             self.erase_insights()
             erase(self.table, self.events, self.steps, meta, step)
             return 0
-        work = Work(self.table, self.log_index, meta, step)
+        work = Work(self.table, self.log_index, self.detectors, meta, step)
         if step.kind == FOLD:
             self.steps.note_arrivals(step)
             self.log_index.note(step)
@@ -179,7 +182,7 @@ def _fitting(events: Sequence[Event]) -> list[Event]:
 def _why_not(event: Event, now_us: int) -> str:
     """Why an event cannot be folded, empty when it can: tried on empty profiles, before it is fixed in a step."""
     try:
-        Batch(now_us, lambda key: None).fold(event)
+        Batch(now_us, lambda key: None).fold([event])
     except Exception as error:  # whatever a malformed record raises: it must not hold up those behind it
         return f"{type(error).__name__}: {error}"[:500]
     return ""

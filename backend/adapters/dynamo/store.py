@@ -11,9 +11,12 @@ from backend.adapters.dynamo.forecasts import DynamoForecasts
 from backend.adapters.dynamo.insights import DynamoInsights
 from backend.adapters.dynamo.items import keyed, number, text, unpack
 from backend.adapters.dynamo.keys import change_key, document_key
-from backend.adapters.dynamo.log import Lifetimes
+from backend.adapters.dynamo.log import Carrier, Lifetimes
 from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.predictions import DynamoPredictions
 from backend.adapters.dynamo.reads import DynamoReads
+from backend.adapters.dynamo.rejects import DynamoRejects
+from backend.adapters.dynamo.series import Detectors
 from backend.adapters.dynamo.snapshots import Snapshots
 from backend.adapters.dynamo.state import DynamoState, Source
 from backend.adapters.dynamo.steps import CHANGES_IN_ITEM, Steps, require_progress
@@ -21,11 +24,19 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.ports import Change
 
 
-class DynamoStore(DynamoState, DynamoAlerts, DynamoForecasts, DynamoInsights, DynamoReads):
-    """Implements Store, Processor, Insights and Reads of backend.ports; safe to share between threads.
+class DynamoStore(
+    DynamoState,
+    DynamoRejects,
+    DynamoAlerts,
+    DynamoForecasts,
+    DynamoInsights,
+    DynamoPredictions,
+    DynamoReads,
+):
+    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring; safe to share between threads.
 
     `table` holds the state, `events` the accepted events. `source` delivers these to `fold`; a Lambda that is given them
-    calls `take_in` instead and needs none.
+    calls `take_in` instead and needs none. `carrier` takes them elsewhere than into the table's stream.
     """
 
     def __init__(
@@ -34,6 +45,7 @@ class DynamoStore(DynamoState, DynamoAlerts, DynamoForecasts, DynamoInsights, Dy
         events: Table,
         *,
         source: Source | None = None,
+        carrier: Carrier | None = None,
         lifetimes: Lifetimes | None = None,
     ) -> None:
         self.table = table
@@ -43,6 +55,8 @@ class DynamoStore(DynamoState, DynamoAlerts, DynamoForecasts, DynamoInsights, Dy
         self.log_index = LogIndex(table, self.steps)
         self.snapshots = Snapshots(table, self.steps)
         self.source = source
+        self.carrier = carrier
+        self.detectors = Detectors()
 
     def changes(self, after: int, limit: int = 500) -> list[Change]:
         """The feed's items are numbered without gaps; a change's number is its item's and its place in it."""

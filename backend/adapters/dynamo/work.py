@@ -12,6 +12,7 @@ from backend.adapters.dynamo.items import Item
 from backend.adapters.dynamo.judging import Judgement, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
 from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.series import Detectors
 from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
@@ -33,7 +34,9 @@ _unpack = msgspec.msgpack.Decoder(Profile).decode
 class Work:
     """One step being carried out."""
 
-    def __init__(self, table: Table, log_index: LogIndex, meta: Meta, step: Step) -> None:
+    def __init__(
+        self, table: Table, log_index: LogIndex, detectors: Detectors, meta: Meta, step: Step
+    ) -> None:
         self._table = table
         self._meta = meta
         self._step = step
@@ -44,13 +47,14 @@ class Work:
         self._history = step.kind == FOLD and is_history(list(step.events))
         self._judging = not (meta.rebuild_until or self._history or step.now_us < meta.quiet_until)
         self._log_index = log_index
+        self._detectors = detectors
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
         self._news: list[str] = []
 
     def run(self) -> None:
+        self._count()
         keys = self._keys()
-        batch: Batch | None = None
         attempt = 0
         while keys:
             held = entities.load(self._table, keys)
@@ -59,7 +63,6 @@ class Work:
                 # Another clock was ahead of ours: windows never move back.
                 self._target_us = ahead_us
                 self._crossing = self._crossings()
-            batch = batch or self._counted()
             keys = self._attempt(held)
             require_progress(attempt := attempt + 1)
 
@@ -123,12 +126,12 @@ class Work:
         pages = self._table.each(read, due_partitions())
         return {(item["PK"]["S"].split("#")[1], item["SK"]["S"]) for page in pages for item in page}
 
-    def _counted(self) -> Batch:
+    def _count(self) -> None:
         """Buckets, links, snapshots and samples of the step: what does not depend on stored profiles."""
         batch = Batch(self._target_us, lambda key: None)
         batch.fold(self._step.events)
         writes.write_counts(self._table, batch, self._step)
-        return batch
+        self._detectors.record(self._table, batch.samples, self._step.step)
 
     def _attempt(self, held: Mapping[Key, entities.Held]) -> set[Key]:
         """Write every entity that this step has not written yet; those where somebody else came between."""

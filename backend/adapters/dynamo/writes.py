@@ -17,14 +17,15 @@ from backend.adapters.dynamo.keys import (
     hour_sort,
     link_key,
     market_partition,
-    sample_partition,
     time_sort,
 )
+from backend.adapters.dynamo.log import Reject
 from backend.adapters.dynamo.log_index import POINTED
 from backend.adapters.dynamo.steps import Step
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain import market
 from backend.domain.events import Event
+from backend.domain.times import iso
 from backend.domain.windows import COUNTERS, UNSPECIFIED, cell_id
 from backend.services.process import Batch, Key
 
@@ -37,11 +38,10 @@ SNAPSHOT = (
 
 
 def write_counts(table: Table, batch: Batch, step: Step) -> None:
-    """Buckets, links, snapshots and samples of the step's events."""
+    """Buckets, links and snapshots of the step's events."""
     table.each(lambda slot: _add_bucket(table, slot, batch.buckets[slot], step.step), batch.buckets)
     _add_links(table, batch, step.step)
     puts = [_snapshot(event) for event in batch.snapshots]
-    puts += [_sample(event) for event in batch.samples]
     table.write_many(puts={key_of(item): item for item in puts}.values())
 
 
@@ -87,12 +87,6 @@ def _snapshot(event: Event) -> Item:
     values += [p.get("avg_wait_time_hours"), found.ratio, found.status, p.get("balance_status")]
     cell = cell_id(event.subject or "", region)
     return keyed((market_partition(cell), time_sort(event.occurred_us, event.event_id)), b=pack(values))
-
-
-def _sample(event: Event) -> Item:
-    p = event.payload
-    key = sample_partition(p["source"], p["name"]), time_sort(event.occurred_us, event.event_id)
-    return keyed(key, b=pack([event.event_id, p["value"], p.get("unit"), None]))
 
 
 def living_alerts(table: Table, held: Mapping[Key, Held]) -> dict[Key, dict[str, HeldAlert]]:
@@ -166,17 +160,19 @@ def totals_after(totals: Mapping[str, Any], events: Sequence[Event], now_us: int
 
 
 def set_aside(
-    keep: Callable[[list[tuple[int, str, str | None, str | None, str, str]]], None],
-    events: Iterable[Event],
-    reasons: Mapping[str, str],
-    now_us: int,
+    keep: Callable[[list[Reject]], None], events: Iterable[Event], reasons: Mapping[str, str], now_us: int
 ) -> None:
-    """Keep events that cannot be folded among the rejects, each with its reason and its payload."""
-    rows: list[tuple[int, str, str | None, str | None, str, str]] = []
+    """Keep events that cannot be folded among the rejects, each in full and with its reason; again is the same."""
+    rows: list[Reject] = []
     for event in events:
         errors = [{"path": "", "code": "fold", "message": reasons[event.event_id]}]
-        body = msgspec.json.encode(event.payload).decode()
-        rows.append(
-            (now_us, "fold", event.event_type, event.source, msgspec.json.encode(errors).decode(), body)
-        )
+        whole = {
+            "event_id": event.event_id,
+            "event_type": event.event_type,
+            "occurred_at": iso(event.occurred_us),
+            "source": event.source,
+            "payload": event.payload,
+        }
+        texts = (msgspec.json.encode(value).decode() for value in (errors, whole))
+        rows.append((now_us, "fold", event.event_type, event.source, *texts))  # type: ignore[arg-type]
     keep(rows)
