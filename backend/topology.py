@@ -188,6 +188,7 @@ FUNCTIONS: tuple[Function, ...] = (
             Trigger(kind="stream", source="arrivals", on_failure="process-dlq", retries=3, path="kinesis"),
         ),
         grants=(_STATE, Grant("events", "read")),
+        layers=("core", "numeric"),  # folding scores samples
         memory_mb=1024,
         timeout_s=60,
         reserved=2,  # the chain of steps is carried out one at a time anyway (docs/adr/0004)
@@ -199,6 +200,7 @@ FUNCTIONS: tuple[Function, ...] = (
         stack="core",
         triggers=(Trigger(kind="schedule", source="1"),),
         grants=(_STATE,),
+        layers=("core", "numeric"),  # folding scores samples
         memory_mb=1024,
         timeout_s=55,
         reserved=1,
@@ -235,6 +237,7 @@ FUNCTIONS: tuple[Function, ...] = (
             Grant("bus", "put"),
             *(Grant(r.name, "consume") for r in RESOURCES if r.kind == "queue"),
         ),
+        layers=("core", "numeric"),  # folding scores samples
         memory_mb=1024,
         timeout_s=300,
         reserved=1,
@@ -295,6 +298,7 @@ FUNCTIONS: tuple[Function, ...] = (
             Grant("models", "read"),
             Grant("live", "address"),
         ),
+        layers=("core", "numeric"),  # folding scores samples
         memory_mb=1024,
     ),
     Function(

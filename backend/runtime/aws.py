@@ -64,7 +64,7 @@ class Installation:
         from backend.adapters.dynamo.store import DynamoStore
 
         events = self.table("events") if self.settings.optional("events") else self.table("state")
-        return DynamoStore(self.table("state"), events)
+        return DynamoStore(self.table("state"), events, carrier=self.carrier)
 
     @cached_property
     def access(self) -> DynamoAccess:
@@ -87,7 +87,7 @@ class Installation:
     @cached_property
     def carrier(self) -> Any:
         """What carries accepted events to the processor beside the table's stream; None where nothing needs to."""
-        if not self.settings.kinesis:
+        if not (self.settings.kinesis and self.settings.optional("arrivals")):
             return None
         from backend.adapters.dynamo.kinesis import KinesisCarrier
 
@@ -97,7 +97,7 @@ class Installation:
     def intake(self) -> AwsIntake:
         from backend.runtime.aws_intake import AwsIntake
 
-        return AwsIntake(self.store, self.access, self.carrier, self.bus, self.clock)
+        return AwsIntake(self.store, self.access, self.bus, self.clock)
 
     @cached_property
     def bus(self) -> Bus:

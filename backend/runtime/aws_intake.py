@@ -5,24 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from secrets import token_hex
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
 from backend.domain.errors import Malformed, Unavailable
-from backend.domain.parsing import Parsed
 from backend.runtime.aws_http import Request
 from backend.runtime.replies import Reply, again, problem_of, reply_of
 from backend.services import intake
 from backend.services.publishing import Outside, malformed
 
 log = logging.getLogger("iops.ingest")
-
-
-class Carrier(Protocol):
-    """Takes accepted events to the processor, where the table's own stream does not."""
-
-    def send(self, entries: list[Parsed]) -> None: ...
 
 
 class Taken(NamedTuple):
@@ -41,11 +34,10 @@ class AwsIntake:
         self,
         store: Any,
         memory: Any,
-        carrier: Carrier | None,
         outside: Outside,
         clock: Callable[[], int],
     ) -> None:
-        self._store, self._memory, self._carrier = store, memory, carrier
+        self._store, self._memory = store, memory
         self._outside, self._clock = outside, clock
 
     def post(self, request: Request, sender: str, *, metrics: bool) -> Taken:
@@ -87,11 +79,8 @@ class AwsIntake:
         return Taken(reply, verdicts.count("accepted"), verdicts.count("duplicate"), len(rejects))
 
     def _deposit(self, deposit: intake.Deposit, now_us: int, origin: tuple[str | None, str]) -> list[str]:
-        """Make durable. What was accepted before is carried again: the first attempt may have ended in between."""
+        """Make durable."""
         verdicts = self._store.append(deposit.entries, origin) if deposit.entries else []
-        if self._carrier is not None:
-            pairs = zip(deposit.entries, verdicts, strict=True)
-            self._carrier.send([entry for entry, verdict in pairs if verdict != "conflict"])
         if deposit.rejects:
             self._store.keep_rejects(deposit.rejects)
         # Events by type are counted where they are folded: one write less per request here.
