@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from backend.domain.forecast import Forecaster, Step, forecaster
-from backend.domain.times import DAY, HOUR, from_us
+from backend.domain.times import DAY, HOUR, MINUTE, from_us
 
 MEASURES = ("calls", "demand", "supply", "gap")
 UNITS = (
@@ -23,6 +23,7 @@ UNITS = (
     "scores",
 )  # of demand and supply, the most telling first; calls are counted in "calls"
 AHEAD = 24  # hours
+GRACE_US = 2 * MINUTE  # an hour is closed so long after its end
 HORIZONS = (1, 6, 24)  # hours after the last closed one at which forecasts are kept to be judged
 NEEDED_HOURS = 7 * 24  # every hour of the week once
 WEEK_HOURS = 7 * 24
@@ -115,9 +116,14 @@ class Course:
                 self._say(hour_us + horizon * HOUR, column_of(horizon), now_us)
 
     def _say(self, target_us: int, column: int, now_us: int) -> None:
-        (step,) = self._forecaster.predict_ahead(from_us(target_us), 1)
+        (step,) = self._ahead(target_us, 1)
         in_time = now_us < target_us + HOUR
         self._row(target_us)[column : column + 1 + len(step)] = (float(in_time), *step)
+
+    def _ahead(self, first_us: int, hours: int) -> list[Step]:
+        """Forecasts of so many hours; a mean that stands a hair outside of a band without width is moved to its end."""
+        found = self._forecaster.predict_ahead(from_us(first_us), hours)
+        return [step._replace(mean=min(max(step.mean, step.low90), step.high90)) for step in found]
 
     def _row(self, hour_us: int) -> np.ndarray:
         day_us = hour_us - hour_us % DAY
@@ -130,7 +136,7 @@ class Course:
         """The next AHEAD hours as they look at `now_us`."""
         steps: list[Step] = []
         if self.known >= NEEDED_HOURS:
-            steps = self._forecaster.predict_ahead(from_us(self.through_us + HOUR), AHEAD)
+            steps = self._ahead(self.through_us + HOUR, AHEAD)
         return Outlook(
             measure=self.measure,
             place=self.place,

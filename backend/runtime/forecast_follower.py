@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from backend.domain.outlook import GRACE_US
 from backend.domain.times import HOUR
-from backend.services.forecasting import GRACE_US, Forecasting
+from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0

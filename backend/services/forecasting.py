@@ -14,13 +14,12 @@ import msgspec
 import numpy as np
 
 from backend.domain.episodes import Episode, Watch
-from backend.domain.outlook import UNITS, Course, Day, Key, Outlook
-from backend.domain.times import DAY, HOUR, MINUTE, floor_hour
+from backend.domain.outlook import GRACE_US, UNITS, Course, Day, Key, Outlook
+from backend.domain.times import DAY, HOUR, floor_hour
 from backend.ports import Closed, HoursHead
 from backend.services.anomalies import settle_episodes
 from backend.services.hours import Market, Readings, events_in, late_events, read_hours
 
-GRACE_US = 2 * MINUTE  # an hour is closed so long after its end
 LEARN_HOURS = 56 * 24  # of the past, when there is nothing to go on from
 SAY_HOURS = (
     14 * 24

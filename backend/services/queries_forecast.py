@@ -16,6 +16,7 @@ from backend.domain.forecast import Step, shortage
 from backend.domain.outlook import (
     ACTUAL,
     AHEAD,
+    GRACE_US,
     HORIZONS,
     MEASURES,
     NAIVE,
@@ -135,7 +136,8 @@ def _said(
     store: Any, scope: Scope, measure: str, places: Sequence[str], start_us: int
 ) -> dict[str, dict[int, Step]]:
     """For each place the forecast of each hour: the day before's, and from the newest forecast on that one, unless the past is shown."""
-    end_us = scope.at_us + AHEAD * HOUR
+    # A forecast for an hour is made when the hour a day before it is closed: later ones are not known at a moment of the past.
+    end_us = scope.at_us + (AHEAD - 1) * HOUR - GRACE_US
     days = store.forecast_days(measure, start_us - start_us % DAY, end_us, places)
     newest = {o.place: o for o in store.forecasts(measure) if not places or o.place in places}
     column = column_of(DAY_BEFORE) + 1
