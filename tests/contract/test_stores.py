@@ -227,3 +227,19 @@ def test_erasing_a_source_leaves_the_rest_as_if_it_had_never_come(store: Any) ->
     assert store.append(demo[:1]) == ["accepted"]
     assert fold_all(store, NOW) == 1
     assert [e.event_id for e in store.log({}, 0, NOW)].count("d0") == 1
+
+
+def test_an_import_goes_on_where_it_stopped(store: Any) -> None:
+    assert store.import_progress("calls.csv") is None
+    seen: list[list[str]] = []
+
+    def report(verdicts: list[str]) -> bytes:
+        seen.append(verdicts)
+        return b"%d" % len(seen)
+
+    store.append_import("calls.csv", "d1", [call("c1", NOW), call("c2", NOW)], report, NOW)
+    assert store.import_progress("calls.csv") == ("d1", b"1")
+    store.append_import("calls.csv", "d1", [call("c2", NOW), call("c3", NOW)], report, NOW)
+    assert store.import_progress("calls.csv") == ("d1", b"2")
+    assert seen == [["accepted", "accepted"], ["duplicate", "accepted"]]
+    assert fold_all(store, NOW) == 3

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from backend.adapters.dynamo.items import Item, event_row, integer, key_of, keyed, number, pack, text
-from backend.adapters.dynamo.keys import Key, event_key, time_sort
+from backend.adapters.dynamo.items import Item, event_row, integer, key_of, keyed, number, pack, text, unpack
+from backend.adapters.dynamo.keys import Key, bounded, event_key, time_sort
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.parsing import Parsed
 from backend.domain.times import DAY, SECOND
@@ -69,6 +69,26 @@ class DynamoLog:
         self.carry([e for e, verdict in zip(entries, verdicts, strict=True) if verdict != "conflict"])
         return verdicts
 
+    def import_progress(self, path: str) -> tuple[str, bytes] | None:
+        """(digest of the contents, report) of an import begun before."""
+        item = self.table.get(_import_key(path))
+        if item is None:
+            return None
+        digest, report = unpack(item["b"])
+        return digest, report
+
+    def append_import(
+        self,
+        path: str,
+        digest: str,
+        entries: Sequence[Parsed],
+        report: Callable[[list[str]], bytes],
+        at_us: int,
+    ) -> None:
+        """Append, then save the report that `report(verdicts)` gives: after a crash in between these are told as duplicates."""
+        saved = report(self.append(entries))
+        self.table.put(keyed(_import_key(path), b=pack([digest, saved]), u=number(at_us)))
+
     def carry(self, entries: Sequence[Parsed]) -> None:
         if self.carrier is not None and entries:
             self.carrier.send(entries)
@@ -122,6 +142,10 @@ class DynamoLog:
                 if name.startswith("t:"):
                     totals[name[2:]] = totals.get(name[2:], 0) + integer(item, name)
         return totals
+
+
+def _import_key(path: str) -> Key:
+    return f"IMPORT#{bounded(path)}", "IMPORT"
 
 
 def verdicts_on(entries: Sequence[Parsed], held: Mapping[str, bytes]) -> list[str]:

@@ -49,6 +49,7 @@ class DynamoState(DynamoLog):
     detectors: Detectors
     keep_rejects: Callable[[Sequence[Reject]], None]
     erase_insights: Callable[[], None]
+    watch: Callable[[int], None]
 
     def fold(self, limit: int, now_us: int) -> int:
         """Fold what the source delivers. An event that cannot be folded is kept among the rejects."""
@@ -98,6 +99,9 @@ class DynamoState(DynamoLog):
         woken = wake_due(self.table, now_us)
         if woken:
             self.announce([("alert", alert_id) for alert_id in woken], now_us)
+        meta = self.steps.meta()
+        if not meta.rebuild_until and now_us >= meta.quiet_until:
+            self.watch(now_us)
         return touched
 
     def swept_us(self) -> int:

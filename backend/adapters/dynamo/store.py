@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.dynamo.alerts import DynamoAlerts
 from backend.adapters.dynamo.forecasts import DynamoForecasts
 from backend.adapters.dynamo.insights import DynamoInsights
 from backend.adapters.dynamo.items import keyed, number, text, unpack
@@ -21,13 +20,14 @@ from backend.adapters.dynamo.snapshots import Snapshots
 from backend.adapters.dynamo.state import DynamoState, Source
 from backend.adapters.dynamo.steps import CHANGES_IN_ITEM, Steps, require_progress
 from backend.adapters.dynamo.table import Moved, Table
+from backend.adapters.dynamo.watch import DynamoWatch
 from backend.ports import Change
 
 
 class DynamoStore(
     DynamoState,
     DynamoRejects,
-    DynamoAlerts,
+    DynamoWatch,
     DynamoForecasts,
     DynamoInsights,
     DynamoPredictions,

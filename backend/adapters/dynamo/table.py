@@ -106,16 +106,7 @@ class Table:
     ) -> Iterator[Item]:
         """Items of a partition with first <= SK <= last, page by page as they are asked for. An index is read eventually."""
         pk, sk = INDEXES[index] if index else ("PK", "SK")
-        values = {":p": {"S": partition}}
-        condition = f"{pk} = :p"
-        if first is not None or last is not None:
-            values |= {":a": {"S": first or "\x00"}, ":z": {"S": last or "\U0010ffff"}}
-            condition += f" AND {sk} BETWEEN :a AND :z"
-        request: dict[str, Any] = {
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ScanIndexForward": not descending,
-        }
+        request = {**_range(pk, sk, partition, first, last), "ScanIndexForward": not descending}
         request |= {"IndexName": index} if index else {"ConsistentRead": consistent}
         left = limit
         while True:
@@ -128,13 +119,9 @@ class Table:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def count(self, partition: str) -> int:
-        """How many items a partition holds."""
-        request: dict[str, Any] = {
-            "KeyConditionExpression": "PK = :p",
-            "ExpressionAttributeValues": {":p": {"S": partition}},
-            "Select": "COUNT",
-        }
+    def count(self, partition: str, first: str | None = None, last: str | None = None) -> int:
+        """How many items a partition holds with first <= SK <= last."""
+        request = {**_range("PK", "SK", partition, first, last), "Select": "COUNT"}
         total = 0
         while True:
             answer = self._call("query", **request)
@@ -257,6 +244,15 @@ def translated(error: ClientError) -> Exception:
     if "Throttl" in code or "ThroughputExceeded" in code or "LimitExceeded" in code:
         return Unavailable("the table takes no more just now", 2)
     return Unavailable(f"DynamoDB fails ({code})", 5) if status >= 500 else error
+
+
+def _range(pk: str, sk: str, partition: str, first: str | None, last: str | None) -> dict[str, Any]:
+    values = {":p": {"S": partition}}
+    condition = f"{pk} = :p"
+    if first is not None or last is not None:
+        values |= {":a": {"S": first or "\x00"}, ":z": {"S": last or "\U0010ffff"}}
+        condition += f" AND {sk} BETWEEN :a AND :z"
+    return {"KeyConditionExpression": condition, "ExpressionAttributeValues": values}
 
 
 def _condition(condition: str | None, values: dict[str, Any] | None, *, told: bool = True) -> dict[str, Any]:
