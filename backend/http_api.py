@@ -90,6 +90,7 @@ SERIES = (
     "health",
 )
 ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
+MODEL_ACTIONS = ("promote", "canary", "rollback")
 ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note", "verdict")
 _SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
@@ -351,6 +352,16 @@ ROUTES: tuple[Route, ...] = (
         audience="operator",
         summary="start, stop, pause, resume, step, set, clear",
         body="SimulatorCommand",
+    ),
+    _view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
+    _view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
+    Route(
+        method="POST",
+        path="/v1/models/{id}/{action}",
+        operation="model_command",
+        audience="admin",
+        summary=f"Decide who is scored by a version: {', '.join(MODEL_ACTIONS)}",
+        body="ModelCommand",
     ),
     _view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
 )

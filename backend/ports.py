@@ -16,6 +16,7 @@ from backend.domain.events import Event
 from backend.domain.insights import Insight
 from backend.domain.outlook import Day, Key, Outlook
 from backend.domain.parsing import Parsed
+from backend.domain.predictions import Scored
 from backend.domain.profiles import Profile
 from backend.domain.prompts import Prompt
 
@@ -146,6 +147,8 @@ class Reads(Protocol):
     def named(
         self, kind: str, text: str, limit: int
     ) -> list[tuple[str, str | None, str | None, str | None]]: ...
+
+    def predictions(self, kind: str, ids: Sequence[str], at_us: int | None = None) -> dict[str, Scored]: ...
 
     # The log and what it adds up to
     def meta(self) -> dict[str, Any]: ...

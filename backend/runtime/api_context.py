@@ -16,6 +16,7 @@ from backend.domain.errors import Malformed
 from backend.domain.times import DAY, HOUR, to_us
 from backend.http_api import Route
 from backend.services.access import Gate
+from backend.services.models import ModelShelf
 from backend.services.read_models import Scope
 
 RANGES = {
@@ -43,6 +44,7 @@ class Api:
     secret: bytes
     figures: Callable[[], dict[str, float]] = field(default=dict)
     ready: Callable[[], bool] = field(default=lambda: True)
+    models: ModelShelf | None = None
 
 
 @dataclass(frozen=True)

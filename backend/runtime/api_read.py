@@ -12,7 +12,7 @@ from backend.domain.times import DAY, iso
 from backend.http_api import ALERT_STATES, SERIES
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.replies import Reply
-from backend.services import insights, places, queries
+from backend.services import insights, places, queries, scoring
 from backend.services.read_models import EntityDetail, Health, Scope, StudentRow, TutorRow
 
 _decode = msgspec.json.decode
@@ -348,6 +348,7 @@ def _detail(detail: EntityDetail, scope: Scope) -> dict[str, Any]:
         "timeline": plain(detail.timeline),
         "by_subject": plain(detail.by_subject),
         "alerts": plain(detail.alerts),
+        "predictions": scoring.document(detail.scored),
         "first_event_at": iso(detail.first_event_us),
         "last_event_at": iso(detail.last_event_us),
     }

@@ -16,9 +16,10 @@ import msgspec
 from backend.domain.errors import NotFound
 from backend.domain.events import EVENT_TYPES, PAYLOADS
 from backend.http_api import ALERT_ACTIONS, ROUTES, SERIES, Route
-from backend.runtime.api_commands import AlertCommand, InsightFeedback, RejectReplay, SimulatorCommand
+from backend.runtime.api_commands import AlertCommand, InsightFeedback, ModelCommand, RejectReplay, SimulatorCommand
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_read import reply
+from backend.runtime.api_models import ModelCommand
 from backend.runtime.replies import Reply
 from backend.services.bodies import MAX_ITEMS
 from backend.services.metrics import HOST_SERIES

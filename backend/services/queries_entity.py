@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from backend.domain import scores
 from backend.domain.errors import NotFound
 from backend.domain.events import Event
+from backend.domain.predictions import Scored
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, WEEK
 from backend.domain.usual import unusual, usual
@@ -54,6 +57,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
         raise NotFound(f"no {kind} {entity_id} is known" + (" at that moment" if scope.time_travel else ""))
     profile = folded(kind, entity_id, events, at)
     alerts = _alerts(reads, scope, kind, entity_id)
+    scored = reads.predictions(kind, [entity_id], at if scope.time_travel else None).get(entity_id)
     row = row_of(profile, at)
     weeks = _weekly(events, at)
     shown = _row(row, weeks, events, alerts, at)
@@ -63,7 +67,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
         name=shown.name,
         row=shown,
         metrics=_metrics(profile, row, events, at) | _against_usual(weeks, profile.since_us),
-        health=health_of(profile, at) if kind == "student" else None,
+        health=_with_predicted(health_of(profile, at), scored) if kind == "student" else None,
         timeline=_timeline(reads, events, alerts, at),
         sessions=[Point(start, float(week["completed"])) for start, week in weeks],
         calls=[Point(start, float(week["calls"])) for start, week in weeks],
@@ -73,9 +77,15 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
         ],
         by_subject=_by_subject(reads, events, at),
         alerts=alerts,
+        scored=scored,
         first_event_us=profile.since_us,
         last_event_us=profile.seen_us,
     )
+
+
+def _with_predicted(health: Health, scored: Scored | None) -> Health:
+    predicted = None if scored is None else scored.value("health_score")
+    return health if predicted is None else msgspec.structs.replace(health, predicted=predicted)
 
 
 def folded(kind: str, entity_id: str, events: Sequence[Event], at_us: int) -> Profile:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from backend.domain.predictions import Scored
 from backend.domain.times import DAY
 
 
@@ -189,6 +190,7 @@ class EntityDetail(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[AlertRow]
     first_event_us: int | None
     last_event_us: int | None
+    scored: Scored | None = None  # what the model said last; None: not scored yet, or no model
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

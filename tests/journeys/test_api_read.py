@@ -121,7 +121,7 @@ def test_every_read_route_answers(filled: Running) -> None:
         "{event_type}": "session_completed",
     }
     for route in ROUTES:
-        if route.method != "GET" or route.operation in ("get_alert", "get_insight"):
+        if route.method != "GET" or route.operation in ("get_alert", "get_insight", "get_model"):
             continue
         for path in route.paths:
             for name, value in filled_in.items():
