@@ -10,45 +10,10 @@ from typing import Any
 
 import msgspec
 
-# Who may call: anyone; sender (an ingest key); or a person's token with at least that role.
-AUDIENCES = ("anyone", "sender", "viewer", "operator", "admin")
-ROLES = ("viewer", "operator", "admin")
-
-
-class Parameter(msgspec.Struct, frozen=True):
-    """One query parameter or header; `schema` is JSON Schema."""
-
-    name: str
-    description: str
-    schema: dict[str, Any]
-    where: str = "query"
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation. `path` marks parameters as `{name}`; `{name:path}` may hold slashes. `aliases` answer the same."""
-
-    method: str
-    path: str
-    operation: str
-    audience: str
-    summary: str
-    parameters: tuple[Parameter, ...] = ()
-    aliases: tuple[str, ...] = ()
-    body: str | None = None  # name of a body schema in the OpenAPI document
-    media: str = "application/json"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return (self.path, *self.aliases)
-
-
-def allows(audience: str, kind: str | None, role: str | None) -> bool:
-    """Whether a credential (`kind` ingest or access, None: none) may call a route of that audience."""
-    if audience == "anyone":
-        return True
-    if audience == "sender":
-        return kind == "ingest"
-    return kind == "access" and role in ROLES and ROLES.index(role) >= ROLES.index(audience)
+from backend.http_route import AUDIENCES as AUDIENCES
+from backend.http_route import ROLES as ROLES
+from backend.http_route import Parameter, Route, pattern
+from backend.http_route import allows as allows
 
 
 def _text(name: str, description: str, **schema: Any) -> Parameter:
@@ -353,6 +318,35 @@ ROUTES: tuple[Route, ...] = (
         summary="start, stop, pause, resume, step, set, clear",
         body="SimulatorCommand",
     ),
+    Route(
+        method="GET",
+        path="/v1/live/events",
+        operation="live_events",
+        audience="viewer",
+        summary="Changes as they happen, as server-sent events; on AWS see /v1/live-ticket",
+        parameters=(Parameter("after", "only changes after this number", {"type": "integer", "minimum": 0}),),
+        aliases=("/stream", "/insights/stream"),
+        media="text/event-stream",
+    ),
+    _view(
+        "/v1/live-ticket", "live_ticket", "A ticket, good once and for a minute, for the WebSocket on AWS", ()
+    ),
+    Route(
+        method="POST",
+        path="/outbound/alerts",
+        operation="outbound_alert",
+        audience="operator",
+        summary="Tell the partner of a risk; one below 80 is not passed on",
+        aliases=("/outbound",),
+        body="OutboundAlert",
+    ),
+    Route(
+        method="GET",
+        path="/outbound/alerts/{id}",
+        operation="outbound_status",
+        audience="operator",
+        summary="What became of telling the partner",
+    ),
     _view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
     _view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
     Route(
@@ -371,18 +365,6 @@ ROUTES: tuple[Route, ...] = (
 SENDER_PATHS = {
     path: route.body == "Samples" for route in ROUTES if route.audience == "sender" for path in route.paths
 }
-
-
-def pattern(path: str) -> re.Pattern[str]:
-    """The regular expression of a route's path, with one named group per parameter."""
-    parts = []
-    for part in re.split(r"(\{[a-z_]+(?::path)?\})", path):
-        if part.startswith("{"):
-            name, _, kind = part[1:-1].partition(":")
-            parts.append(f"(?P<{name}>{'.+' if kind else '[^/]+'})")
-        else:
-            parts.append(re.escape(part))
-    return re.compile("".join(parts) + r"\Z")
 
 
 _PLAIN: dict[str, dict[str, tuple[Route, dict[str, str]]]] = {}

@@ -18,6 +18,7 @@ from backend.http_api import SENDER_PATHS, resolve
 from backend.runtime.api_call import admit, allowed_origin, json_of, preflight, query_of, routed, with_cors
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_handlers import HANDLERS
+from backend.runtime.api_stream import Stream, Streams
 from backend.runtime.api_write import Gone, Intake, bearer, read_body
 from backend.runtime.replies import Denied, Reply, problem, problem_of, transmit
 from backend.runtime.settings import Settings
@@ -43,6 +44,7 @@ class FrontDoor:
         self._api: Api | None = None
         self._intake: Intake | None = None
         self._good_hosts: set[bytes] = set()
+        self._streams = Streams()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -54,9 +56,9 @@ class FrontDoor:
             reply = await self._answer(scope, receive)
         except Gone:
             return
-        await transmit(send, reply)
+        await (reply.run(send, receive) if isinstance(reply, Stream) else transmit(send, reply))
 
-    async def _answer(self, scope: Any, receive: Any) -> Reply:
+    async def _answer(self, scope: Any, receive: Any) -> Reply | Stream:
         headers = dict(scope["headers"])
         try:
             self._check_headers(scope["headers"], headers)
@@ -71,7 +73,10 @@ class FrontDoor:
                     peer=client[0] if client else None,
                 )
                 return with_cors(reply, self._origin(headers)) if self._settings.cors_origins else reply
-            reply = await self._cold(scope, path, headers, receive)
+            found = await self._cold(scope, path, headers, receive)
+            if isinstance(found, Stream):
+                return found
+            reply = found
         except IopsError as error:
             reply = problem_of(error, token_hex(8))
         except Gone:
@@ -110,7 +115,7 @@ class FrontDoor:
         if len(self._good_hosts) < 100:
             self._good_hosts.add(host)
 
-    async def _cold(self, scope: Any, path: str, headers: dict[bytes, bytes], receive: Any) -> Reply:
+    async def _cold(self, scope: Any, path: str, headers: dict[bytes, bytes], receive: Any) -> Reply | Stream:
         api = self._api
         if api is None:
             raise Denied(503, "starting", "starting; try again in a moment", ((b"retry-after", b"1"),))
@@ -125,6 +130,8 @@ class FrontDoor:
         match = headers.get(b"if-match", b"").decode("latin-1")
         actor, role = (who.name, who.role) if who else ("", "")
         call = Call(route, parameters, query, body, actor, role, match, api.clock())
+        if route.operation == "live_events" and scope["method"] == "GET":
+            return self._streams.open(api, call, headers, self._settings.cors_origins)
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, HANDLERS[route.operation], api, call
         )

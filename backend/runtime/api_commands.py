@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from backend.domain.errors import Conflict, Forbidden, InvalidEvent, NotFound, Violation
+from backend.domain.insights import HIGH_RISK
 from backend.domain.times import MINUTE, to_us
 from backend.http_api import ALERT_ACTIONS
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Denied, Reply
-from backend.services import alerting, insights, mending, simulation
+from backend.services import alerting, insights, mending, partner, simulation
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -48,6 +49,18 @@ class InsightFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     verdict: str | None = None
     reason: str | None = None
     outcome: str | None = None
+
+
+class OutboundAlert(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of what the partner is to be told. `risk_score`: 0 to 100."""
+
+    entity_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    risk_score: Annotated[float, msgspec.Meta(ge=0, le=100)]
+    entity_type: Literal["student", "tutor", "cell"] = "student"
+    explanation: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    recommendations: Annotated[
+        list[Annotated[str, msgspec.Meta(max_length=500)]], msgspec.Meta(max_length=10)
+    ] = []
 
 
 class RejectReplay(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +131,33 @@ def simulator_command(api: Api, call: Call) -> Reply:
     return reply(plain(simulation.command(api.store, action, call.now_us, call.actor, **settings)), 202)
 
 
+def outbound_alert(api: Api, call: Call) -> Reply:
+    _writable(api)
+    body = msgspec.to_builtins(_body(call, OutboundAlert))
+    made = partner.order(api.store, body, call.now_us)
+    if made is None:
+        return reply({"status": "ignored", "reason": f"only a risk of {HIGH_RISK:.0f} or more is passed on"})
+    return reply({"status": made.state, "delivery_id": made.delivery_id})
+
+
+def outbound_status(api: Api, call: Call) -> Reply:
+    found = partner.load(api.store, call.path["id"])
+    if found is None:
+        raise NotFound(f"there is no delivery {call.path['id']} to the partner")
+    return reply(plain(found))
+
+
+def live_ticket(api: Api, call: Call) -> Reply:
+    if api.ticket is None:
+        raise NotFound("there are no tickets here: GET /v1/live/events streams changes")
+    return reply(api.ticket(call))
+
+
+def live_events(api: Api, call: Call) -> Reply:
+    """For a door that cannot stream; the engine's own answers this before it is asked."""
+    raise NotFound("changes are not streamed here: GET /v1/live-ticket gives a ticket for the WebSocket")
+
+
 def _writable(api: Api) -> None:
     if api.read_only:
         raise Forbidden("this installation is read-only")
@@ -158,6 +198,10 @@ def _until(body: AlertCommand, now_us: int) -> int | None:
 HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "alert_command": alert_command,
     "insight_feedback": insight_feedback,
+    "outbound_alert": outbound_alert,
+    "outbound_status": outbound_status,
+    "live_ticket": live_ticket,
+    "live_events": live_events,
     "replay_reject": replay_reject,
     "simulator_status": simulator_status,
     "simulator_command": simulator_command,

@@ -35,7 +35,7 @@ MAX_LIMIT, DEFAULT_LIMIT = 1_000, 50
 
 @dataclass(frozen=True)
 class Api:
-    """One running installation. `store` implements Store and Reads; `secret` signs cursors; `figures` feed /metrics."""
+    """One running installation. `store` implements Store, Reads and Insights; `secret` signs cursors; `figures` feed /metrics."""
 
     read_only: bool
     store: Any
@@ -45,6 +45,7 @@ class Api:
     figures: Callable[[], dict[str, float]] = field(default=dict)
     ready: Callable[[], bool] = field(default=lambda: True)
     models: ModelShelf | None = None
+    ticket: Callable[[Call], dict[str, Any]] | None = None  # for live push over a WebSocket of its own
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,12 @@ class AwsSettings:
         )
 
     @property
+    def partner_hosts(self) -> frozenset[str]:
+        """Host names of the partner that may lie in a private network."""
+        names = self.environ.get("IOPS_PARTNER_HOSTS", "").split(",")
+        return frozenset(name.strip().lower() for name in names if name.strip())
+
+    @property
     def read_only(self) -> bool:
         return self.environ.get("IOPS_READ_ONLY", "") in ("1", "true", "on", "yes")
 

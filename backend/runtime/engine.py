@@ -29,6 +29,8 @@ from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.scoring_follower import ScoringFollower
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
+from backend.runtime.webhook_follower import WebhookFollower
+from backend.runtime.webhook_follower import follower as webhook_of
 from backend.services.access import Gate
 
 log = logging.getLogger("iops.engine")
@@ -59,6 +61,7 @@ class Engine:
         self._explainer: ExplainerFollower | None = None
         self._forecaster: ForecastFollower | None = None
         self._scorer: ScoringFollower | None = None
+        self._webhook: WebhookFollower | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -96,6 +99,9 @@ class Engine:
         explainer.start()
         forecaster.start()
         scorer.start()
+        self._webhook = webhook_of(store, settings, clock)
+        if self._webhook is not None:
+            self._webhook.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -111,6 +117,8 @@ class Engine:
             self._forecaster.stop()
         if self._scorer is not None:
             self._scorer.stop()
+        if self._webhook is not None:
+            self._webhook.stop()
         if self._writer is not None:
             self._writer.stop()
         if self._store is not None:

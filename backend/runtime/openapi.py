@@ -16,7 +16,13 @@ import msgspec
 from backend.domain.errors import NotFound
 from backend.domain.events import EVENT_TYPES, PAYLOADS
 from backend.http_api import ALERT_ACTIONS, ROUTES, SERIES, Route
-from backend.runtime.api_commands import AlertCommand, InsightFeedback, ModelCommand, RejectReplay, SimulatorCommand
+from backend.runtime.api_commands import (
+    AlertCommand,
+    InsightFeedback,
+    OutboundAlert,
+    RejectReplay,
+    SimulatorCommand,
+)
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_read import reply
 from backend.runtime.api_models import ModelCommand
@@ -127,7 +133,7 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [*PAYLOADS.values(), AlertCommand, InsightFeedback, RejectReplay, SimulatorCommand]
+    kinds = [*PAYLOADS.values(), AlertCommand, InsightFeedback, ModelCommand, OutboundAlert, RejectReplay, SimulatorCommand]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     for name, kind in PAYLOADS.items():
         schemas[f"{kind.__name__}Event"] = _event(name, kind.__name__)

@@ -87,6 +87,22 @@ TABLE = (
         "base address of the API of `openai`, or one compatible with it",
     ),
     Setting("IOPS_LLM_KEY", "llm_key", "none", "key of the API at IOPS_LLM_URL"),
+    Setting(
+        "IOPS_PARTNER_URL", "partner_url", "none", "https address that is told about risks of 80 and more"
+    ),
+    Setting("IOPS_PARTNER_SECRET", "partner_secret", "none", "what deliveries to it are signed with"),
+    Setting(
+        "IOPS_PARTNER_HOSTS",
+        "partner_hosts",
+        "none",
+        "host names of the partner that may be plain http or in a private network, comma-separated",
+    ),
+    Setting(
+        "IOPS_EMBED_ORIGINS",
+        "embed_origins",
+        "none",
+        "exact origins whose pages may show the dashboard in a frame (`?embed=1`), comma-separated",
+    ),
     Setting("IOPS_LOG_LEVEL", "log_level", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
 _BOOLEANS = {
@@ -102,7 +118,7 @@ _BOOLEANS = {
 }
 
 
-_SECRETS = ("token", "ingest_key", "llm_key")
+_SECRETS = ("token", "ingest_key", "llm_key", "partner_secret")
 LLM_PROVIDERS = ("anthropic", "bedrock", "openai")
 
 
@@ -135,6 +151,10 @@ class Settings:
     llm_rate_per_minute: int = 30
     llm_url: str | None = None
     llm_key: str | None = None
+    partner_url: str | None = None
+    partner_secret: str | None = None
+    partner_hosts: tuple[str, ...] = ()
+    embed_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     def __repr__(self) -> str:
@@ -173,7 +193,9 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     values: dict[str, Any] = {"data_dir": default_data_dir(environ)}
     for setting in TABLE:
         text = environ.get(setting.variable)
-        if text is not None and (text or setting.field not in ("data_dir", "llm_url", *_SECRETS)):
+        if text is not None and (
+            text or setting.field not in ("data_dir", "llm_url", "partner_url", *_SECRETS)
+        ):
             values[setting.field] = _value(setting, text.strip())
     values |= {name: value for name, value in overrides.items() if value is not None}
     values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
@@ -182,6 +204,10 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         raise BadSetting(
             f"{settings.host} can be reached from other machines. That needs an access token of your own (IOPS_TOKEN) and "
             "a proxy in front that ends TLS (IOPS_BEHIND_TLS=1). To use it on this machine only, leave out --host."
+        )
+    if settings.partner_url and not settings.partner_secret:
+        raise BadSetting(
+            "IOPS_PARTNER_URL needs IOPS_PARTNER_SECRET: the partner tells our deliveries by their signature"
         )
     return settings
 

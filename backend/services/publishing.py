@@ -16,6 +16,7 @@ from backend.domain.alerts import LIVING, Alert
 from backend.domain.insights import HIGH_RISK, Insight
 from backend.domain.times import DAY, iso
 from backend.ports import Change
+from backend.services import partner
 
 OPENED, CHANGED, SEGMENT = "AlertOpened", "AlertChanged", "SegmentChanged"
 RISK, MALFORMED = "HighRisk", "MalformedEvents"
@@ -58,6 +59,10 @@ def announce(
                 opened += _announce_alert(store, told, outside, alert, now_us, url)
         elif kind == "segment":
             outside.put([segment_changed(key, now_us, url)])
+        elif kind == "partner" and key.startswith(partner.PREFIX):
+            ordered = partner.load(store, key.removeprefix(partner.PREFIX))
+            if ordered is not None and ordered.state == partner.PENDING:
+                outside.put([Announcement(RISK, partner.detail_of(ordered))])
         elif kind == "insight" and (insight := high_risk(store, key)):
             outside.put([Announcement(RISK, detail_of_insight(insight, url))])
     return opened
@@ -111,9 +116,7 @@ def segment_changed(key: str, now_us: int, url: str) -> Announcement:
     kind, rest = key.split("/", 1)
     entity_id, before, after = rest.rsplit("/", 2)
     detail = {"entity_type": kind, "entity_id": entity_id, "before": before, "after": after}
-    return Announcement(
-        SEGMENT, detail | {"at": iso(now_us), "url": _page(url, kind, entity_id)}
-    )
+    return Announcement(SEGMENT, detail | {"at": iso(now_us), "url": _page(url, kind, entity_id)})
 
 
 def high_risk(store: Any, key: str) -> Insight | None:

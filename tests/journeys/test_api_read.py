@@ -113,6 +113,9 @@ def test_a_bad_parameter_is_named(filled: Running, query: str) -> None:
     assert answer.json()["errors"]
 
 
+_NEED_SOMETHING = ("get_alert", "get_insight", "get_model", "outbound_status", "live_ticket")
+
+
 def test_every_read_route_answers(filled: Running) -> None:
     filled_in = {
         "{type}": "student",
@@ -121,7 +124,7 @@ def test_every_read_route_answers(filled: Running) -> None:
         "{event_type}": "session_completed",
     }
     for route in ROUTES:
-        if route.method != "GET" or route.operation in ("get_alert", "get_insight", "get_model"):
+        if route.method != "GET" or route.operation in _NEED_SOMETHING or route.operation == "live_events":
             continue
         for path in route.paths:
             for name, value in filled_in.items():
@@ -195,6 +198,7 @@ def test_every_route_has_a_decided_answer_for_every_role(filled: Running) -> Non
     for route in ROUTES:
         for who, headers in people.items():
             path = re.sub(r"\{[^}]+\}", "none", route.paths[-1])
+            path += "?after=nonsense" if route.operation == "live_events" else ""  # it would not end
             answer = filled.call(route.method, path, {} if route.method == "POST" else None, headers)
             kind = {"nobody": None, "sender": "ingest"}.get(who, "access")
             expected = "pass" if allows(route.audience, kind, who) else "401" if who == "nobody" else "403"
