@@ -61,24 +61,24 @@ def line_on_band(
     x = [zone.axis(p.at_us) for p in points]
     traces: list[dict[str, Any]] = []
     if any(p.low is not None for p in points):
-        traces += _band(x, [p.low for p in points], [p.high for p in points], theme.BAND_90)
+        traces += band_traces(x, [p.low for p in points], [p.high for p in points], theme.BAND_90)
     if any(p.usual is not None for p in points):
-        traces.append(_line(x, [p.usual for p in points], theme.BASE, 1.25, dash="3px,3px"))
+        traces.append(line_trace(x, [p.usual for p in points], theme.BASE, 1.25, dash="3px,3px"))
     extra = [[number(p.usual), signed(_minus(p.value, p.usual))] for p in points]
     usual = any(p.usual is not None for p in points)
     hover = f"<b>%{{y:,.4~g}} {unit}</b>" + (
         "<br>usual %{customdata[0]}, difference %{customdata[1]}" if usual else ""
     )
-    traces.append(_line(x, [p.value for p in points], theme.D1, 1.75, hover=hover, custom=extra))
-    traces += _last_point(points, zone, theme.D1)
+    traces.append(line_trace(x, [p.value for p in points], theme.D1, 1.75, hover=hover, custom=extra))
+    traces += last_point(points, zone, theme.D1)
     shapes, notes = [], []
     if now_us is not None:
-        shapes.append(_vertical(zone.axis(now_us)))
+        shapes.append(vertical(zone.axis(now_us)))
     if threshold is not None:
         shapes.append(_horizontal(threshold[0]))
-        notes.append(_note(threshold[1], x[0] if x else 0, threshold[0], theme.CRITICAL_TEXT, "left"))
+        notes.append(note(threshold[1], x[0] if x else 0, threshold[0], theme.CRITICAL_TEXT, "left"))
     if usual and points:
-        notes.append(_note("usual", x[-1], points[-1].high or points[-1].usual or 0, theme.TEXT_2, "right"))
+        notes.append(note("usual", x[-1], points[-1].high or points[-1].usual or 0, theme.TEXT_2, "right"))
     margin = {"l": 2, "r": 6, "t": 6, "b": 16} if compact else {"l": 34, "r": 10, "t": 10, "b": 20}
     y = {"nticks": 2 if compact else 3, "ticklabelposition": "inside top" if compact else "outside"}
     axis = time_axis(points[0].at_us, points[-1].at_us, zone, 4 if compact else 6) if points else {}
@@ -99,16 +99,16 @@ def demand_and_supply(
     over = [None if d is None or s is None else max(d, s) for d, s in zip(demand, supply, strict=True)]
     hover = "<b>%{y:,.4~g}</b>"
     traces = [
-        _line(x, supply, theme.CLEAR, 0),
-        _line(x, over, theme.CLEAR, 0) | {"fill": "tonexty", "fillcolor": theme.SHORT},
-        _line(x, supply, theme.SUPPLY, 1.75, hover="supply " + hover),
-        _line(x, demand, theme.DEMAND, 1.75, hover="demand " + hover),
+        line_trace(x, supply, theme.CLEAR, 0),
+        line_trace(x, over, theme.CLEAR, 0) | {"fill": "tonexty", "fillcolor": theme.SHORT},
+        line_trace(x, supply, theme.SUPPLY, 1.75, hover="supply " + hover),
+        line_trace(x, demand, theme.DEMAND, 1.75, hover="demand " + hover),
     ]
     notes = []
     if points:
         notes = [
-            _note("supply", x[0], supply[0] or 0, theme.TEXT_2, "left"),
-            _note("demand", x[0], demand[0] or 0, theme.TEXT_2, "left", above=False),
+            note("supply", x[0], supply[0] or 0, theme.TEXT_2, "left"),
+            note("demand", x[0], demand[0] or 0, theme.TEXT_2, "left", above=False),
         ]
     axis = time_axis(points[0].at_us, points[-1].at_us, zone, 4 if compact else 6) if points else {}
     return {
@@ -131,7 +131,7 @@ def multiples(
     for i, (name, points) in enumerate(series):
         tag = "" if i == 0 else str(i + 1)
         x = [zone.axis(p.at_us) for p in points]
-        trace = _line(x, [p.value for p in points], theme.D1, 1.75, hover=f"{name} <b>%{{y:,.4~g}}</b>")
+        trace = line_trace(x, [p.value for p in points], theme.D1, 1.75, hover=f"{name} <b>%{{y:,.4~g}}</b>")
         traces.append(trace | {"xaxis": f"x{tag}", "yaxis": f"y{tag}"})
         ticks = time_axis(points[0].at_us, points[-1].at_us, zone, 3) if points else {}
         frame[f"xaxis{tag}"] = theme.layout()["xaxis"] | ticks
@@ -153,7 +153,7 @@ def top_of(traces: list[dict[str, Any]]) -> dict[str, Any]:
     return {"range": [min(0, low * 1.1), high * 1.12 if high > 0 else 1]}
 
 
-def _line(
+def line_trace(
     x: list[str],
     y: list[float | None],
     color: str,
@@ -172,16 +172,16 @@ def _line(
     return trace | {"hovertemplate": hover + "<extra></extra>"} | ({"customdata": custom} if custom else {})
 
 
-def _band(
+def band_traces(
     x: list[str], low: list[float | None], high: list[float | None], color: str
 ) -> list[dict[str, Any]]:
     return [
-        _line(x, low, theme.CLEAR, 0),
-        _line(x, high, theme.CLEAR, 0) | {"fill": "tonexty", "fillcolor": color},
+        line_trace(x, low, theme.CLEAR, 0),
+        line_trace(x, high, theme.CLEAR, 0) | {"fill": "tonexty", "fillcolor": color},
     ]
 
 
-def _last_point(points: Sequence[Point], zone: Zone, color: str) -> list[dict[str, Any]]:
+def last_point(points: Sequence[Point], zone: Zone, color: str) -> list[dict[str, Any]]:
     known = [p for p in points if p.value is not None]
     if not known:
         return []
@@ -192,7 +192,7 @@ def _last_point(points: Sequence[Point], zone: Zone, color: str) -> list[dict[st
     ]  # fmt: skip
 
 
-def _vertical(x: str) -> dict[str, Any]:
+def vertical(x: str) -> dict[str, Any]:
     return {
         "type": "line",
         "x0": x,
@@ -209,7 +209,7 @@ def _horizontal(y: float) -> dict[str, Any]:
     return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
 
 
-def _note(text: str, x: Any, y: float, color: str, anchor: str, *, above: bool = True) -> dict[str, Any]:
+def note(text: str, x: Any, y: float, color: str, anchor: str, *, above: bool = True) -> dict[str, Any]:
     return {
         "text": text, "x": x, "y": y, "xanchor": anchor, "yanchor": "bottom" if above else "top", "showarrow": False,
         "font": {"size": 11, "color": color}, "borderpad": 2,
