@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from math import exp, log
 from random import Random
 from typing import Any
 
@@ -26,11 +27,37 @@ CALLING_DAYS = 8  # who leaves decides so many days before, and calls: see histo
 _BEYOND = 30  # days after the end up to which courses are drawn, so that the end is a day like any other
 _JOINED_LATELY = 0.35  # share of students who join within the history
 _LEAVES = {"thriving": 0.08, "healthy": 0.14, "at_risk": 0.5, "churned": 1.0}  # who leaves at all
+_WITHOUT_A_WORD = 0.4  # share of those who leave that never called before
+_HOLIDAY, _HOLIDAY_DAYS = 0.3, (7, 24)  # share of students with a holiday, and how long it lasts
+_UNSENT = {
+    "session_started": 0.25,
+    "ib_call_logged": 0.15,
+    "rating": 0.15,
+}  # what senders leave out, by share of students
 _SLIDE_DAYS = 25.0  # mean time from the start of a decline until somebody leaves
 _TIRES, _TUTOR_LEAVES = 0.6, 0.15
 _TIRED_DAYS, _STRAIN_DAYS = 28, 10  # how long a tutor takes fewer sessions, and shows strain before
 _FEWER = 0.7  # share of sessions that a tired tutor gives away
 _ATTENDS = {True: 0.4, False: 1.0}  # by: declining; as history.Past has it
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What happens to a student. `holiday`: days before the end from and to which nobody comes; planned, so part of what is
+    hidden. `unsent`: event types and fields that nobody sends of this student."""
+
+    course: Course
+    calls_before_leaving: bool
+    holiday: tuple[float, float] | None
+    unsent: frozenset[str]
+
+    def away(self, ago: float) -> bool:
+        return self.holiday is not None and self.holiday[1] <= ago < self.holiday[0]
+
+    @property
+    def notice_days(self) -> float:
+        """So many days before leaving it is decided and shows."""
+        return CALLING_DAYS if self.calls_before_leaving else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +86,9 @@ class Lives:
         tutors = max(20, students // STUDENTS_PER_TUTOR)
         self.population = _with_newcomers(build(seed, students, tutors, SHARES), days)
         rng = Random(f"lives:{seed}")
-        self.courses = {s.id: _course(rng, s.segment, days) for s in self.population.students}
+        self.lives = {s.id: _life(rng, s.segment, days) for s in self.population.students}
         self.work = {t.id: _work(rng, days) for t in self.population.tutors}
-        self._past = _Past(self.population, envelope.to_us(until), days, self.courses, self.work)
+        self._past = _Past(self.population, envelope.to_us(until), days, self.lives, self.work)
 
     @cached_property
     def _of_students(self) -> dict[str, list[Draft]]:
@@ -84,17 +111,17 @@ class Lives:
 
     def segment(self, name: str) -> str:
         """The hidden segment of a student; "tutor" for everybody else."""
-        return self.courses[name].segment if name in self.courses else "tutor"
+        return self.lives[name].course.segment if name in self.lives else "tutor"
 
     def silent(self, student_id: str, at: datetime, days: int) -> float:
         """Probability of no session held in the `days` after `at`, for one who sees everything hidden but not the future.
 
-        That is: the segment, the weekly slots, whether a decline or the days of calling before leaving have begun.
+        That is: the segment, the weekly slots, holidays, whether a decline or the days of calling before leaving have begun.
         """
-        student = self._student(student_id)
+        student, life = self._student(student_id), self.lives[student_id]
         ago = (self.until - at) / timedelta(days=1)
-        slots = self._slots(student, at, days)
-        futures = _futures(self.courses[student_id], ago, self.days)
+        slots = [after for after in self._slots(student, at, days) if not life.away(ago - after)]
+        futures = _futures(life, ago, self.days)
         total = sum(weight for weight, _ in futures)
         return sum(w * self._none_held(student, ago, slots, course) for w, course in futures) / total
 
@@ -128,17 +155,30 @@ class _Past(Past):
     """The past in which tutors tire and leave, and newcomers sign up and book."""
 
     def __init__(
-        self, population: Population, end: int, days: int, courses: dict[str, Course], work: dict[str, Work]
+        self, population: Population, end: int, days: int, lives: dict[str, Life], work: dict[str, Work]
     ) -> None:
-        super().__init__(population, end, days, courses)
-        self.work = work
+        super().__init__(population, end, days, {name: life.course for name, life in lives.items()})
+        self.lives, self.work = lives, work
 
     def cut(self, drafts: list[Draft]) -> list[Draft]:
         """What lies in the past, in order of time."""
         return sorted((d for d in drafts if self.begin < d[0] <= self.end), key=lambda d: d[0])
 
     def of_student(self, student: Student) -> list[Draft]:
-        return [*self._arrival(student), *super().of_student(student)]
+        unsent = self.lives[student.id].unsent
+        drafts = [*self._arrival(student), *super().of_student(student)]
+        if "rating" in unsent:
+            for _, _, payload in drafts:
+                payload.pop("rating", None)
+        return [draft for draft in drafts if draft[1] not in unsent]
+
+    def _times(self, student: Student, rng: Random) -> list[int]:
+        away = self.lives[student.id].away
+        return [us for us in super()._times(student, rng) if not away(self._days_before_end(us))]
+
+    def _calls(self, rng: Random, student: Student, course: Course, sessions: list[Draft]) -> list[Draft]:
+        calls = self.lives[student.id].calls_before_leaving
+        return super()._calls(rng, student, course if calls else replace(course, stop=None), sessions)
 
     def _arrival(self, student: Student) -> list[Draft]:
         """Signing up, a first request and its answer: slower and with less care where it will not go well."""
@@ -198,13 +238,23 @@ def _with_newcomers(population: Population, days: int) -> Population:
     return Population(population.seed, people, population.tutors)
 
 
-def _course(rng: Random, segment: str, days: int) -> Course:
+def _life(rng: Random, segment: str, days: int) -> Life:
+    calls = rng.random() >= _WITHOUT_A_WORD
+    course = _course(rng, segment, days, CALLING_DAYS if calls else 0)
+    holiday = None
+    if rng.random() < _HOLIDAY:
+        start = rng.uniform(-_BEYOND, days)
+        holiday = (start, start - rng.uniform(*_HOLIDAY_DAYS))
+    return Life(course, calls, holiday, frozenset(n for n, share in _UNSENT.items() if rng.random() < share))
+
+
+def _course(rng: Random, segment: str, days: int, notice: float) -> Course:
     """When a student of the segment slows down and leaves, if at all: any day is as likely as any other."""
     leaves = rng.random() < _LEAVES[segment]
     if segment != "at_risk":
         return Course(segment, stop=rng.uniform(-_BEYOND, days) if leaves else None)
     decline = rng.uniform(-_BEYOND, days)
-    slide = CALLING_DAYS + rng.expovariate(1 / _SLIDE_DAYS)
+    slide = notice + rng.expovariate(1 / _SLIDE_DAYS)
     return Course(segment, decline=decline, stop=decline - slide if leaves else None)
 
 
@@ -213,13 +263,16 @@ def _work(rng: Random, days: int) -> Work:
     return Work(tires, rng.uniform(-_BEYOND, days) if rng.random() < _TUTOR_LEAVES else None)
 
 
-def _futures(course: Course, ago: float, days: int) -> list[tuple[float, Course]]:
+def _futures(life: Life, ago: float, days: int) -> list[tuple[float, Course]]:
     """(weight, course) of what may become of a student, given what of the course is decided `ago` days before the end."""
-    edge = ago - CALLING_DAYS  # leaving on a later day than this is not decided yet
+    course, edge = (
+        life.course,
+        ago - life.notice_days,
+    )  # leaving on a later day than `edge` is not decided yet
     if course.stop is not None and course.stop > edge:
         return [(1.0, course)]
     if course.segment == "at_risk":
-        return _slides(course, ago, edge)
+        return _slides(course, ago, edge, life.notice_days)
     later = max(0.0, edge + _BEYOND) / (days + _BEYOND) * _LEAVES[course.segment]
     stays = 1 - _LEAVES[course.segment]
     steps = 24
@@ -229,20 +282,18 @@ def _futures(course: Course, ago: float, days: int) -> list[tuple[float, Course]
     return [*out, (stays, Course(course.segment))]
 
 
-def _slides(course: Course, ago: float, edge: float) -> list[tuple[float, Course]]:
+def _slides(course: Course, ago: float, edge: float, notice: float) -> list[tuple[float, Course]]:
     """Futures of one at risk who has not decided to leave: of the decline too, unless it has begun."""
-    from math import exp, log
-
     begun = course.decline is not None and course.decline > ago
     declines = [course.decline] if begun else [_between(-_BEYOND, ago, i, 12) for i in range(12)]
     out: list[tuple[float, Course]] = []
     for decline in declines:
         assert decline is not None
         passed = max(
-            0.0, decline - CALLING_DAYS - edge
+            0.0, decline - notice - edge
         )  # days in which leaving could have been decided and was not
         leaves = _LEAVES["at_risk"] * exp(-passed / _SLIDE_DAYS)
-        first = min(edge, decline - CALLING_DAYS)
+        first = min(edge, decline - notice)
         for i in range(12):
             stop = first + _SLIDE_DAYS * log(1 - (i + 0.5) / 12)
             out.append((leaves / 12, Course("at_risk", decline=decline, stop=stop)))
