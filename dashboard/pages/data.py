@@ -62,10 +62,13 @@ def body(ctx: Context, view: View) -> list[Any]:
     side = [
         first_event.panel(ctx.config, view, known and not fresh.total_events),
         ctx.guarded("Doubles and unknown fields", lambda: drift_panel(tallies(ctx.reads), view)),
+    ]
+    main = [
+        ctx.guarded("Refused items", lambda: rejects_area(ctx.reads, view)),
         ctx.guarded("Explanations", lambda: explainer_panel.panel(ctx.reads, view)),
     ]
-    refused = ctx.guarded("Refused items", lambda: rejects_area(ctx.reads, view))
-    return [*top, html.Div([refused, html.Div(side, className="data-side")], className="data-grid")]
+    columns = [html.Div(main, className="data-side"), html.Div(side, className="data-side")]
+    return [*top, html.Div(columns, className="data-grid")]
 
 
 def tallies(reads: Any) -> dict[str, int]:
