@@ -10,10 +10,11 @@ from dash import html
 
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Point, StudentRow
-from dashboard import comparisons, components, figures
+from dashboard import comparisons, components, figures, forecast_figures
 from dashboard.components import severity
 from dashboard.context import View
 from dashboard.filters import window_text
+from dashboard.forecast_panels import NOTHING_EXPECTED, Expected
 from dashboard.words import number, percent, plural, readable, signed
 from dashboard.zones import ago
 
@@ -56,8 +57,17 @@ def step_of(calls: CallBreakdown, view: View) -> int:
     return next((s for s in fits if mean * s / HOUR >= READABLE), fits[-1] if fits else base)
 
 
-def volume(calls: CallBreakdown, points: Sequence[Point], step_us: int, view: View) -> html.Section:
-    """Is it unusual: calls by hour, some hours or day on the usual band. `points` are in steps of `step_us`."""
+def volume(
+    calls: CallBreakdown,
+    points: Sequence[Point],
+    step_us: int,
+    view: View,
+    expected: Expected = NOTHING_EXPECTED,
+) -> html.Section:
+    """Is it unusual: calls by hour, some hours or day on what was expected the day before, and the day to come.
+
+    `points` are in steps of `step_us`; without a forecast they stand on the usual band of the weeks before.
+    """
     if not any(p.value for p in points) and not calls.total:
         why = (
             f"Inbound calls come as ib_call_logged events; none is in {window_text(view.filters, view.zone)}."
@@ -67,9 +77,20 @@ def volume(calls: CallBreakdown, points: Sequence[Point], step_us: int, view: Vi
             "No call in this range", components.empty("Nobody called", why, act, "calls"), view
         )
     step = _STEPS.get(step_us, "step")
+    if expected.band:
+        points = expected.beside(points, view.scope.start_us, view.scope.at_us, step_us)
     above = [p for p in points if _beyond(p)]
     now = view.scope.at_us if not view.scope.time_travel else None
-    figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
+    if expected.band:
+        figure = forecast_figures.course_on_bands(
+            points, expected.band, expected.unusual, step_us, view.zone, view.filters.key, unit="calls", now_us=now
+        )  # fmt: skip
+        foot = "bands: half and nine of ten hours fall inside; as forecast 24 h before, then the next 24 h"
+    else:
+        figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
+        foot = "; ".join(
+            filter(None, ["band: 10 to 90 % of the same time in the 4 weeks before", expected.why_not])
+        )
     title = _volume_title(calls, points, above, step, step_us, view)
     says = f"{title}: {plural(calls.total, 'call')} in {window_text(view.filters, view.zone)}"
     rows = [
@@ -80,7 +101,7 @@ def volume(calls: CallBreakdown, points: Sequence[Point], step_us: int, view: Vi
     both = components.chart_or_table(components.graph(figure, says, 214), names, rows[-100:], caption=says)
     return components.panel(
         title, both, view, sub=f"calls in {'an' if step == 'hour' else 'a' if step == 'day' else ''} {step}".replace("  ", " "),
-        foot="band: 10 to 90 % of the same time in the 4 weeks before", export="calls", className="cal-volume cal-chart",
+        foot=foot, export="calls", className="cal-volume cal-chart",
     )  # fmt: skip
 
 

@@ -250,3 +250,15 @@ def _score(table: np.ndarray, horizon: int) -> Score:
         coverage50=float(((low50 <= actual) & (actual <= high50)).mean()),
         coverage90=float(((low90 <= actual) & (actual <= high90)).mean()),
     )
+
+
+def next_day(
+    store: Any, scope: Scope, measure: str, places: Sequence[str]
+) -> dict[str, list[tuple[int, Step]]]:
+    """For each place (start of hour, forecast) of the hour of `at_us` and those after it, as far as there is a forecast."""
+    first = floor_hour(scope.at_us)
+    said = _said(store, scope, measure, places, first)
+    return {
+        place: sorted((at, step) for at, step in hours.items() if at >= first)
+        for place, hours in said.items()
+    }

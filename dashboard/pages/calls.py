@@ -10,7 +10,7 @@ from backend.services import queries
 from backend.services.queries_counts import filters_of, series
 from backend.services.read_models import CallBreakdown
 from dashboard import calls_panels as panels
-from dashboard import components, frames, markup
+from dashboard import components, forecast_panels, frames, markup
 from dashboard.context import Context, View
 from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named
@@ -49,7 +49,12 @@ def body(ctx: Context, view: View) -> list[Any]:
             points = series(
                 ctx.reads, filters_of(seen.scope), "calls", seen.scope.start_us, seen.scope.at_us, step
             )
-        return panels.volume(breakdown, points, step, seen)
+        return panels.volume(
+            breakdown, points, step, seen, forecast_panels.expected(ctx.reads, seen, "calls", step)
+        )
+
+    def quality(_breakdown: CallBreakdown, seen: View) -> html.Section:
+        return forecast_panels.quality_of(ctx.reads, seen, ("calls",), "calls")
 
     note = panels.unattributed(calls, view)
     return [
@@ -58,4 +63,5 @@ def body(ctx: Context, view: View) -> list[Any]:
         html.Div([part("Volume", volume), part("What drives it", panels.drivers)], className="cal-top"),
         html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
         part("Repeat callers", panels.callers),
+        part("How good forecasts were", quality),
     ]

@@ -1,0 +1,245 @@
+"""Panels on what is expected and what is unusual: runs short, how good forecasts were, unusual now. Pure but for `expected`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from dash import html
+
+from backend.domain.outlook import Outlook
+from backend.services import queries_forecast
+from backend.services.anomalies import Anomalies, EpisodeRow, anomalies
+from backend.services.queries_forecast import BandPoint, Score, ScoreRow, Shortage
+from backend.services.read_models import AlertRow, Cell, Point
+from dashboard import components, supply_panels
+from dashboard.components import icon, severity
+from dashboard.context import View
+from dashboard.filters import link
+from dashboard.words import number, percent, plural, readable
+from dashboard.zones import Zone, span
+
+LISTED = 6
+UNUSUAL = 4
+_LEVELS = {"all": "all", "subject": "by subject", "region": "by region", "cell": "by subject and region"}
+_AHEAD = {1: "1 h ahead", 6: "6 h ahead", 24: "24 h ahead"}
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """What stands beside a course of counts: its band, what was unusual in it, and if there is no band the reason."""
+
+    band: list[BandPoint]
+    unusual: list[EpisodeRow]
+    why_not: str
+
+    def beside(self, points: Sequence[Point], start_us: int, end_us: int, step_us: int) -> list[Point]:
+        """The points with what was expected as their usual value, but for steps that the range cuts."""
+        whole = [p for p in self.band if p.at_us >= start_us and p.at_us + step_us <= end_us]
+        found = {point.at_us: point for point in whole}
+        return [
+            Point(p.at_us, p.value, f.mean, f.low90, f.high90)
+            if (f := found.get(p.at_us))
+            else Point(p.at_us, p.value)
+            for p in points
+        ]
+
+
+NOTHING_EXPECTED = Expected([], [], "")
+
+
+def expected(store: Any, view: View, measure: str, step_us: int) -> Expected:
+    """The band and the unusual hours of what the filters ask for."""
+    scope = view.scope
+    place = queries_forecast.place_asked(scope)
+    if place is None:
+        return Expected([], [], "no forecast for one student or tutor")
+    found: dict[str, Outlook] = {o.place: o for o in store.forecasts(measure)}
+    band = queries_forecast.band(store, scope, measure, place, step_us)
+    rows = anomalies(store, scope, measure=measure).rows
+    own = [row for row in rows if (row.subject, row.region) == (scope.subject, scope.region)]
+    return Expected(
+        band, own, "" if band else "no forecast: " + queries_forecast.history_words(found.get(place))
+    )
+
+
+def runs_short(
+    cells: Sequence[Cell],
+    short: dict[str, Shortage],
+    chosen: Cell | None,
+    alerts: dict[str, AlertRow],
+    view: View,
+) -> html.Section:
+    """Who runs short in the next day, when, how likely, how many hours, and why: most hours first.
+
+    Cells that are short now and have no forecast follow, as they stand.
+    """
+    by_key = {supply_panels.key_of(cell): cell for cell in cells}
+    coming = sorted(
+        (s for place, s in short.items() if place in by_key), key=lambda s: (s.unit != "hours", -s.missing)
+    )
+    left = [cell for cell in supply_panels.by_need(cells) if supply_panels.key_of(cell) not in short]
+    if not coming:
+        return supply_panels.runs_short(cells, chosen, alerts, view)
+    rows = [_coming(s, by_key[s.place], by_key[s.place] is chosen, alerts.get(s.place), view) for s in coming]
+    rows += [supply_panels._short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left]
+    hours = sum(s.missing for s in coming if s.unit == "hours")
+    where = plural(len(coming), "cell")
+    title = f"{where} run{'s' if len(coming) == 1 else ''} short in the next 24 h"
+    rest = len(rows) - LISTED
+    foot = f"{number(hours, 0)} tutor hours missing in all" + (
+        f"; and {number(rest)} more" if rest > 0 else ""
+    )
+    return components.panel(
+        title, html.Ol(rows[:LISTED], className="sup-short"), view, sub="by hours missing", foot=foot
+    )
+
+
+def when(short: Shortage, zone: Zone, now_us: int) -> str:
+    """ "now to 20:00", "18:00 to 20:00", "tomorrow 18:00 to 20:00" or "all day"."""
+    if short.end_us - short.start_us >= 23 * 3_600_000_000:
+        return "all day"
+    start = "now" if short.start_us <= now_us else zone.clock(short.start_us)
+    day = "" if zone.midnight(short.start_us) == zone.midnight(now_us) or start == "now" else "tomorrow "
+    return f"{day}{start} to {zone.clock(short.end_us)}"
+
+
+def _coming(short: Shortage, cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> html.Li:
+    missing = (
+        f"{number(short.missing, 1)} h short"
+        if short.unit == "hours"
+        else f"{number(short.missing, 0)} short"
+    )
+    students = number(cell.active_students) if cell.active_students is not None else None
+    facts = [
+        html.Span([html.B(percent(min(short.chance, 0.99))), " chance"]),
+        html.Span([html.B(missing)]),
+        html.Span([html.B(students), " students"]) if students else None,
+        html.Span(html.A("alert open", href=f"/alerts?open={quote(alert.alert_id)}")) if alert else None,
+    ]
+    mark = severity(alert.severity, " ") if alert else severity("info", " ")
+    cause: Any = (
+        [html.B(cell.cause.capitalize()), " ", cell.cause_text]
+        if cell.cause not in ("none", "")
+        else "not short now"
+    )
+    href = link("/tutors", view.filters, subject=cell.subject, region=cell.region)
+    name = components.query_link(supply_panels.name_of(cell), className="nm", cell=supply_panels.key_of(cell))
+    time = when(short, view.zone, view.now_us)
+    return html.Li(
+        [
+            html.Div([mark, name, html.Span(time, className="when")], className="l1"),
+            html.Div([fact for fact in facts if fact], className="l2"),
+            html.Div(
+                [html.Span(cause, className="cause"), html.A("See tutors", href=href, className="io-btn")],
+                className="l3",
+            ),
+        ],
+        className="sel" if chosen else "",
+        key=short.place,
+        **components.wild({"aria-current": "true"} if chosen else {}),
+    )
+
+
+def quality_of(store: Any, view: View, measures: Sequence[str], what: str) -> html.Section:
+    """The scorecard of some measures for what the filters ask for: the series itself, else all cells within."""
+    rows = queries_forecast.scorecard(store, view.scope, measures)
+    place = queries_forecast.place_asked(view.scope) or "|"
+    own = queries_forecast.level_of(place)
+    level = own if any(row.level == own for row in rows) else "cell"
+    return quality(rows, view, what, level)
+
+
+def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str | None = None) -> html.Section:
+    """How good forecasts were in the last 7 days, beside the value of the same hour a week before; plain where they lose."""
+    shown = [row for row in rows if level in (None, row.level)]
+    published = [row for row in shown if row.published.hours]
+    judged = published or shown
+    title = _verdict([row.published if published else row.replayed for row in judged], what)
+    if not judged:
+        why = "Each hour is forecast a day, six hours and one hour before, and judged when it is over; a week is needed."
+        return components.panel(title, components.empty("Nothing to judge yet", why, sign="check"), view)
+    lines = [_line(row, row.published if published else row.replayed) for row in judged]
+    columns = ["Forecast of", "Hours", "Error", "Last week's", "In the 50 % band", "In the 90 % band"]
+    foot = (
+        "published before the hour was over"
+        if published
+        else "a trial on the past, each hour from earlier ones only; none published has come due yet"
+    )
+    return components.panel(
+        title,
+        components.plain_table(columns, lines, "How good forecasts were"),
+        view,
+        sub="last 7 days; error as a share of what came",
+        foot=foot,
+    )
+
+
+def _line(row: ScoreRow, score: Score) -> list[Any]:
+    name = f"{readable(row.measure)}, {_AHEAD[row.horizon_hours]}"
+    if row.level != "all":
+        name += f", {_LEVELS[row.level]}"
+    better = score.better_than_naive
+    error: Any = percent(score.wape)
+    if better is False:
+        error = severity("info", f"{percent(score.wape)}, worse")
+    return [
+        name,
+        number(score.hours),
+        error,
+        percent(score.naive_wape),
+        percent(score.coverage50),
+        percent(score.coverage90),
+    ]
+
+
+def _verdict(scores: Sequence[Score], what: str) -> str:
+    known = [score.better_than_naive for score in scores if score.better_than_naive is not None]
+    if not known:
+        return f"Forecasts of {what}: too little to judge"
+    won = sum(known)
+    if won == len(known):
+        return f"Forecasts of {what} beat last week's value"
+    if not won:
+        return f"Last week's value beats the forecasts of {what}"
+    return f"Forecasts of {what} beat last week's value in {number(won)} of {number(len(known))}"
+
+
+def unusual_now(found: Anomalies, view: View) -> html.Section:
+    """What is out of its usual course at this moment, rarest first; or that nothing is."""
+    rows = sorted((row for row in found.rows if row.end_us is None), key=lambda row: -row.score)
+    if found.through_us is None or found.days_known < found.days_needed:
+        title = "Too early to tell what is unusual"
+        text = f"Needs {number(found.days_needed, 0)} days of history, has {number(found.days_known, 1)}."
+        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
+    if not rows:
+        text = "Calls, sessions, ratings and supply for demand are as at this hour of the last two weeks."
+        return components.panel("Nothing is unusual now", html.P(text, className="io-pad t3 now-calm"), view)
+    items = [_unusual(row, view) for row in rows[:UNUSUAL]]
+    more = len(rows) - UNUSUAL
+    title = rows[0].title if len(rows) == 1 else f"{plural(len(rows), 'course')} out of the usual"
+    late = f"{plural(found.late_events, 'late event')} not judged" if found.late_events else None
+    foot = f"and {number(more)} more" if more > 0 else late
+    return components.panel(
+        title, html.Ul(items, className="io-since io-pad"), view, sub="by closed hours", foot=foot
+    )
+
+
+def _unusual(row: EpisodeRow, view: View) -> html.Li:
+    page = "/calls" if row.measure == "calls" else "/supply" if row.measure == "ratio" else "/tutors"
+    href = link(page, view.filters, subject=row.subject, region=row.region)
+    also = (
+        f"; {plural(row.covers, 'subject or region', 'subjects and regions')} the same" if row.covers else ""
+    )
+    return html.Li(
+        [
+            html.Span(
+                [icon(f"sev-{'warn' if row.severity == 'warning' else 'info'}", 14), span(view.now_us - row.start_us)],
+                className=f"io-sev {'warn' if row.severity == 'warning' else 'info'}",
+                title=f"{row.severity.capitalize()}, since {view.zone.moment(row.start_us)}",
+            ),
+            html.Span([html.A(row.title, href=href, className="io-news"), f" {row.finding}{also}"], title=row.rarity),
+        ],
+        key=f"{row.measure}{row.subject}{row.region}",
+    )  # fmt: skip
