@@ -6,19 +6,21 @@ All times are microseconds UTC. Every write is one transaction: all of it is dur
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from backend.domain.alerts import Alert, AuditEntry
-from backend.domain.episodes import Episode
 from backend.domain.events import Event
 from backend.domain.insights import Insight
-from backend.domain.outlook import Day, Key, Outlook
 from backend.domain.parsing import Parsed
 from backend.domain.predictions import Scored
 from backend.domain.profiles import Profile
 from backend.domain.prompts import Prompt
+
+if TYPE_CHECKING:  # they need numpy, which most functions on AWS do not have
+    from backend.domain.episodes import Episode
+    from backend.domain.outlook import Day, Key, Outlook
 
 
 class Change(msgspec.Struct, frozen=True):
