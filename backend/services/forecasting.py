@@ -24,6 +24,9 @@ LEARN_HOURS = 56 * 24  # of the past, when there is nothing to go on from
 SAY_HOURS = (
     14 * 24
 )  # of those, the last ones are forecast as well, so that charts and scorecards have something to show
+BACKLOG = (
+    1_000  # events not folded yet, from which on closed hours would miss some; a busy stream always has a few
+)
 LATE_US = 2 * HOUR  # what is closed later than this is history: it is noted, and raises no alert
 # Events in closed hours beyond those that were there when they were closed: more mean that a past was brought in.
 REWRITTEN, REWRITTEN_SHARE = 500, 0.1
@@ -41,7 +44,7 @@ class Forecasting:
         self._head: HoursHead | None = None
 
     def step(self, now_us: int) -> bool:
-        """Closes every hour that is over; True when there was one. Does nothing while events wait to be folded."""
+        """Closes every hour that is over; True when there was one. Does nothing while many events wait to be folded."""
         if not self._settled(now_us):
             return False
         head = self._present_head()
@@ -56,10 +59,11 @@ class Forecasting:
         return True
 
     def _settled(self, now_us: int) -> bool:
+        """Whether what is over is counted: no history pours in, and not many events wait to be folded."""
         meta = self._store.meta()
         if meta.get("rebuild_until", 0) or now_us < meta.get("quiet_until", 0):
             return False
-        return bool(meta.get("cursor", 0) >= self._store.pipeline()["last_seq"])
+        return bool(self._store.pipeline()["last_seq"] - meta.get("cursor", 0) < BACKLOG)
 
     def _present_head(self) -> HoursHead | None:
         """How far hours are closed; what is in memory is read anew when it is not of that moment."""

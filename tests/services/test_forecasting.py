@@ -11,7 +11,7 @@ import pytest
 from backend.domain.outlook import AHEAD, GRACE_US, HORIZONS, MEASURES, Course, Day, place_of
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services import queries_forecast
-from backend.services.forecasting import REWRITTEN, Forecasting
+from backend.services.forecasting import BACKLOG, REWRITTEN, Forecasting
 from backend.services.hours import read_hours
 from backend.services.read_models import Scope
 from tests.builders import call, event, open_store
@@ -131,9 +131,11 @@ def test_an_empty_store_closes_nothing(tmp_path: Path) -> None:
     store.close()
 
 
-def test_nothing_is_closed_while_events_wait_to_be_folded(store: Any) -> None:
-    store.append([call("waiting", END - HOUR, received_us=END)])
+def test_nothing_is_closed_while_many_events_wait_to_be_folded(store: Any) -> None:
+    store.append([call(f"waiting-{n}", END - HOUR, received_us=END) for n in range(BACKLOG)])
     assert not Forecasting(store).step(LATER)
+    store.fold(1, LATER)
+    assert Forecasting(store).step(LATER)
 
 
 def test_a_past_that_is_brought_in_is_learned_anew(store: Any) -> None:
