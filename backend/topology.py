@@ -41,7 +41,7 @@ class Resource(msgspec.Struct, frozen=True):
     """
 
     name: str
-    kind: str  # table, stream, bus, bucket, queue, secret, model, websocket, address
+    kind: str  # table, stream, bus, bucket, queue, secret, model, endpoint, websocket, address
     variable: str | None
     summary: str
     path: str | None = None
@@ -130,6 +130,9 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("partner", "secret", "IOPS_SECRET_PARTNER", "address and signing keys of the partner's webhook"),
     Resource("ingest-key", "secret", "IOPS_SECRET_INGEST", "the simulator's own ingest key"),
     Resource("bedrock", "model", None, "the language model on Bedrock"),
+    Resource(
+        "scores", "endpoint", "IOPS_SAGEMAKER_ENDPOINT", "scores by SageMaker, where a stage serves them"
+    ),
     Resource("websocket", "websocket", "IOPS_PUSH_ENDPOINT", "management endpoint of the WebSocket API"),
     Resource("live", "address", "IOPS_LIVE_URL", "where browsers open the WebSocket"),
     Resource("ingest", "address", "IOPS_INGEST_URL", "base address of the REST API"),
@@ -261,7 +264,7 @@ FUNCTIONS: tuple[Function, ...] = (
         summary="Scores the students and tutors that changed",
         stack="intelligence",
         triggers=(Trigger(kind="schedule", source="5"),),
-        grants=(_STATE, Grant("models", "read")),
+        grants=(_STATE, Grant("models", "read"), Grant("scores", "invoke")),
         layers=("core", "numeric"),
         memory_mb=1024,
         timeout_s=240,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
 from constructs import Construct
@@ -10,10 +10,12 @@ from constructs import Construct
 from backend import topology
 from infra.functions import Functions
 from infra.grants import Place
-from infra.network import Network
 from infra.routing import Routing
 from infra.stages import Stage
 from infra.stores import Stores
+
+if TYPE_CHECKING:
+    from infra.network import Network
 
 
 class CoreStack(cdk.Stack):
@@ -21,7 +23,7 @@ class CoreStack(cdk.Stack):
 
     def __init__(self, scope: Construct, id: str, stage: Stage, **options: Any) -> None:
         super().__init__(scope, id, description="iOps: data, processing, routing of alerts", **options)
-        self.network = Network(self, stage) if stage.vpc or stage.website else None
+        self.network = _network(self, stage)
         self.stores = Stores(self, stage)
         self.routing = Routing(self, stage)
         self.places: dict[str, Place] = self.stores.places | self.routing.places
@@ -46,6 +48,14 @@ class CoreStack(cdk.Stack):
             tell(self, camel(f"{name}-url"), queue.queue_url)
         for name, secret in self.stores.secrets.items():
             tell(self, camel(f"{name}-secret"), secret.secret_arn)
+
+
+def _network(scope: Construct, stage: Stage) -> Network | None:
+    if not (stage.vpc or stage.website):
+        return None
+    from infra.network import Network  # its library is large and most stages have none
+
+    return Network(scope, stage)
 
 
 def tell(stack: cdk.Stack, name: str, value: str) -> None:

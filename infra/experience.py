@@ -14,9 +14,7 @@ from infra.core import CoreStack, tell
 from infra.functions import Functions
 from infra.grants import Place
 from infra.live import WebSocketApi
-from infra.shield import Shield
 from infra.stages import Stage
-from infra.website import Dashboard
 
 
 class ExperienceStack(cdk.Stack):
@@ -33,23 +31,34 @@ class ExperienceStack(cdk.Stack):
             if each.stack == "experience" and each.name != "simulator":
                 self.functions.add(each.name)
         self.rest = self._rest()
+        # The logs of both APIs need the account's role for them, which comes with the first.
+        self.live.stage.node.add_dependency(self.rest.api.node.find_child("Account"))
         self.places["ingest"] = Place("address", self._rest_url())
         self.functions.add("simulator")
         for name in self.functions.all:
             self.functions.start(name, core.stores.streams, core.routing.bus)
         self._sockets()
-        self.dashboard = Dashboard(self, stage, core, self.places) if stage.website else None
-        if stage.waf:
-            doors = {"rest": self.rest.api.deployment_stage.stage_arn}
-            if self.dashboard:
-                doors["dashboard"] = self.dashboard.balancer.load_balancer_arn
-            Shield(self, stage, doors)
+        self._costly()
         tell(self, "RestUrl", self._rest_url())
         tell(self, "RestApiId", self.rest.api.rest_api_id)
         tell(self, "WebSocketUrl", self.live.url)
         tell(self, "WebSocketApiId", self.live.api.api_id)
         tell(self, "PushEndpoint", self.places["websocket"].value)
         tell(self, "ApiKeyId", self.rest.key.key_id)
+
+    def _costly(self) -> None:
+        """What only some stages have; its libraries are large, so that the others do without."""
+        doors = {"rest": self.rest.api.deployment_stage.stage_arn}
+        if self._stage.website:
+            from infra.website import Dashboard
+
+            doors["dashboard"] = Dashboard(
+                self, self._stage, self._core, self.places
+            ).balancer.load_balancer_arn
+        if self._stage.waf:
+            from infra.shield import Shield
+
+            Shield(self, self._stage, doors)
 
     def _rest(self) -> RestApi:
         handlers = {}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
-from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from backend import topology
@@ -23,11 +19,12 @@ from infra import bundle
 from infra.grants import Place, statements, unscoped
 from infra.stages import Stage
 
+if TYPE_CHECKING:  # a large library that only stages with a private network need
+    from aws_cdk import aws_ec2 as ec2
+
 # These call the open internet, or the management endpoint of the WebSocket API, which no private endpoint serves.
 OUTSIDE = frozenset(("partner", "simulator", "broadcast"))
-MOST_AGE = cdk.Duration.hours(
-    6
-)  # of a record in a stream; well before the stream itself forgets it after 24 hours
+MOST_AGE_S = 6 * 3_600  # of a record in a stream, which forgets it after 24 hours
 
 
 class Functions(Construct):
@@ -58,23 +55,13 @@ class Functions(Construct):
                 actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[kept.log_group_arn]
             )
         )
-        inside = self._vpc if name not in OUTSIDE and not (name == "ai" and stage.llm != "bedrock") else None
-        if inside:
-            role.add_to_policy(
-                unscoped(
-                    "ec2:CreateNetworkInterface",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DeleteNetworkInterface",
-                )
-            )
         found = lambda_.Function(
             self, name, function_name=stage.named(name), description=wanted.summary,
             runtime=lambda_.Runtime.PYTHON_3_12, architecture=lambda_.Architecture.ARM_64,
             handler=wanted.handler, code=self._code, layers=[self._layer(layer) for layer in wanted.layers],
             memory_size=wanted.memory_mb, timeout=cdk.Duration.seconds(wanted.timeout_s),
             reserved_concurrent_executions=self._reserved(name), tracing=lambda_.Tracing.ACTIVE,
-            role=role, log_group=kept, environment=self._environment(name), vpc=inside,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if inside else None,
+            role=role, log_group=kept, environment=self._environment(name), **self._inside(name, role),
         )  # fmt: skip
         for grant in wanted.grants:
             if grant.resource in self._places:
@@ -93,18 +80,35 @@ class Functions(Construct):
             elif trigger.kind == "bus":
                 self._listen(name, trigger, bus)
 
+    def _inside(self, name: str, role: iam.Role) -> dict[str, Any]:
+        """Arguments that put it into the private network, if there is one and it can work there."""
+        if self._vpc is None or name in OUTSIDE or (name == "ai" and self._stage.llm != "bedrock"):
+            return {}
+        from aws_cdk import aws_ec2 as ec2
+
+        role.add_to_policy(
+            unscoped(
+                "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"
+            )
+        )
+        isolated = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        return {"vpc": self._vpc, "vpc_subnets": isolated}
+
     def _follow(self, name: str, trigger: Trigger, arn: str) -> None:
-        table = topology.resource(trigger.source).kind == "table"
         self._may_poll(name, trigger.source, arn)
-        mapping = lambda_.EventSourceMapping(
-            self, f"{name}-source", target=self.all[name], event_source_arn=arn,
-            starting_position=lambda_.StartingPosition.TRIM_HORIZON,
-            batch_size=100, max_batching_window=cdk.Duration.seconds(1), parallelization_factor=1,
-            bisect_batch_on_error=True, report_batch_item_failures=True,
-            retry_attempts=trigger.retries, max_record_age=MOST_AGE,
-            on_failure=sources.SqsDlq(self._queue(name, trigger)),
-            filters=[{"pattern": json.dumps(topology.stream_filter(trigger))}] if table else None,
+        mapping = lambda_.CfnEventSourceMapping(
+            self, f"{name}-source", function_name=self.all[name].function_name, event_source_arn=arn,
+            starting_position="TRIM_HORIZON", batch_size=100, maximum_batching_window_in_seconds=1,
+            parallelization_factor=1, bisect_batch_on_function_error=True,
+            function_response_types=["ReportBatchItemFailures"], maximum_retry_attempts=trigger.retries,
+            maximum_record_age_in_seconds=MOST_AGE_S,
+            destination_config={"onFailure": {"destination": self._may_fail_to(name, trigger)}},
         )  # fmt: skip
+        if topology.resource(trigger.source).kind == "table":
+            wanted = json.dumps(topology.stream_filter(trigger))
+            mapping.filter_criteria = lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
+                filters=[lambda_.CfnEventSourceMapping.FilterProperty(pattern=wanted)]
+            )
         mapping.node.add_dependency(self.all[name].role)  # Lambda looks whether it may poll when this is made
 
     def _may_poll(self, name: str, source: str, arn: str) -> None:
@@ -125,46 +129,54 @@ class Functions(Construct):
 
     def _schedule(self, name: str, trigger: Trigger) -> None:
         """Runs that could not start at once are left out: the next one does their work."""
-        function = self.all[name]
-        function.configure_async_invoke(retry_attempts=0, max_event_age=cdk.Duration.minutes(1))
-        events.Rule(
-            self, f"{name}-schedule", description=f"{function.node.id}, every {trigger.source} min",
-            schedule=events.Schedule.rate(cdk.Duration.minutes(int(trigger.source))),
-            enabled=trigger.enabled or (name == "simulator" and self._stage.simulator),
-            targets=[targets.LambdaFunction(function, retry_attempts=0)],
+        self._called_later(name, retries=0, most_age_s=60)
+        enabled = trigger.enabled or (name == "simulator" and self._stage.simulator)
+        every = f"rate({trigger.source} minute{'' if trigger.source == '1' else 's'})"
+        self._rule(
+            name, f"{name}, every {trigger.source} min", {"schedule_expression": every, "state": "ENABLED" if enabled else "DISABLED"},
+            {"retryPolicy": {"maximumRetryAttempts": 0}},
         )  # fmt: skip
 
     def _listen(self, name: str, trigger: Trigger, bus: events.IEventBus) -> None:
-        function, queue = self.all[name], self._queue(name, trigger)
-        function.configure_async_invoke(
-            retry_attempts=trigger.retries,
-            max_event_age=MOST_AGE,
-            on_failure=destinations.SqsDestination(queue),
-        )
-        lost = self._places["routing-dlq"].arns[0]
-        events.Rule(
-            self, f"{name}-rule", event_bus=bus, description=f"{', '.join(trigger.types)} to {name}",
-            event_pattern=events.EventPattern(
-                source=[topology.SOURCE], detail_type=list(trigger.types), detail=trigger.detail
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    function,
-                    retry_attempts=trigger.retries,
-                    dead_letter_queue=sqs.Queue.from_queue_arn(self, f"{name}-lost", lost),
-                )
-            ],
+        queue = self._may_fail_to(name, trigger)
+        self._called_later(name, trigger.retries, MOST_AGE_S, queue)
+        pattern = {"source": [topology.SOURCE], "detail-type": list(trigger.types)}
+        self._rule(
+            name, f"{', '.join(trigger.types)} to {name}",
+            {"event_bus_name": bus.event_bus_name, "event_pattern": pattern | ({"detail": trigger.detail} if trigger.detail else {})},
+            {
+                "retryPolicy": {"maximumRetryAttempts": trigger.retries},
+                "deadLetterConfig": {"arn": self._places["routing-dlq"].arns[0]},
+            },
         )  # fmt: skip
 
-    def _queue(self, name: str, trigger: Trigger) -> sqs.IQueue:
-        """The queue of its failures, whose name it gets too: it may put there what it cannot do, payload and all."""
-        assert trigger.on_failure is not None
-        place, resource = self._places[trigger.on_failure], topology.resource(trigger.on_failure)
-        assert resource.variable is not None
-        self.all[name].add_environment(resource.variable, place.value)
-        return sqs.Queue.from_queue_attributes(
-            self, f"{name}-failed", queue_arn=place.arns[0], queue_url=place.value
-        )
+    def _rule(self, name: str, says: str, when: dict[str, Any], delivery: dict[str, Any]) -> None:
+        function = self.all[name]
+        target = {"id": name, "arn": function.function_arn, **delivery}
+        rule = events.CfnRule(self, f"{name}-rule", description=says, targets=[target], **when)
+        lambda_.CfnPermission(
+            self, f"{name}-rule-calls", action="lambda:InvokeFunction", principal="events.amazonaws.com",
+            function_name=function.function_name, source_arn=rule.attr_arn,
+        )  # fmt: skip
+
+    def _called_later(self, name: str, retries: int, most_age_s: int, queue: str | None = None) -> None:
+        """What becomes of a call that nobody waits for."""
+        lambda_.CfnEventInvokeConfig(
+            self, f"{name}-later", function_name=self.all[name].function_name, qualifier="$LATEST",
+            maximum_retry_attempts=retries, maximum_event_age_in_seconds=most_age_s,
+            destination_config={"onFailure": {"destination": queue}} if queue else None,
+        )  # fmt: skip
+
+    def _may_fail_to(self, name: str, trigger: Trigger) -> str:
+        """ARN of the queue of its failures. It may send there itself, payload and all, and is told its address."""
+        if trigger.on_failure is None:
+            raise ValueError(f"{name}: a trigger of the kind {trigger.kind} needs a queue for failures")
+        place, variable = self._places[trigger.on_failure], topology.resource(trigger.on_failure).variable
+        if variable:
+            self.all[name].add_environment(variable, place.value)
+        for statement in statements(place, "send"):
+            self.all[name].add_to_role_policy(statement)
+        return place.arns[0]
 
     def _allow(self, name: str, actions: list[str], arn: str) -> None:
         self.all[name].add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[arn]))

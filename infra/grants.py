@@ -24,6 +24,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "secret": {"read": ("secretsmanager:GetSecretValue",)},
     "model": {"invoke": ("bedrock:InvokeModel",)},
+    "endpoint": {"invoke": ("sagemaker:InvokeEndpoint",)},
     "websocket": {"manage": ("execute-api:ManageConnections",)},
     "address": {"address": ()},
 }  # fmt: skip

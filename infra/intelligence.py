@@ -20,11 +20,22 @@ class IntelligenceStack(cdk.Stack):
     def __init__(self, scope: Construct, id: str, stage: Stage, core: CoreStack, **options: Any) -> None:
         super().__init__(scope, id, description="iOps: explanations, scores, partner", **options)
         places = core.places | {"bedrock": self._bedrock(stage)}
+        if stage.learning and stage.learning.model_data:
+            places["scores"] = self._scores(stage)
         self.functions = Functions(self, stage, places, core.private)
         for each in topology.FUNCTIONS:
             if each.stack == "intelligence":
                 self.functions.add(each.name)
                 self.functions.start(each.name, core.stores.streams, core.routing.bus)
+
+    def _scores(self, stage: Stage) -> Place:
+        """The endpoint by its name: it belongs to the stack Learning, which comes later."""
+        name = stage.named("scores")
+        return Place(
+            "endpoint",
+            name,
+            (self.format_arn(service="sagemaker", resource="endpoint", resource_name=name),),
+        )
 
     def _bedrock(self, stage: Stage) -> Place:
         """The model, and the profile that spreads calls over regions when the name begins with one's area (`us.`)."""

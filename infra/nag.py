@@ -55,6 +55,17 @@ ACCEPTED = (
     Accepted("APIG4", "Experience/Rest/api/Default", "Senders show a key of the usage plan; health and the API's description are public. A test holds who may call what."),
     Accepted("COG4", "Experience/Rest/api/Default", "People show tokens that the authorizer looks up, so that roles are the same in both runtimes; senders show keys."),
     Accepted(_PUSH, "Experience/Rest/api/CloudWatchRole", "AWS's own policy for API Gateway's logs; an account has one such role for all its APIs."),
+    Accepted("EC23", "Core/Network", "Endpoints are open to the network's own addresses alone; the rule cannot read them from the template."),
+    Accepted("EC23", "Experience/Dashboard", "The balancer is the public door; people sign in there."),
+    Accepted("ECS2", "Experience/Dashboard", "Names and addresses, nothing secret: the token comes from Secrets Manager."),
+    Accepted("SMG4", "Experience/Dashboard", "The first admin's token is changed by hand: docs/aws.md tells how."),
+    Accepted("COG8", "Experience/Dashboard", "The plus tier is paid per person; a second factor is required instead."),
+    Accepted(_S3 % "models", "Experience/Dashboard", _OBJECTS),
+    Accepted(_S3 % "models", "Learning", _OBJECTS),
+    Accepted(_S3 % "archive", "Learning", _OBJECTS),
+    Accepted(_ANY, "Learning", "Logging in to a registry of images has no resource."),
+    Accepted("IAM5[Resource::arn:<AWS::Partition>:logs:{region}:{account}:log-group:/aws/sagemaker/*]", "Learning", "SageMaker names the log groups of its jobs itself."),
+    Accepted("IAM5[Resource::arn:<AWS::Partition>:sagemaker:{region}:{account}:training-job/iops-{stage}-*]", "Learning", "Each job has a name of its own; all begin like the stage."),
 )  # fmt: skip
 
 

@@ -9,7 +9,6 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from infra import boards
@@ -17,6 +16,7 @@ from infra.alarms import RUNBOOK, Alarm, Watched, alarms
 from infra.core import CoreStack, tell
 from infra.experience import ExperienceStack
 from infra.intelligence import IntelligenceStack
+from infra.routing import subscribe
 from infra.stages import Stage
 
 WARN_AT = (50, 80, 100)  # per cent of the budget
@@ -40,8 +40,7 @@ class ObservabilityStack(cdk.Stack):
         self.topic = sns.Topic(
             self, "alarms", topic_name=stage.named("alarms"), display_name="iOps alarms", enforce_ssl=True
         )
-        for address in stage.alarm_mails:
-            self.topic.add_subscription(subscriptions.EmailSubscription(address))
+        subscribe(self.topic, stage.alarm_mails)
         for service in ("cloudwatch", "budgets"):
             self.topic.add_to_resource_policy(
                 iam.PolicyStatement(
@@ -118,7 +117,7 @@ class ObservabilityStack(cdk.Stack):
             alarm_description=f"Events may not be accepted or counted. What to do: {RUNBOOK}#{anchor('Something urgent')}",
         )  # fmt: skip
         for resource in urgent:
-            composite.add_dependency(resource)
+            composite.add_resource_dependency(resource)
 
     def _budget(self) -> None:
         def told(percent: int, kind: str) -> budgets.CfnBudget.NotificationWithSubscribersProperty:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -41,40 +42,64 @@ class Routing(Construct):
 
     def _let_rules_give_up(self) -> None:
         """Rules of every stack may put what they cannot deliver into one queue; naming each rule would tie the stacks in a knot."""
-        rules = cdk.Stack.of(self).format_arn(
-            service="events", resource="rule", resource_name=f"{self._stage.named('bus')}/*"
-        )
         self.queues["routing-dlq"].add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("events.amazonaws.com")], actions=["sqs:SendMessage"],
-                resources=[self.queues["routing-dlq"].queue_arn], conditions={"ArnLike": {"aws:SourceArn": rules}},
+                resources=[self.queues["routing-dlq"].queue_arn],
+                conditions={"ArnLike": {"aws:SourceArn": self._arn_of_rules()}},
             )
         )  # fmt: skip
 
+    def _arn_of_rules(self) -> str:
+        return cdk.Stack.of(self).format_arn(
+            service="events", resource="rule", resource_name=f"{self._stage.named('bus')}/*"
+        )
+
     def _topic(self, what: Announcement) -> sns.Topic:
+        name = what.topic
         topic = sns.Topic(
             self,
-            what.topic,
-            topic_name=self._stage.named(what.topic),
+            name,
+            topic_name=self._stage.named(name),
             display_name=f"iOps {what.summary}",
             enforce_ssl=True,
         )
-        for address in self._stage.mails.get(what.topic, ()):
-            topic.add_subscription(subscriptions.EmailSubscription(address))
-        events.Rule(
-            self, f"{what.topic}-rule", event_bus=self.bus, description=f"{what.summary} to their topic",
-            event_pattern=events.EventPattern(
-                source=[SOURCE], detail_type=[what.detail_type], detail=what.detail or None
-            ),
-            targets=[targets.SnsTopic(topic, dead_letter_queue=self.queues["routing-dlq"])],
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("events.amazonaws.com")], actions=["sns:Publish"],
+                resources=[topic.topic_arn], conditions={"ArnLike": {"aws:SourceArn": self._arn_of_rules()}},
+            )
+        )  # fmt: skip
+        subscribe(topic, self._stage.mails.get(name, ()))
+        pattern = {"source": [SOURCE], "detail-type": [what.detail_type]}
+        self._rule(
+            name, f"{what.summary} to their topic", pattern | ({"detail": what.detail} if what.detail else {}),
+            {"id": name, "arn": topic.topic_arn},
         )  # fmt: skip
         return topic
 
+    def _rule(self, name: str, says: str, pattern: dict[str, Any], target: dict[str, Any]) -> None:
+        lost = {"deadLetterConfig": {"arn": self.queues["routing-dlq"].queue_arn}}
+        events.CfnRule(
+            self, f"{name}-rule", event_bus_name=self.bus.event_bus_name, description=says,
+            event_pattern=pattern, targets=[target | lost],
+        )  # fmt: skip
+
     def _tell_partner(self) -> None:
         """Opened alerts go to the partner's own bus too."""
-        partner = events.EventBus.from_event_bus_arn(self, "partner-bus", self._stage.partner_bus)
-        events.Rule(
-            self, "partner-rule", event_bus=self.bus, description="opened alerts to the partner's bus",
-            event_pattern=events.EventPattern(source=[SOURCE], detail_type=["AlertOpened"]),
-            targets=[targets.EventBus(partner, dead_letter_queue=self.queues["routing-dlq"])],
+        role = iam.Role(self, "partner-role", assumed_by=iam.ServicePrincipal("events.amazonaws.com"))
+        role.add_to_policy(
+            iam.PolicyStatement(actions=["events:PutEvents"], resources=[self._stage.partner_bus])
+        )
+        self._rule(
+            "partner", "opened alerts to the partner's bus", {"source": [SOURCE], "detail-type": ["AlertOpened"]},
+            {"id": "partner", "arn": self._stage.partner_bus, "roleArn": role.role_arn},
         )  # fmt: skip
+
+
+def subscribe(topic: sns.Topic, addresses: Iterable[str]) -> None:
+    """Each address gets a mail that asks whether it wants this."""
+    for place, address in enumerate(addresses):
+        sns.CfnSubscription(
+            topic, f"mail-{place}", topic_arn=topic.topic_arn, protocol="email", endpoint=address
+        )

@@ -108,7 +108,9 @@ class Dashboard(Construct):
             self, "people", user_pool_name=self._stage.named("people"), self_sign_up_enabled=False,
             sign_in_aliases=cognito.SignInAliases(email=True), mfa=cognito.Mfa.REQUIRED,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
-            password_policy=cognito.PasswordPolicy(min_length=14, require_symbols=True, require_digits=True),
+            password_policy=cognito.PasswordPolicy(
+                min_length=14, require_symbols=True, require_digits=True, require_lowercase=True, require_uppercase=True
+            ),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             removal_policy=cdk.RemovalPolicy.RETAIN if self._stage.retain else cdk.RemovalPolicy.DESTROY,
         )  # fmt: skip
