@@ -55,6 +55,7 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {
         "balance_status": {"high_supply": "oversupplied", "demand_exceeds_supply": "high_demand"},
     },
 }
+_NONE: dict[str, str] = {}
 ZONES = {
     "EST": "America/New_York",
     "CST": "America/Chicago",
@@ -73,9 +74,11 @@ _STATUS = {
 
 def canonical_fields(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
     """A copy of `payload` under canonical names and values. A canonical field wins over its alias when both are sent."""
-    names = FIELDS.get(event_type)
-    if names:
-        renamed = {}
+    names = FIELDS.get(event_type, _NONE)
+    if names.keys().isdisjoint(payload):
+        payload = dict(payload)
+    else:
+        renamed: dict[str, Any] = {}
         for name, value in payload.items():
             target = names.get(name)
             if target is None:

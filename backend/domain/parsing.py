@@ -76,15 +76,23 @@ def parse(item: Any, received_us: int, source: str | None = None) -> Parsed:
     if event_type is None:
         raise InvalidEvent(problems)
     raw = _raw_payload(item, problems)
-    occurred_us, stamped = _occurred(item, raw, received_us, problems)
-    sent_source = _text(item, "source", Text, problems) or source
-    sent_id = _sent_id(item, problems)
+    frame = _frame(item)
+    if frame is not None:
+        occurred_us, stamped = _stamp(frame, received_us, problems)
+        sent_source, sent_id = frame.source or source, _nfc(frame.event_id or "")
+    else:
+        occurred_us, stamped = _occurred(item, raw, received_us, problems)
+        sent_source = _text(item, "source", Text, problems) or source
+        sent_id = _sent_id(item, problems) or ""
     payload, unknown = _payload(event_type, raw, problems)
     _metadata(item, problems)
     if problems or payload is None:
         raise InvalidEvent(problems)
-    fields = _normalised(msgspec.to_builtins(payload))
+    fields = msgspec.to_builtins(payload)
     body = _encode(fields)
+    if not body.isascii():
+        fields = _normalised(fields)
+        body = _encode(fields)
     digest = blake2b(
         event_type.encode() + b"\0" + (str(occurred_us).encode() if stamped else b"") + b"\0" + body,
         digest_size=16,
@@ -157,6 +165,33 @@ def _raw_payload(item: dict, problems: list[Violation]) -> dict:
     return raw
 
 
+class _Frame(msgspec.Struct):
+    """The fields around a payload as most senders write them: judged in one go, since they are right nearly always."""
+
+    event_id: Id
+    occurred_at: _Moment | None = None
+    timestamp: _Moment | None = None
+    source: Text | None = None
+
+
+def _frame(item: dict) -> _Frame | None:
+    """The frame of an item that has an id and a time of its own; None for all others, which are judged field by field."""
+    if "specversion" in item:
+        return None
+    try:
+        found = msgspec.convert(item, _Frame)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return None
+    return found if found.occurred_at or found.timestamp else None
+
+
+def _stamp(frame: _Frame, received_us: int, problems: list[Violation]) -> tuple[int, bool]:
+    name = "occurred_at" if frame.occurred_at else "timestamp"
+    us = to_us(getattr(frame, name))
+    _within_reach(us, name, received_us, problems)
+    return us, True
+
+
 def _occurred(item: dict, raw: dict, received_us: int, problems: list[Violation]) -> tuple[int, bool]:
     """(event time, whether the sender gave it). The envelope's time wins over one inside the payload."""
     for where, holder in (("", item), ("payload.", raw)):
@@ -176,6 +211,11 @@ def _moment(value: Any, path: str, received_us: int, problems: list[Violation]) 
         message = "must be a time in ISO 8601 with a zone, for instance 2026-01-05T16:00:00Z"
         problems.append(Violation(path, "timestamp", message))
         return received_us
+    _within_reach(us, path, received_us, problems)
+    return us
+
+
+def _within_reach(us: int, path: str, received_us: int, problems: list[Violation]) -> None:
     if us > received_us + FUTURE_TOLERANCE_US:
         limit = iso(received_us + FUTURE_TOLERANCE_US)
         problems.append(
@@ -183,7 +223,6 @@ def _moment(value: Any, path: str, received_us: int, problems: list[Violation]) 
         )
     elif us < EARLIEST_US:
         problems.append(Violation(path, "past", "lies before 1990"))
-    return us
 
 
 def _text(item: dict, name: str, kind: Any, problems: list[Violation]) -> str | None:
@@ -241,12 +280,16 @@ _IGNORED = frozenset(("timestamp", "occurred_at", "time", "source", "event_type"
 def _payload(event_type: str, raw: dict, problems: list[Violation]) -> tuple[Payload | None, tuple[str, ...]]:
     fields = aliases.canonical_fields(event_type, raw)
     known = _FIELDS[event_type]
-    unknown = tuple(str(name)[:80] for name in fields if name not in known and name not in _IGNORED)
+    unknown = () if fields.keys() <= known.keys() else _unknown(fields, known)
     try:
         return msgspec.convert(fields, PAYLOADS[event_type]), unknown
     except msgspec.ValidationError:
         problems.extend(_all_violations(fields, known))
         return None, unknown
+
+
+def _unknown(fields: dict, known: dict) -> tuple[str, ...]:
+    return tuple(str(name)[:80] for name in fields if name not in known and name not in _IGNORED)
 
 
 def _all_violations(fields: dict, known: dict) -> list[Violation]:

@@ -97,15 +97,19 @@ class Profile(msgspec.Struct, array_like=True):
                 lifetime[i] += amount
                 counters[i] += amount
         at = event.occurred_us
-        self._span(at, at, event.source == SIMULATOR)
-        kind = self.entity_type
-        remember = _REMEMBER.get(kind)
+        if self.since_us is None or at < self.since_us:
+            self.since_us = at
+        if self.seen_us is None or at > self.seen_us:
+            self.seen_us = at
+        if event.source == SIMULATOR:
+            self.simulated = True
+        remember = _REMEMBER.get(self.entity_type)
         if remember is not None:
             remember(self, event)
-        if is_session(event):
+        if event.event_type == "session_completed" and is_session(event):
             if self.last_session_us is None or at > self.last_session_us:
                 self.last_session_us = at
-            if kind == "student":
+            if self.entity_type == "student":
                 self._first_session(event)
 
     def take_sum(self, found: Sum) -> None:
@@ -114,18 +118,12 @@ class Profile(msgspec.Struct, array_like=True):
             self.lifetime = added(self.lifetime, counters)
             if ring is not None:
                 self.tally.rings[ring] = added(self.tally.rings[ring], counters)
-        self._span(found.first_us, found.last_us, found.simulated)
+        self.since_us = found.first_us if self.since_us is None else min(self.since_us, found.first_us)
+        self.seen_us = found.last_us if self.seen_us is None else max(self.seen_us, found.last_us)
+        self.simulated = self.simulated or found.simulated
         last = found.last_session_us
         if last is not None and (self.last_session_us is None or last > self.last_session_us):
             self.last_session_us = last
-
-    def _span(self, first_us: int, last_us: int, simulated: bool) -> None:
-        if self.since_us is None or first_us < self.since_us:
-            self.since_us = first_us
-        if self.seen_us is None or last_us > self.seen_us:
-            self.seen_us = last_us
-        if simulated:
-            self.simulated = True
 
     def remember_student(self, event: Event) -> None:
         """Keep the newest of what an event says about its student."""

@@ -51,8 +51,8 @@ class Sum:
         self.events.append(event)
         if event.source == SIMULATOR:
             self.simulated = True
-        if (self.last_session_us is None or at > self.last_session_us) and is_session(event):
-            self.last_session_us = at
+        if event.event_type == "session_completed" and is_session(event):
+            self.last_session_us = at if self.last_session_us is None else max(at, self.last_session_us)
 
     def merge(self, other: Sum) -> None:
         """Add another sum that is not empty, without its events. Nothing can be taken into a merged sum: lists are shared."""

@@ -6,6 +6,7 @@ Arriving events come first: everything waiting goes into one transaction, and it
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from backend.adapters.sqlite.log import NOWHERE, Origin, add_tallies, append_entries, keep_rejects
+from backend.adapters.sqlite.log import NOWHERE, Origin, add_tallies, keep_rejects
 from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
@@ -22,16 +23,19 @@ from backend.services.intake import tallies
 
 log = logging.getLogger("iops.engine")
 
-MAX_WAITING = 10_000  # events in memory, not yet durable; beyond it senders are told to come back
+MAX_WAITING = 20_000  # events in memory, not yet durable; beyond it senders are told to come back
 GROUP = 2_000  # events in one commit at most
-# Folding in small steps costs more per event and keeps senders waiting, so while many single events pour in it is done a few
-# times a second, for about BUSY_SECONDS. Large steps are cheapest: an entity that is hit several times in a step is scored
-# and written once. Beyond MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
-FOLD_IDLE, FOLD_BULK = 2_000, 6_000
+# An entity that is hit several times in a step is scored and written once, so large steps are cheapest; small ones keep
+# senders waiting least. While many requests come, folding takes a turn of about BUSY_SECONDS a few times a second. Otherwise
+# it rests for twice as long as its last turn took, so that under load events gather and the next step is larger. Beyond
+# MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
+FOLD_STEP = 10_000
 BUSY_RATE = 500  # requests a second from which on folding waits its turn
 BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
+REST, LONGEST_REST = 2.0, 0.4
 MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
+IDLE_SECONDS = 0.05
 LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)
 
 
@@ -178,16 +182,18 @@ class LogWriter:
         next_sweep = next_fold = next_look = 0.0
         while True:
             now = time.monotonic()
-            group = self._take(wait=not self._pending or now < next_fold)
+            group = self._take(wait=min(IDLE_SECONDS, next_fold - now) if self._pending else IDLE_SECONDS)
             if group:
                 self._commit(group)
                 self._pace.note(len(group), now)
             elif self._stopping:
                 return
             if now >= next_fold and (self._pending or now >= next_look):
+                began = time.monotonic()
                 self._fold(self._step())
-                next_fold = time.monotonic() + (BUSY_PERIOD if self._is_busy() else 0)
-                next_look = time.monotonic() + LOOK_SECONDS
+                ended = time.monotonic()
+                next_fold = ended + self._rest(ended - began)
+                next_look = ended + LOOK_SECONDS
             if now >= next_sweep:
                 more = self._sweep()
                 next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
@@ -195,15 +201,21 @@ class LogWriter:
     def _is_busy(self) -> bool:
         return self._pace.rate > BUSY_RATE and self._pending < MAX_BACKLOG
 
-    def _step(self) -> int:
+    def _rest(self, took: float) -> float:
+        """Seconds until folding takes its next turn, after one of `took` seconds."""
         if self._is_busy():
-            return max(100, int(BUSY_SECONDS / self._fold_cost))
-        return FOLD_BULK if self._pending > FOLD_BULK else FOLD_IDLE
+            return BUSY_PERIOD
+        return 0.0 if self._pending >= FOLD_STEP else min(LONGEST_REST, REST * took)
 
-    def _take(self, *, wait: bool) -> list[Submission]:
+    def _step(self) -> int:
+        """How many events the next turn takes at most."""
+        return max(100, int(BUSY_SECONDS / self._fold_cost)) if self._is_busy() else FOLD_STEP
+
+    def _take(self, *, wait: float) -> list[Submission]:
+        """What is queued, at most a group; when nothing is, the first to come within `wait` seconds."""
         with self._wake:
-            if not self._queue and wait and not self._stopping:
-                self._wake.wait(0.05)
+            if not self._queue and wait > 0 and not self._stopping:
+                self._wake.wait(wait)
             group, size = [], 0
             while self._queue and size < GROUP:
                 submission = self._queue.popleft()
@@ -217,14 +229,16 @@ class LogWriter:
         entries = [entry for submission in group for entry in submission.entries]
         origins = [submission.origin for submission in group for _ in submission.entries]
         rejects = [row for submission in group for row in submission.rejects]
+
+        def beside(connection: sqlite3.Connection, verdicts: list[str]) -> None:
+            tallies = _tally(group, entries, verdicts)
+            if tallies:
+                add_tallies(connection, now_us, tallies)
+            if rejects:
+                keep_rejects(connection, rejects)
+
         try:
-            with self._store.transaction() as connection:
-                verdicts = append_entries(connection, entries, origins)
-                tallies = _tally(group, entries, verdicts)
-                if tallies:
-                    add_tallies(connection, now_us, tallies)
-                if rejects:
-                    keep_rejects(connection, rejects)
+            verdicts = self._store.append(entries, origins, beside)
         except Exception as error:
             failure = (
                 error

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from backend.adapters.sqlite import log
 from backend.domain.errors import Unavailable
 from backend.runtime import log_writer
 from backend.runtime.log_writer import LogWriter
@@ -68,7 +69,7 @@ def test_an_event_that_cannot_be_folded_is_set_aside_and_the_rest_goes_on(writer
 
 
 def test_a_disk_that_refuses_is_told_to_the_sender_and_nothing_is_half_stored(writer, store, monkeypatch):
-    honest = log_writer.append_entries
+    honest = log.append_entries
     calls = []
 
     def failing(connection, entries, origins=None):
@@ -78,7 +79,7 @@ def test_a_disk_that_refuses_is_told_to_the_sender_and_nothing_is_half_stored(wr
             raise sqlite3.OperationalError("database or disk is full")
         return verdicts
 
-    monkeypatch.setattr(log_writer, "append_entries", failing)
+    monkeypatch.setattr(log, "append_entries", failing)
     with pytest.raises(Unavailable, match="disk is full"):
         writer.submit([call("c1", NOW)]).result(10)
     assert writer.submit([call("c1", NOW)]).result(10) == ["accepted"]

@@ -12,7 +12,7 @@ import msgspec
 from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.series import Detectors
 from backend.domain import market
-from backend.domain.events import Event
+from backend.domain.events import SIMULATOR, Event
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
 from backend.domain.times import HOUR, MINUTE
@@ -193,23 +193,31 @@ def count_arrivals(connection: sqlite3.Connection, events: list[Event]) -> None:
     """Add a batch to the arrivals by minute and type."""
     counts: dict[tuple[int, str], list[int]] = {}
     for event in events:
-        slot = (event.received_us - event.received_us % MINUTE, event.event_type)
-        row = counts.setdefault(slot, [0, 0, event.occurred_us])
+        received, occurred = event.received_us, event.occurred_us
+        row = counts.get((received // MINUTE, event.event_type))
+        if row is None:
+            row = counts[received // MINUTE, event.event_type] = [0, 0, occurred]
         row[0] += 1
-        row[1] += event.received_us - event.occurred_us > HOUR
-        row[2] = max(row[2], event.occurred_us)
-    connection.executemany(_ARRIVALS, [(*slot, *row) for slot, row in counts.items()])
+        if received - occurred > HOUR:
+            row[1] += 1
+        if occurred > row[2]:
+            row[2] = occurred
+    connection.executemany(
+        _ARRIVALS, [(minute * MINUTE, kind, *row) for (minute, kind), row in counts.items()]
+    )
 
 
 def note_lag(meta: Meta, events: list[Event], now_us: int) -> None:
     """Arrival to fold of this batch in milliseconds, and totals; what the freshness page reads."""
-    lags = sorted(max(0, now_us - event.received_us) for event in events)
-    meta.put("lag_ms_p50", lags[len(lags) // 2] / 1000)
-    meta.put("lag_ms_p95", lags[min(len(lags) - 1, len(lags) * 95 // 100)] / 1000)
+    received = sorted([event.received_us for event in events], reverse=True)
+    meta.put("lag_ms_p50", max(0, now_us - received[len(received) // 2]) / 1000)
+    meta.put(
+        "lag_ms_p95", max(0, now_us - received[min(len(received) - 1, len(received) * 95 // 100)]) / 1000
+    )
     meta.put("events_total", meta.get("events_total", 0) + len(events))
-    simulated = sum(1 for event in events if event.simulated)
+    simulated = [event.source for event in events].count(SIMULATOR)
     if simulated:
         meta.put("events_simulated", meta.get("events_simulated", 0) + simulated)
-    meta.put("last_received_us", max(event.received_us for event in events))
-    newest = max(event.occurred_us for event in events)
+    meta.put("last_received_us", received[0])
+    newest = max([event.occurred_us for event in events])
     meta.put("last_event_us", max(newest, meta.get("last_event_us", newest)))

@@ -9,6 +9,7 @@ from itertools import repeat
 import msgspec
 
 from backend.adapters.sqlite.connections import Connections
+from backend.adapters.sqlite.tail import Tail
 from backend.domain.events import Event
 from backend.domain.parsing import Parsed
 from backend.domain.times import DAY
@@ -19,7 +20,7 @@ Origin = tuple[str | None, str | None]  # network address of the sender, id of t
 
 _INSERT = """INSERT INTO events
   (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, digest, body,
-   peer, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+   peer, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"""
 EVENT_COLUMNS = (
     "seq, event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, body"
 )
@@ -30,9 +31,25 @@ _decode = msgspec.json.Decoder(dict).decode
 class SqliteLog(Connections):
     """Appending; mixed into SqliteStore."""
 
-    def append(self, entries: Sequence[Parsed]) -> list[str]:
+    tail: Tail
+
+    def append(
+        self,
+        entries: Sequence[Parsed],
+        origins: Sequence[Origin] | None = None,
+        beside: Callable[[sqlite3.Connection, list[str]], None] | None = None,
+    ) -> list[str]:
+        """Append in one durable transaction; `beside` writes more into it, knowing the verdicts."""
         with self.transaction() as connection:
-            return append_entries(connection, entries)
+            last = last_seq(connection)
+            verdicts = append_entries(connection, entries, origins)
+            if beside is not None:
+                beside(connection, verdicts)
+            whole = last_seq(connection) == last + len(entries)
+            version = data_version(connection)
+        if whole:
+            self.tail.note(last + 1, [entry.event for entry in entries], version)
+        return verdicts
 
     def keep_rejects(self, rows: Sequence[tuple[int, str, str | None, str | None, str, str]]) -> None:
         if not rows:
@@ -72,40 +89,54 @@ def append_entries(
     connection: sqlite3.Connection, entries: Sequence[Parsed], origins: Sequence[Origin] | None = None
 ) -> list[str]:
     """Append inside the caller's transaction; one verdict per entry. `origins`: who brought each of them."""
-    held: dict[str, bytes] = {}
-    if entries:
-        ids = msgspec.json.encode([entry.event.event_id for entry in entries]).decode()
-        found = connection.execute(
-            "SELECT event_id, digest FROM events WHERE event_id IN (SELECT value FROM json_each(?))", (ids,)
-        )
-        held = dict(found.fetchall())
-    verdicts, rows = [], []
+    last = last_seq(connection)
+    rows = []
     for entry, origin in zip(entries, origins or repeat(NOWHERE), strict=False):
         e = entry.event
-        digest = held.get(e.event_id)
-        if digest is None:
-            held[e.event_id] = entry.digest
-            verdicts.append("accepted")
-            rows.append(
-                (
-                    e.event_id,
-                    e.event_type,
-                    e.occurred_us,
-                    e.received_us,
-                    e.source,
-                    e.student_id,
-                    e.tutor_id,
-                    e.subject,
-                    e.region,
-                    entry.digest,
-                    entry.body,
-                    *origin,
-                )
+        rows.append(
+            (
+                e.event_id,
+                e.event_type,
+                e.occurred_us,
+                e.received_us,
+                e.source,
+                e.student_id,
+                e.tutor_id,
+                e.subject,
+                e.region,
+                entry.digest,
+                entry.body,
+                *origin,
             )
-        else:
-            verdicts.append("duplicate" if digest == entry.digest else "conflict")
-    connection.executemany(_INSERT, rows)
+        )
+    inserted = connection.executemany(_INSERT, rows).rowcount
+    return ["accepted"] * len(rows) if inserted == len(rows) else _verdicts(connection, entries, last)
+
+
+def _verdicts(connection: sqlite3.Connection, entries: Sequence[Parsed], last: int) -> list[str]:
+    """What became of entries of which some were known: by this log up to `last`, or by an entry before them."""
+    ids = msgspec.json.encode([entry.event.event_id for entry in entries]).decode()
+    found = connection.execute(
+        "SELECT event_id, digest, seq FROM events WHERE event_id IN (SELECT value FROM json_each(?))", (ids,)
+    )
+    held = {event_id: (digest, seq > last) for event_id, digest, seq in found}
+    verdicts = []
+    for entry in entries:
+        event_id = entry.event.event_id
+        digest, new = held[event_id]
+        held[event_id] = digest, False  # the first of several is the accepted one
+        verdicts.append("accepted" if new else "duplicate" if digest == entry.digest else "conflict")
     return verdicts
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """Place in the log of its newest event; 0 when it is empty."""
+    return connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+
+
+def data_version(connection: sqlite3.Connection) -> int:
+    """Changes when another connection than this has committed."""
+    return connection.execute("PRAGMA data_version").fetchone()[0]
 
 
 def keep_rejects(connection: sqlite3.Connection, rows: Sequence[tuple]) -> None:

@@ -11,8 +11,9 @@ from backend.adapters.sqlite.alerts import living_alerts, write_transition
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.effects import CHANGE, Meta, count_arrivals, note_lag, save, stored_profiles
 from backend.adapters.sqlite.kept import Kept
-from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
+from backend.adapters.sqlite.log import EVENT_COLUMNS, data_version, event_from, keep_rejects
 from backend.adapters.sqlite.series import Detectors
+from backend.adapters.sqlite.tail import Tail
 from backend.adapters.sqlite.watch import watch
 from backend.domain import alerts
 from backend.domain.events import Event
@@ -33,6 +34,7 @@ class SqliteState(Connections):
 
     detectors: Detectors
     kept: Kept
+    tail: Tail
 
     def fold(self, limit: int, now_us: int) -> int:
         return self._guarded(self._fold, limit, now_us)
@@ -57,15 +59,12 @@ class SqliteState(Connections):
         with self.transaction() as connection:
             meta = Meta(connection)
             cursor = meta.get("cursor", 0)
-            rows = connection.execute(
-                f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (cursor, limit)
-            ).fetchall()
+            events = self._after(connection, cursor, limit)
             load = self._load_kept(connection, meta)
-            if not rows:
+            if not events:
                 return 0, {}
             as_of, moved = _advance(connection, meta, now_us, load)
             batch = Batch(as_of, load)
-            events = [event_from(row) for row in rows]
             batch.fold(events)
             rebuild_until = meta.get("rebuild_until", 0)
             if is_history(events):
@@ -78,7 +77,17 @@ class SqliteState(Connections):
                 # Rules were silent while history was half there; now every entity is judged once by the sweep.
                 meta.put("rebuild_until", 0)
                 connection.execute("UPDATE entities SET refresh_us = 0")
-            return len(rows), {**moved, **batch.profiles}
+            return len(events), {**moved, **batch.profiles}
+
+    def _after(self, connection: sqlite3.Connection, cursor: int, limit: int) -> list[Event]:
+        """Events of the log after the cursor, from memory where they are."""
+        found = self.tail.take(cursor, limit, data_version(connection))
+        if found:
+            return found
+        rows = connection.execute(
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (cursor, limit)
+        )
+        return [event_from(row) for row in rows]
 
     def set_aside(self, reason: str, now_us: int) -> None:
         """Step over the next event, which cannot be folded, and keep it among the rejects with the reason."""
@@ -156,6 +165,7 @@ class SqliteState(Connections):
         connection.execute("DELETE FROM meta WHERE key IN ('events_simulated', 'last_event_us')")
         self.detectors.forget()
         self.kept.clear()
+        self.tail.forget()
 
 
 def _judging(meta: Meta, now_us: int) -> bool:

@@ -17,6 +17,7 @@ from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.rejects import SqliteRejects
 from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.state import SqliteState
+from backend.adapters.sqlite.tail import Tail
 from backend.ports import Change
 
 # What is kept of those of whom no event is left.
@@ -25,13 +26,21 @@ _UNHEARD_OF = """CASE entity_type WHEN 'student' THEN NOT EXISTS (SELECT 1 FROM 
 
 
 class SqliteStore(
-    SqliteLog, SqliteState, SqliteAlerts, SqliteForecasts, SqliteInsights, SqlitePredictions, SqliteReads, SqliteRejects
+    SqliteLog,
+    SqliteState,
+    SqliteAlerts,
+    SqliteForecasts,
+    SqliteInsights,
+    SqlitePredictions,
+    SqliteReads,
+    SqliteRejects,
 ):
     """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.detectors = Detectors()
         self.kept = Kept()
+        self.tail = Tail()
         super().__init__(path, checkpoints=checkpoints)
 
     def changes(self, after: int, limit: int = 500) -> list[Change]:
