@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from importlib.metadata import distribution
@@ -60,7 +61,7 @@ class Locked(NamedTuple):
 def code_folder() -> Path:
     """The code of every function; the same folder as long as no file in it changes."""
     files = {str(path.relative_to(ROOT)): path for path in reached()}
-    key = sha256()
+    key = sha256((ROOT / "pyproject.toml").read_bytes())
     for name, path in sorted(files.items()):
         key.update(f"{name}\0".encode() + sha256(path.read_bytes()).digest())
 
@@ -68,8 +69,18 @@ def code_folder() -> Path:
         for name, path in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
+        _name_distribution(folder)
 
     return _kept(f"code-{key.hexdigest()[:16]}", fill)
+
+
+def _name_distribution(folder: Path) -> None:
+    """The program's name and version, where importlib.metadata looks for them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name, version = project["name"], project["version"]
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
 def layer_folder(name: str, target: str) -> Path:
@@ -122,14 +133,17 @@ def reached() -> list[Path]:
         parent = name.rpartition(".")[0]
         waiting += [parent] if parent else []
         waiting += _imported(path)
-    folders = {path.parent for path in modules.values()}
-    data = [
-        path
-        for folder in folders
-        for path in folder.iterdir()
-        if path.is_file() and path.suffix not in (".py", ".pyc")
-    ]
+    data = [file for folder in {path.parent for path in modules.values()} for file in _data_files(folder)]
     return sorted([*modules.values(), *data])
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Files beside the modules of a package, and those of its folders that hold no modules."""
+    for path in folder.iterdir():
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            yield path
+        elif path.is_dir() and path.name != "__pycache__" and not any(path.rglob("*.py")):
+            yield from (file for file in path.rglob("*") if file.is_file())
 
 
 def _imported(path: Path) -> Iterator[str]:

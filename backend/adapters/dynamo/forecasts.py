@@ -10,7 +10,7 @@ DOC#forecasts          DOC                                how far hours are clos
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,11 +19,12 @@ from backend.adapters.dynamo.items import pack as packed
 from backend.adapters.dynamo.keys import bounded, document_key, time_sort
 from backend.adapters.dynamo.log import Lifetimes, expires
 from backend.adapters.dynamo.table import Table
-from backend.domain import episodes, outlook
-from backend.domain.episodes import Episode
-from backend.domain.outlook import Day, Key, Outlook
 from backend.domain.times import DAY
 from backend.ports import Closed, HoursHead
+
+if TYPE_CHECKING:  # imported where they are needed: they load numpy, which most functions on AWS do not have
+    from backend.domain.episodes import Episode
+    from backend.domain.outlook import Day, Key, Outlook
 
 HEAD = "forecasts"
 EPISODES = "EPI"
@@ -68,10 +69,14 @@ class DynamoForecasts:
         return None if found is None else msgspec.convert(found, HoursHead)
 
     def forecast_states(self) -> tuple[list[bytes], list[bytes]]:
+        from backend.domain import episodes, outlook
+
         return self._all_states("FST", outlook.MEASURES), self._all_states("FSW", episodes.MEASURES)
 
     def clear_forecasts(self) -> None:
         """The days of the last weeks are found by their date; older ones go by their time to live."""
+        from backend.domain import episodes, outlook
+
         head = self.forecast_head()
         self.table.write_many(deletes=[document_key(HEAD)])
         partitions = [EPISODES, *(f"FSW#{measure}" for measure in episodes.MEASURES)]
@@ -85,12 +90,16 @@ class DynamoForecasts:
             self.table.write_many(deletes=[key_of(item) for item in found])
 
     def forecasts(self, measure: str) -> list[Outlook]:
+        from backend.domain.outlook import Outlook
+
         items = self.table.query(f"FOR#{measure}", consistent=False)
         return sorted((unpack(item["b"], Outlook) for item in items), key=lambda found: found.place)
 
     def forecast_days(
         self, measure: str, first_us: int, last_us: int, places: Sequence[str] = ()
     ) -> list[Day]:
+        from backend.domain.outlook import Day
+
         days = [day * DAY for day in range(-(-first_us // DAY), last_us // DAY + 1)]
         if places:
             wanted = [(_day_partition(measure, day), bounded(place)) for day in days for place in places]
@@ -105,6 +114,8 @@ class DynamoForecasts:
         )
 
     def episodes(self, start_us: int, end_us: int) -> list[Episode]:
+        from backend.domain.episodes import Episode
+
         items = self.table.query(EPISODES, None, time_sort(end_us) + _END, consistent=False)
         found = (unpack(item["b"], Episode) for item in items)
         kept = [e for e in found if e.end_us is None or e.end_us >= start_us]

@@ -1,0 +1,74 @@
+"""Scoring on AWS: the models that came with the program, or those of the models bucket, over whoever changed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backend.adapters.aws.files import Files
+from backend.adapters.dynamo.store import DynamoStore
+from backend.domain.errors import NotFound
+from backend.domain.times import SECOND
+from backend.ml import drift_watch
+from backend.ml.model_files import SHIPPED
+from backend.ml.promotion import ModelRegistry
+from backend.ml.scorer import LocalModels
+from backend.runtime.aws import Installation
+from backend.runtime.scoring_follower import ScoringFollower
+from backend.topology import HIGH_RISK
+
+MOST_RISKY = 1_000  # more at high risk than this are not told apart
+
+
+class BucketFiles:
+    """Implements ml.model_files.ModelFiles over a bucket."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self._files.get(name)
+        except NotFound as error:
+            raise FileNotFoundError(name) from error
+
+    def write(self, name: str, data: bytes) -> None:
+        self._files.put(name, data, "application/json")
+
+    def names(self) -> list[str]:
+        return sorted(self._files.names(""))
+
+
+def scorer(home: Installation) -> ScoringFollower:
+    """What scores; kept by the process, so that it knows where it was in the change feed."""
+    models = LocalModels(ModelRegistry(BucketFiles(home.files("models")), SHIPPED))
+    return ScoringFollower(
+        home.store, models, home.clock, lambda now_us: drift_watch.watch(home.store, models, now_us)
+    )
+
+
+def score_for(home: Installation, scoring: ScoringFollower, seconds: float) -> None:
+    """Score until nothing waits or the time is used up."""
+    until_us = home.clock() + int(seconds * SECOND)
+    while scoring.look() and home.clock() < until_us:
+        pass
+
+
+class Population(NamedTuple):
+    """How the students are, for alarms."""
+
+    at_risk: int
+    high_churn: int
+    average_health: float
+
+
+def population(store: DynamoStore) -> Population:
+    """Counted over everybody; without anybody of known health the average is that of nothing wrong."""
+    counts = store.health_counts({})
+    known = [(health, n) for _, health, n in counts if health is not None]
+    students = sum(n for _, n in known)
+    rows, _ = store.entity_page("student", {}, sort="risk", descending=True, limit=MOST_RISKY)
+    return Population(
+        at_risk=sum(n for segment, _, n in counts if segment == "at_risk"),
+        high_churn=sum((row["risk"] or 0) >= HIGH_RISK for row in rows),
+        average_health=sum(health * n for health, n in known) / students if students else 100.0,
+    )

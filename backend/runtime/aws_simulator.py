@@ -1,0 +1,34 @@
+"""The simulator on AWS: follows the orders in the store, and sends through the deployed API as any stranger would."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from backend.runtime.aws import Installation
+from backend.runtime.simulator_follower import SimulatorFollower
+from backend.services.simulation import ACTUAL, desired
+from simulator.run import Runner
+
+
+def follower(home: Installation) -> SimulatorFollower:
+    """What carries out the orders, in any process that may send. It begins when it is started."""
+
+    def runner(**settings: Any) -> Runner:
+        key = home.secrets.text(home.settings.of("ingest-key"))
+        return Runner(home.settings.of("ingest"), key, **settings)
+
+    return SimulatorFollower(home.store, runner, home.clock)
+
+
+def run(home: Installation, seconds: float) -> str:
+    """Carry out what is ordered for a while; the state that was ordered. Nothing to do takes no time."""
+    order = desired(home.store)
+    cleared = (home.store.document(ACTUAL) or {}).get("clears", 0)
+    if order["state"] == "stopped" and order["clears"] == cleared:
+        return str(order["state"])
+    following = follower(home)
+    following.start()
+    time.sleep(seconds)
+    following.stop(5.0)
+    return str(order["state"])
