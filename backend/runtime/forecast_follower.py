@@ -14,7 +14,7 @@ from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0
-WORK_SECONDS, SHARE = 0.01, 0.4  # after so much work it rests, so that it takes about this share of a core
+WORK_SECONDS, SHARE = 0.01, 0.5  # after so much computing it rests, so that it takes at most this share of a core
 
 
 class Stopped(Exception):
@@ -29,7 +29,7 @@ class ForecastFollower:
         self._stop = threading.Event()
         self._forecasting = Forecasting(store, self._rest)
         self._thread = threading.Thread(target=self._run, name="forecast-follower", daemon=True)
-        self._since = time.monotonic()
+        self._since = 0.0  # CPU seconds of the thread at the end of the last rest
         self._figures = {"forecast_seconds": 0.0, "forecast_hours_closed": 0.0}
 
     def start(self) -> None:
@@ -45,7 +45,7 @@ class ForecastFollower:
 
     def look(self) -> bool:
         """One round; True when hours were closed."""
-        self._since = began = time.monotonic()
+        began, self._since = time.monotonic(), time.thread_time()
         closed = self._forecasting.step(self._clock())
         if closed:
             self._figures["forecast_seconds"] = time.monotonic() - began
@@ -70,9 +70,9 @@ class ForecastFollower:
         return max(0.05, min(LOOK_SECONDS, due / 1_000_000))
 
     def _rest(self) -> None:
-        worked = time.monotonic() - self._since
+        worked = time.thread_time() - self._since
         if worked < WORK_SECONDS:
             return
         if self._stop.wait(worked * (1 - SHARE) / SHARE):
             raise Stopped
-        self._since = time.monotonic()
+        self._since = time.thread_time()
