@@ -144,6 +144,9 @@ ENVIRONMENT = (
     "IOPS_STAGE",
     "IOPS_INGEST_PATH",  # direct or kinesis
     "IOPS_LLM",  # as in docs/settings.md
+    "IOPS_LLM_MODEL",
+    "IOPS_LLM_DAILY_CALLS",
+    "IOPS_ACCOUNT_ALIAS",  # shown in the dashboard's header
     "IOPS_DASHBOARD_URL",  # where people look; empty when the dashboard is not deployed
     "IOPS_CORS_ORIGINS",
     "POWERTOOLS_SERVICE_NAME",

@@ -214,7 +214,9 @@ def environment(stage: Stage) -> dict[str, str]:
         "IOPS_STAGE": stage.name,
         "IOPS_INGEST_PATH": stage.ingest_path,
         "IOPS_LLM": stage.llm,
-        "IOPS_LLM_MODEL": stage.llm_model,
+        "IOPS_LLM_MODEL": stage.llm_model if stage.llm == "bedrock" else "",
+        "IOPS_LLM_DAILY_CALLS": str(stage.llm_daily_calls),
+        "IOPS_ACCOUNT_ALIAS": stage.account_alias,
         "IOPS_DASHBOARD_URL": stage.url,
         "IOPS_CORS_ORIGINS": ",".join(stage.cors),
     }

@@ -52,6 +52,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     name: str
     account: str | None = None
+    account_alias: str = ""  # what people call the account; shown in the dashboard's header
     region: str | None = None
     # front door
     ingest_path: Literal["direct", "kinesis"] = "direct"
@@ -65,6 +66,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     reserve: bool = True  # False: no reserved concurrency, for accounts that allow only ten functions at once
     llm: str = "bedrock"
     llm_model: str = "us.anthropic.claude-haiku-5-5"
+    llm_daily_calls: int = 500
     explain_share: float = 0.2  # share of alerts that a model words; used by the estimate of costs
     simulator: bool = False
     # data
