@@ -14,7 +14,7 @@ from backend.domain.insights import Insight
 from backend.domain.times import DAY
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
-from dashboard import components, entity, insight_card, markup, segments
+from dashboard import components, entity, insight_card, markup, prediction_card, segments
 from dashboard.components import query_link, wild
 from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase
@@ -101,6 +101,7 @@ def body(
             [score_panel(detail, row, health, view), why_panel(health, before, days, view)],
             className="ppl-row a",
         ),
+        prediction_card.panel(detail.scored, view, "student"),
         html.Div([parts_panel(health, view), entity.weeks_panel(detail, view)], className="ppl-row b"),
         html.Div(
             [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)],

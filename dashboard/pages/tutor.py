@@ -12,7 +12,7 @@ from dash import Input, Output, html
 from backend.domain.errors import NotFound
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
-from dashboard import components, entity, markup, segments
+from dashboard import components, entity, markup, prediction_card, segments
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, TUTOR
@@ -66,6 +66,7 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     assert isinstance(row, TutorRow)
     left = [
         html.Div([load_panel(row, view), reliability_panel(detail, row, view)], className="ppl-row half"),
+        prediction_card.panel(detail.scored, view, "tutor"),
         html.Div(
             [entity.weeks_panel(detail, view), students_panel(students, view)], className="ppl-row half"
         ),

@@ -1,0 +1,174 @@
+"""What the model expects of one student or tutor: each prediction with its range, what moved it, and which model said so."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from dash import html
+
+from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored
+from dashboard import components
+from dashboard.context import View
+from dashboard.words import number, percent, plural, readable
+from dashboard.zones import ago
+
+# Target -> (name of the fact, what "for certain" would mean, what the held-out share is a share of)
+WORDS = {
+    "churn_30d": ("Leaves within 30 days", "leaves within 30 days", "left"),
+    "churn_14d": ("Silent for 14 days", "has no session for 14 days", "had none"),
+    "first_session_success": ("First session goes well", "has a good first session", "had one"),
+    "session_velocity": ("Pace, next 4 weeks", "", ""),
+    "health_score": ("Next health score", "", ""),
+    "burnout_14d": ("Teaches half as much", "teaches less than half as much in the next 14 days", "did"),
+    "retention_30d": ("Still teaches in 30 days", "teaches in the next 30 days", "did"),
+}
+_ORDER = tuple(WORDS)
+_LEADS = ("churn_30d", "first_session_success", "burnout_14d", "retention_30d", "health_score")
+_BAR = 2.5  # log-odds of a full bar; a factor of 12
+_CERTAIN = 0.01
+
+
+def panel(scored: Scored | None, view: View, entity_type: str) -> html.Section:
+    """Everything the model says, or why it says nothing."""
+    models = html.A("All models", href="/models")
+    if scored is None:
+        why = (
+            "No prediction was kept up to that moment."
+            if view.scope.time_travel
+            else f"Each {entity_type} is scored within moments of a change, and at least every six hours."
+        )
+        body: Any = components.empty("Not predicted yet", why, [models], sign="status")
+        return components.panel("No prediction", body, view)
+    shown = sorted(scored.predictions.values(), key=lambda p: _ORDER.index(p.target))
+    lead = next((scored.predictions[t] for t in _LEADS if t in scored.predictions), None)
+    if lead is None:
+        why = (
+            f"There is too little to go by: {plural(len(scored.missing), 'input')} of the model are unknown."
+        )
+        return components.panel(
+            "No prediction", components.empty("Nothing to say", why, [models], "status"), view
+        )
+    facts = [(WORDS[p.target][0], value_text(p), range_text(p)) for p in shown]
+    parts = [
+        components.strip(facts, "Predictions", "six" if len(facts) > 5 else ""),
+        reasons(lead),
+        html.P(calibration_text(lead), className="t2 fs12 prd-note"),
+    ]
+    foot = html.Span(
+        [
+            html.A(scored.model, href="/models"),
+            " (canary)" if scored.canary else "",
+            f", trained on {scored.trained_on}. {plural(len(scored.missing), 'input')} unknown.",
+        ]
+    )
+    return components.panel(
+        title(lead),
+        html.Div(parts, className="io-pad prd"),
+        view,
+        sub="as the model expects",
+        end=html.Span(f"scored {ago(scored.at_us, view.now_us)}", className="t3 fs12"),
+        foot=foot,
+    )
+
+
+def title(p: Prediction) -> str:
+    """For instance `97 % likely to have no session for 30 days`."""
+    if p.target not in _probabilities():
+        return f"{WORDS[p.target][0]}: {value_text(p)}"
+    return f"{value_text(p)} likely: {WORDS[p.target][1]}"
+
+
+def _probabilities() -> set[str]:
+    return {target for targets in PROBABILITIES.values() for target in targets}
+
+
+def value_text(p: Prediction) -> str:
+    """A probability never as 0 or 100 %: nothing is that sure."""
+    if p.target in _probabilities():
+        if p.value < _CERTAIN:
+            return "under 1 %"
+        return "over 99 %" if p.value > 1 - _CERTAIN else percent(p.value)
+    return f"{number(p.value, 1)} / wk" if p.target == "session_velocity" else f"{number(p.value, 0)} of 100"
+
+
+def range_text(p: Prediction) -> str:
+    """What held-out rows say of such a value."""
+    if p.low is None or p.high is None:
+        return "no like case was held out"
+    if p.target in _probabilities():
+        return f"{number(100 * p.low, 0)} to {percent(p.high)} of like cases {WORDS[p.target][2]}"
+    digits = 1 if p.target == "session_velocity" else 0
+    return f"{number(p.low, digits)} to {number(p.high, digits)} in 9 of 10"
+
+
+def calibration_text(p: Prediction) -> str:
+    """How far the lead prediction can be trusted."""
+    if p.low is None or p.target not in _probabilities():
+        return "The range held nine of ten of the cases that were kept aside to judge the model."
+    return (
+        f"Among cases kept aside that were given about this chance, {number(100 * p.low, 0)} to {percent(p.high)} "
+        f"{WORDS[p.target][2]} (90 % interval of that share)."
+    )
+
+
+def reasons(p: Prediction) -> html.Table:
+    """What moved the lead prediction most, as a factor on its odds (or in its unit), the largest first."""
+    odds = p.target in _probabilities()
+    head = html.Tr(
+        [
+            html.Th("What moved it", scope="col"),
+            html.Th("Is", scope="col", className="r"),
+            html.Th("Odds" if odds else "Effect", scope="col", className="r"),
+            html.Td(),
+        ]
+    )
+    rows = [
+        _reason(c, odds, _BAR if odds else max(abs(x.amount) for x in p.contributions))
+        for c in p.contributions
+    ]
+    caption = html.Caption(f"What moved: {WORDS[p.target][0]}", className="io-sr")
+    return html.Table([caption, html.Thead(head), html.Tbody(rows)], className="io-tbl prd-why")
+
+
+def _reason(c: Contribution, odds: bool, full: float) -> html.Tr:
+    share = min(1.0, abs(c.amount) / full) if full else 0.0
+    way = "up" if c.amount > 0 else "down"
+    bar = html.Span(html.I(style={"width": f"{50 * share:.0f}%"}), className=f"prd-bar {way}")
+    return html.Tr(
+        [
+            html.Th(feature_text(c.feature), scope="row"),
+            html.Td(measured(c), className="r"),
+            html.Td(factor(c.amount) if odds else effect(c.amount), className="r fw6 nw"),
+            html.Td(bar, className="prd-cell"),
+        ]
+    )
+
+
+def feature_text(name: str) -> str:
+    """`ib_calls_14d` -> `Inbound calls, 14 days`."""
+    words = readable(name.replace("ib_call", "inbound_call").replace("avg_", "average_"))
+    head, _, tail = words.rpartition(" ")
+    if head and tail[-1:] in "dw" and tail[:-1].isdigit():
+        return f"{head}, {tail[:-1]} {'days' if tail[-1] == 'd' else 'weeks'}"
+    return words
+
+
+def measured(c: Contribution) -> str:
+    """The value with its unit; a share as a percentage."""
+    if c.value is None:
+        return "unknown"
+    if c.unit == "share":
+        return percent(c.value)
+    plain = c.unit in ("1-5", "0-1", "0/1", "0-2", "0-100", "ratio", "deviations")
+    return number(c.value) + ("" if plain else f" {c.unit}")
+
+
+def factor(amount: float) -> str:
+    """A part of log-odds as what it does to the odds: `×12`, or `÷3`."""
+    times = math.exp(min(abs(amount), 20.0))
+    return ("×" if amount > 0 else "÷") + number(times, 0 if times >= 10 else 1)
+
+
+def effect(amount: float) -> str:
+    return ("+" if amount > 0 else "−") + number(abs(amount), 1)
