@@ -10,6 +10,7 @@ from dash import Dash
 from flask import Flask
 
 from backend.services.access import Keys
+from backend.services.models import ModelShelf
 from dashboard import (
     frame,
     insight_card,
@@ -51,12 +52,13 @@ def create_app(
     feed: Feed | None = None,
     people: sessions.People | None = None,
     keys: Keys | None = None,
+    models: Callable[[], ModelShelf] | None = None,
 ) -> Flask:
     """The WSGI application.
 
     `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
     without one the pages only refresh when asked. `people`: named access tokens beside the local one. `keys`: where ingest keys are
-    kept, for the Settings page. The Dash object is at `app.config["dash"]` for tests.
+    kept, for the Settings page. `models`: opens the shelf of models, for their page. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
     options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
@@ -66,7 +68,7 @@ def create_app(
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
-    ctx = Context(reads, clock, config, label=names.label, keys=keys)
+    ctx = Context(reads, clock, config, label=names.label, keys=keys, models=models)
     app.layout = lambda: markup.drawn(shell.layout(config, clock()))[0]
     frame.register(app, ctx, names)
     insight_card.register(app, ctx)

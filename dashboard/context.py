@@ -14,6 +14,7 @@ from flask import g, has_request_context, request
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.access import Keys
+from backend.services.models import ModelShelf
 from backend.services.read_models import Freshness, Scope
 from dashboard.filters import Filters, parse, scope, window_text
 from dashboard.zones import UTC_ZONE, Zone, zone_named
@@ -109,6 +110,7 @@ class Context:
     config: WebConfig
     label: Callable[[str, str], str] = lambda _kind, value: value
     exports: dict[str, Callable[[View], Any]] = field(default_factory=dict)  # name -> view -> rows (dicts)
+    models: Callable[[], ModelShelf] | None = None  # opens where models are kept; None: not seen from here
     keys: Keys | None = None  # where ingest keys are kept; None: not changed from here
     _fresh: _Kept = field(default_factory=lambda: _Kept(), repr=False)
 

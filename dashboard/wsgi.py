@@ -11,6 +11,7 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime import lifeline, local_access, settings
 from backend.runtime.feed import StoreFeed
 from backend.services.access import Gate
+from backend.services.models import ModelShelf
 from dashboard.app import create_app
 from dashboard.context import WebConfig
 
@@ -38,9 +39,15 @@ def build():
         tls=chosen.behind_tls,
         max_sockets=max(1, chosen.web_threads // 2),
     )
+
+    def shelf() -> ModelShelf:
+        from backend.runtime import local_models  # only the page of models needs it
+
+        return local_models.registry(chosen.data_dir)
+
     keys = SqliteAccess(store)
     people = Gate(keys, [], time.monotonic)
-    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys)
+    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys, models=shelf)
     atexit.register(server.config["hub"].close)  # open sockets end at once when the worker does
     return server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from backend.ml.models import Model
@@ -10,17 +11,18 @@ _SHOWN = ("rows", "auc", "pr_auc", "brier_skill", "log_loss", "ece", "mae", "rms
 _BAR = 20  # characters of a full bar in the reliability plot
 
 
-def card_data(model: Model) -> dict[str, Any]:
-    """The card as plain data: where the model comes from, and all figures by target."""
-    return {
-        "version": model.version,
-        "entity_type": model.entity_type,
-        "trained_at": model.trained_at,
-        "features": len(model.feature_names),
-        "feature_version": model.feature_version,
-        "data": model.data,
-        "targets": {name: m.figures for name, m in model.targets.items()},
-    }
+def card_data(raw: bytes, name: str) -> dict[str, Any]:
+    """The card of a model file as plain data: where the model comes from, and all figures by target.
+
+    Reads no trees, so it also tells of a model for other features. ValueError, with `name`, for what is no model file.
+    """
+    try:
+        data = json.loads(raw)
+        plain = {key: data[key] for key in ("version", "entity_type", "trained_at", "feature_version", "data")}
+        figures = {target: made["figures"] for target, made in data["targets"].items()}
+        return plain | {"features": len(data["features"]), "targets": figures}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{name} is no model file of this program ({error})") from error
 
 
 def card_text(model: Model) -> str:

@@ -102,7 +102,8 @@ class ModelRegistry:
             return {"active": first, "previous": None, "canary": None, "log": []}
 
     def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
-        """Put a version in use for everybody. ValueError for an unknown one."""
+        """Put a version in use for everybody. ValueError for an unknown one, or one that this program cannot use."""
+        self.load(entity_type, version)
         self.record(entity_type, version, Decision(True, reason), now)
 
     def record(self, entity_type: str, version: str, decision: Decision, now: datetime) -> None:
@@ -121,7 +122,7 @@ class ModelRegistry:
         """Give a version to a share (0-1) of the entities; ValueError outside that or for an unknown version."""
         if not 0 <= share <= 1:
             raise ValueError(f"a share lies between 0 and 1, not {share}")
-        self._known(entity_type, version)
+        self.load(entity_type, version)
         use = self.use(entity_type)
         if version == use["active"]:
             raise ValueError(f"{version} is in use for everybody already; give another version a share")
@@ -142,14 +143,16 @@ class ModelRegistry:
 
     def load(self, entity_type: str, version: str) -> Model:
         """Raises ModelMismatch (see `models`) or ValueError for an unknown version."""
-        name = f"{entity_type}/{version}/model.json"
-        self._known(entity_type, version)
-        files = self._shipped if self._shipped and version in self.shipped(entity_type) else self._files
-        return decode_model(files.read(name), name)
+        return decode_model(self._read(entity_type, version), version)
 
     def card(self, entity_type: str, version: str) -> dict[str, Any]:
-        """The card of a version as plain data. Raises what `load` raises."""
-        return card_data(self.load(entity_type, version))
+        """The card of a version as plain data. ValueError for an unknown version or a file that is no model."""
+        return card_data(self._read(entity_type, version), version)
+
+    def _read(self, entity_type: str, version: str) -> bytes:
+        self._known(entity_type, version)
+        files = self._shipped if self._shipped and version in self.shipped(entity_type) else self._files
+        return files.read(f"{entity_type}/{version}/model.json")
 
     def _known(self, entity_type: str, version: str) -> None:
         if version not in self.versions(entity_type):

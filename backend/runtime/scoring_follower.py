@@ -19,7 +19,7 @@ SHARE = 0.15  # of one core's time that scoring may take; it rests in between, s
 SCAN_US = MINUTE  # how often all entities are looked over for those that are due
 SCANNED = 500
 CHANGES = 500
-FIRST_DRIFT_US = 10 * MINUTE  # after the start, when most have been scored; from then on daily
+FIRST_DRIFT_US = 2 * MINUTE  # after the start, when most have been scored; from then on daily
 
 
 class ScoringFollower:

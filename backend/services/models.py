@@ -30,7 +30,8 @@ class ModelShelf(Protocol):
     def card(self, entity_type: str, version: str) -> dict[str, Any]:
         """Where a version comes from and every figure of it, as plain data."""
 
-    def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None: ...
+    def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
+        """A version that cannot be used is not put in use: ValueError."""
 
     def start_canary(self, entity_type: str, version: str, share: float, now: datetime) -> None: ...
 
@@ -121,12 +122,10 @@ def command(
     why, now = f"{reason or 'by hand'} ({actor})", from_us(now_us)
     try:
         if action == "promote":
-            shelf.card(kind, version)  # what cannot be read is not put in use
             shelf.promote(kind, version, why, now)
         elif action == "canary":
             if share is None:
                 raise Rejected("a canary needs a share from 0 to 1")
-            shelf.card(kind, version)
             shelf.start_canary(kind, version, share, now)
         elif action == "rollback":
             shelf.rollback(kind, why, now)

@@ -85,7 +85,7 @@ def test_the_model_beats_the_mean_rate_and_says_so_in_the_card(trained: Trained)
     assert result.model.version in card
     assert f"{figures['auc']:.3f}" in card
     assert "a synthetic market" in card
-    assert card_data(result.model)["targets"]["churn_30d"]["auc"] == figures["auc"]
+    assert card_data(result.model.encode(), "it")["targets"]["churn_30d"]["auc"] == figures["auc"]
 
 
 def test_targets_without_outcomes_are_named_not_faked(trained: Trained) -> None:

@@ -1,0 +1,300 @@
+"""Panels of the page of models: versions and what can be done with them, how good one is, what its inputs do, decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import dcc, html
+
+from backend.services.models import DRIFTED, MOVED
+from dashboard import components, theme
+from dashboard.components import wild
+from dashboard.context import View
+from dashboard.figures import Figure
+from dashboard.ids import MODELS
+from dashboard.prediction_card import WORDS, feature_text
+from dashboard.words import number, percent, plural, readable
+from dashboard.zones import ago
+
+SHOWN_FEATURES = 10
+_STATES = {"in use": ("ok", "In use"), "canary": ("info", "Canary"), "kept": ("unknown", "Kept")}
+_COMMAND = "iops train --source log"
+
+
+def registry(kind: str, found: dict[str, Any], view: View, forbidden: str | None) -> html.Section:
+    """The versions of a kind, newest first, with what each may be told to do."""
+    if not found["versions"]:
+        why = "A model is trained from the log of this installation, or from a simulated history."
+        body: Any = components.empty(f"No model of {kind}s", why, _command(), sign="status")
+        return components.panel(f"No {kind} is scored", body, view)
+    rows: list[list[Any]] = [
+        [
+            html.Span(v["version"], className="mono"),
+            _state(v, found["canary"]),
+            "came with the program" if v["shipped"] else "trained here",
+            number(v["scored"]),
+            percent(v["mean_risk"], 1) if v["scored"] else "–",
+            number(v["high_risk"]) if v["scored"] else "–",
+            _actions(v, found, forbidden),
+        ]
+        for v in found["versions"]
+    ]
+    risk = "Mean chance to leave" if kind == "student" else "Mean chance to stop"
+    columns = ["Version", "State", "From", f"{readable(kind)}s scored", risk, "From 50 %", "Decide"]
+    table = html.Div(
+        components.plain_table(columns, rows, f"Models of {kind}s"),
+        className="mdl-scroll",
+        tabIndex="0",
+        role="region",
+        **wild({"aria-label": f"Models of {kind}s"}),
+    )
+    foot = html.Span(["Train anew: ", _command(), ", or --source simulator"])
+    return components.panel(_title(kind, found), table, view, foot=foot)
+
+
+def _command() -> html.Span:
+    return html.Span(_COMMAND, className="mono")
+
+
+def _title(kind: str, found: dict[str, Any]) -> str:
+    scored = sum(v["scored"] for v in found["versions"])
+    trial = found["canary"]
+    if trial:
+        return f"A new model scores {percent(trial['share'])} of {kind}s, the one in use the rest"
+    if found["active"] is None:
+        return f"{plural(len(found['versions']), 'model')} of {kind}s, none in use"
+    return f"{plural(scored, kind)} scored by the model in use"
+
+
+def _state(v: dict[str, Any], trial: dict[str, Any] | None) -> html.Span:
+    level, word = _STATES[v["state"]]
+    if v["state"] == "canary" and trial:
+        word = f"{word}, {percent(trial['share'])}"
+    return components.severity(level, word)
+
+
+def _actions(v: dict[str, Any], found: dict[str, Any], forbidden: str | None) -> Any:
+    """What may be done with a version; each asks once more, with a place for the reason."""
+    version = v["version"]
+    if forbidden:
+        return html.Span(forbidden, className="t3 fs12") if v["state"] == "in use" else ""
+    if v["state"] == "in use":
+        back = found["canary"] or found["previous"]
+        if not back:
+            return ""
+        says = "The canary ends." if found["canary"] else f"{found['previous']} is in use again."
+        return html.Div(_menu("Roll back", version, "rollback", says), className="mdl-act")
+    share = html.Label(
+        [
+            "Share, 1 to 99 %",
+            dcc.Input(
+                id=MODELS.row("share", version),
+                type="number",
+                min=1,
+                max=99,
+                step=1,
+                value=10,
+                className="io-input",
+            ),
+        ]
+    )
+    parts = [
+        _menu(
+            "Give a share",
+            version,
+            "canary",
+            "These are scored by it from now on, always the same ones.",
+            share,
+        ),
+        _menu("Put in use", version, "promote", "Everybody is scored by it within minutes."),
+    ]
+    return html.Div(parts, className="mdl-act")
+
+
+def _menu(label: str, version: str, action: str, says: str, field: Any = None) -> html.Details:
+    go = html.Button(label, id=MODELS.row(action, version), className="io-btn pri", type="button")
+    inner = [part for part in (html.P(says), field, go) if part is not None]
+    face = html.Summary(label, className="io-btn", **wild({"aria-label": f"{label}: {version}"}))
+    return html.Details([face, html.Div(inner, className="io-pop right")], className="io-menu")
+
+
+def quality(kind: str, card: dict[str, Any], view: View) -> html.Section:
+    """Every prediction of a version in one line each, in plain words, beside the plain method it has to beat."""
+    rows = [[WORDS[name][0], *_judged(f)] for name, f in card["targets"].items()]
+    table = components.plain_table(
+        ["Prediction", "Cases kept aside", "Ranks right (AUC)", "Plain method", "Off by", "In words"],
+        rows,
+        "How good each prediction is",
+    )
+    data = card["data"]
+    left_out = [html.Li(f"{WORDS[name][0]}: {why}") for name, why in data.get("untrained", {}).items()]
+    words = [
+        html.P(
+            f"Trained on {data['source']}: {number(data['entities'])} {kind}s, {number(data['rows']['train'])} rows; "
+            f"judged on {number(data['rows']['test'])} rows of others at later times.",
+            className="t2 fs12",
+        ),
+        html.Ul([html.Li("Not predicted:"), *left_out], className="mdl-log") if left_out else None,
+    ]
+    body = [
+        html.Div(
+            table,
+            className="mdl-scroll mdl-quality",
+            tabIndex="0",
+            role="region",
+            **wild({"aria-label": f"Quality of the model of {kind}s"}),
+        )
+    ]
+    body.append(html.Div([w for w in words if w is not None], className="io-pad mdl-words"))
+    return components.panel(_best(card), body, view, sub=card["version"])
+
+
+def _best(card: dict[str, Any]) -> str:
+    lead = card["targets"].get("churn_30d") or card["targets"].get("retention_30d")
+    if lead is None or lead.get("auc") is None:
+        return "How good it is"
+    return f"Of two cases it ranks the right one first {percent(lead['auc'])} of the time"
+
+
+def _judged(f: dict[str, Any]) -> list[Any]:
+    """Cases, ranking, the plain method's ranking, how far off, and what that means."""
+    if "auc" in f:
+        plain = f["baselines"]["logistic"]["auc"]
+        return [
+            number(f["rows"]), _share(f["auc"]), _share(plain), f"{number(100 * f['ece'], 1)} points", _in_words(f)
+        ]  # fmt: skip
+    plain = f["baselines"]["linear"]["mae"]
+    better = 1 - f["mae"] / f["baselines"]["training_mean"]["mae"]
+    return [number(f["rows"]), "–", f"off by {number(plain, 2)}", number(f["mae"], 2),
+            f"{percent(better)} closer than always saying the mean"]  # fmt: skip
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{number(100 * value, 1)} %"
+
+
+def _in_words(f: dict[str, Any]) -> str:
+    c = f["confusion"]
+    said, right = c["true_positive"] + c["false_positive"], c["true_positive"]
+    there = right + c["false_negative"]
+    if not said:
+        return "never says more than 50 %"
+    text = f"of {number(said)} said from 50 %, {number(right)} were so; of {number(there)} it found {percent(right / there if there else None)}"
+    best = f.get("best_possible")
+    return text + (f"; {percent(best['ratio'], 1)} of the best possible ranking" if best else "")
+
+
+def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
+    """Is 30 % said really 30 % seen: predicted against observed share, the size of a dot is the number of cases."""
+    chances = [name for name, f in card["targets"].items() if f.get("reliability")]
+    if not chances:
+        empty = components.empty("Nothing to plot", "This model predicts no probability.", sign="status")
+        return components.panel("No probability", empty, view)
+    shown = (
+        target
+        if target in chances
+        else next((t for t in ("churn_30d", "retention_30d") if t in chances), chances[0])
+    )
+    figures = card["targets"][shown]
+    rows = figures["reliability"]
+    choose = html.Span(
+        [_choice(name, name == shown) for name in chances], className="io-seg", role="group",
+        **wild({"aria-label": "Which prediction"}),
+    )  # fmt: skip
+    says = f"{WORDS[shown][0]}: " + ", ".join(
+        f"{percent(r['predicted'])} said, {percent(r['observed'])} seen in {r['count']}" for r in rows
+    )
+    cells: list[list[Any]] = [
+        [percent(r["predicted"], 1), percent(r["observed"], 1), number(r["count"])] for r in rows
+    ]
+    chart = components.chart_or_table(
+        components.graph(reliability_figure(rows, view.filters.key), says, 250), ["Said", "Seen", "Cases"], cells, caption=says
+    )  # fmt: skip
+    title = f"What it says is off by {number(100 * figures['ece'], 1)} points on average"
+    foot = html.Span(f"{WORDS[shown][0]}, {number(figures['rows'])} cases kept aside")
+    return components.panel(title, html.Div([choose, chart], className="io-pad"), view, foot=foot)
+
+
+def _choice(target: str, on: bool) -> html.A:
+    link = components.query_link(WORDS[target][0], tab=target, className="on" if on else "")
+    if on:
+        setattr(link, "aria-current", "true")
+    return link
+
+
+def reliability_figure(rows: list[dict[str, Any]], revision: str) -> Figure:
+    """Dots on the diagonal are honest; above it happens more often than was said."""
+    most = max(r["count"] for r in rows)
+    dots = {
+        "type": "scatter", "mode": "markers", "cliponaxis": False,
+        "x": [100 * r["predicted"] for r in rows], "y": [100 * r["observed"] for r in rows],
+        "customdata": [r["count"] for r in rows],
+        "marker": {"size": [5 + 19 * (r["count"] / most) ** 0.5 for r in rows], "color": theme.D1,
+                   "line": {"width": 2, "color": theme.SURFACE}},
+        "hovertemplate": "said <b>%{x:.0f} %</b>, seen <b>%{y:.0f} %</b><br>%{customdata} cases<extra></extra>",
+    }  # fmt: skip
+    line = {"type": "line", "x0": 0, "x1": 100, "y0": 0, "y1": 100, "layer": "below",
+            "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}}  # fmt: skip
+    texts = [
+        {"text": text, "xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": anchor, "yanchor": "bottom",
+         "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}}
+        for text, x, y, anchor in (("seen, %", 0.01, 0.93, "left"), ("said, %", 1, 0.01, "right"))
+    ]  # fmt: skip
+    axis = {"range": [0, 102], "tickvals": [0, 25, 50, 75, 100], "showspikes": False, "fixedrange": True}
+    return {
+        "data": [dots],
+        "layout": theme.layout(
+            revision, hovermode="closest", shapes=[line], annotations=texts, margin={"l": 28, "r": 14, "t": 10, "b": 22},
+            xaxis=axis, yaxis=axis,
+        ),
+    }  # fmt: skip
+
+
+def drift(kind: str, found: dict[str, Any] | None, view: View) -> html.Section:
+    """Which inputs have moved away from those of the training, the most moved first."""
+    if not found:
+        why = f"Measured daily, and two minutes after a start, once 30 {kind}s were scored within a day."
+        return components.panel(
+            "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view
+        )
+    features = found["features"]
+    far = [name for name, index in features if index >= DRIFTED]
+    title = (
+        f"{plural(len(far), 'input has', 'inputs have')} moved far from the training"
+        if far
+        else "Inputs are as they were in training"
+    )
+    rows: list[list[Any]] = [
+        [feature_text(name), number(index, 2), _moved(index)] for name, index in features[:SHOWN_FEATURES]
+    ]
+    table = components.plain_table(
+        ["Input", "Stability index", "Reading"], rows, "Drift of inputs, most moved first"
+    )
+    foot = html.Span(
+        f"{number(found['rows'])} {kind}s of the last day, {ago(found['at_us'], view.now_us)}; "
+        f"{number(len(features))} inputs, moved from {MOVED:g}, far from {DRIFTED:g}"
+    )
+    return components.panel(title, html.Div(table, className="mdl-scroll mdl-drift"), view, foot=foot)
+
+
+def _moved(index: float) -> html.Span:
+    if index >= DRIFTED:
+        return components.severity("warning", "far")
+    return components.severity("info", "moved") if index >= MOVED else components.severity("ok", "steady")
+
+
+def decisions(found: dict[str, Any], view: View) -> html.Section | None:
+    """What was decided, when and why, newest first; None before anything was."""
+    if not found["decisions"]:
+        return None
+    lines = [
+        html.Li(
+            [
+                html.B(f"{readable(entry['what'])}: {entry['version']}"),
+                html.Div(f"{entry['reason']} · {entry['at'][:16].replace('T', ' ')} UTC", className="t2"),
+            ]
+        )
+        for entry in found["decisions"][:12]
+    ]
+    title = components.count_title(len(found["decisions"]), "decision", "so far", "No decision yet")
+    return components.panel(title, html.Div(html.Ul(lines, className="mdl-log"), className="io-pad"), view)

@@ -1,0 +1,129 @@
+"""Models: which version scores whom, how good it is, whether its inputs still look like those it learned from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ctx as asked
+
+from backend.domain.errors import IopsError
+from backend.domain.predictions import ENTITY_TYPES
+from backend.services import models
+from dashboard import components, markup, model_panels
+from dashboard.context import Context, View
+from dashboard.ids import MODELS, SHELL
+from dashboard.pages import page_named
+from dashboard.words import readable
+
+PAGE = page_named("models")
+DONE = MODELS.part("done")
+_ELSEWHERE = "Models are kept elsewhere in this installation"
+
+
+def layout() -> html.Div:
+    boxes = [
+        components.loading(1, 160),
+        html.Div([components.loading(1, 300), components.loading(1, 300)], className="mdl-two"),
+    ]
+    return html.Div([html.Div(boxes, id=MODELS.body, className="ppl-page"), dcc.Store(id=DONE)])
+
+
+def register(app: Any, ctx: Context) -> None:
+    @app.callback(
+        Output(MODELS.body, "children"),
+        Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(DONE, "data"),
+    )  # fmt: skip
+    def refresh(pathname: str | None, search: str | None, _done: Any) -> Any:
+        if (pathname or "").rstrip("/") != PAGE.path:
+            return no_update
+        view = ctx.view(search)
+        return markup.drawn(ctx.guarded("The models", lambda: body(ctx, view)))
+
+    @app.callback(
+        Output(DONE, "data"),
+        Input({"type": MODELS.part("promote"), "key": ALL}, "n_clicks"),
+        Input({"type": MODELS.part("canary"), "key": ALL}, "n_clicks"),
+        Input({"type": MODELS.part("rollback"), "key": ALL}, "n_clicks"),
+        State({"type": MODELS.part("share"), "key": ALL}, "value"),
+        State({"type": MODELS.part("share"), "key": ALL}, "id"),
+        State(SHELL.location, "search"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def decide(_p: Any, _c: Any, _r: Any, shares: list[Any], ids: list[Any], search: str | None) -> Any:
+        trigger = asked.triggered[0] if asked.triggered else {}
+        if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
+            return no_update  # a row was drawn, nobody clicked
+        version, action = (
+            asked.triggered_id["key"],
+            asked.triggered_id["type"].removeprefix(f"{MODELS.name}-"),
+        )
+        given = {field["key"]: value for field, value in zip(ids, shares, strict=True)}
+        view = ctx.view(search)
+        done, text = decided(ctx, view, version, action, given.get(version))
+        dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
+        return {"at": view.now_us} if done else no_update
+
+
+def refusal(ctx: Context, view: View) -> str | None:
+    """Why this person may not decide about models; None if they may."""
+    if view.role != "admin":
+        return "Only administrators decide"
+    return view.forbidden or (None if ctx.models is not None else _ELSEWHERE)
+
+
+def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> tuple[bool, str]:
+    """Tell the models; whether that worked, and what to say about it. `share` is in percent."""
+    why = refusal(ctx, view)
+    if why or ctx.models is None:
+        return False, why or _ELSEWHERE
+    if action == "canary" and not (isinstance(share, int | float) and 1 <= share <= 99):
+        return False, "A share is a number from 1 to 99"
+    try:
+        models.command(
+            ctx.reads, ctx.models(), version, action, actor=view.actor, now_us=view.now_us,
+            share=share / 100 if action == "canary" else None,
+        )  # fmt: skip
+    except IopsError as error:
+        return False, readable(str(error))
+    said = {"promote": "is in use", "canary": f"scores {share} %", "rollback": "was taken back"}
+    return True, f"{version} {said[action]}"
+
+
+def body(ctx: Context, view: View) -> Any:
+    """Both kinds, each with its versions, quality, calibration, drift and decisions."""
+    if ctx.models is None:
+        return components.panel(
+            "No models here", components.empty("Nothing to show", _ELSEWHERE, sign="status"), view
+        )
+    shelf = ctx.models()
+    found = models.overview(ctx.reads, shelf)
+    why = refusal(ctx, view)
+    target = view.filters.get("tab") or ""
+    parts: list[Any] = []
+    for kind in ENTITY_TYPES:
+        parts.append(html.H2(f"{readable(kind)}s", className="io-sr"))
+        parts.append(model_panels.registry(kind, found[kind], view, why))
+        if found[kind]["active"]:
+            parts += of_version(shelf, kind, found[kind], target, view)
+    return [part for part in parts if part is not None]
+
+
+def of_version(
+    shelf: models.ModelShelf, kind: str, found: dict[str, Any], target: str, view: View
+) -> list[Any]:
+    """How good the version in use is, and what has happened to it."""
+    try:
+        card = models.card(shelf, found["active"])
+    except IopsError as error:
+        empty = components.empty("Its file cannot be used", readable(str(error)), sign="status")
+        return [components.panel("The model in use cannot be read", empty, view)]
+    return [
+        model_panels.quality(kind, card, view),
+        html.Div(
+            [model_panels.reliability(card, target, view), model_panels.drift(kind, found["drift"], view)],
+            className="mdl-two",
+        ),
+        model_panels.decisions(found, view),
+    ]
