@@ -12,10 +12,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from backend.adapters.sqlite.schema import prepare
 from backend.domain.errors import Unavailable
-from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 3
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
 
@@ -32,7 +31,7 @@ class Connections:
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._migrate()
+        self._prepare()
 
     def connection(self) -> sqlite3.Connection:
         """This thread's read connection. Never write through it."""
@@ -94,43 +93,14 @@ class Connections:
             self._open.append(connection)
         return connection
 
-    def _migrate(self) -> None:
-        """Create the schema, add what an older file lacks, or refuse a newer one. Safe to be killed and run again."""
-        connection = self._connect()
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
+    def _prepare(self) -> None:
+        try:
+            prepare(self._connect(), self.path)
+        except sqlite3.DatabaseError as error:
+            self.close()
             raise Unavailable(
-                f"{self.path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}); "
-                "update iOps, or point IOPS_DATA_DIR at another folder"
-            )
-        if version < SCHEMA_VERSION:
-            _create(connection)
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    script = (Path(__file__).with_name("schema.sql")).read_text(encoding="utf-8")
-    counters = " ".join(f"{name} INTEGER NOT NULL DEFAULT 0," for name in COUNTERS)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < SCHEMA_VERSION:
-            for statement in _statements(script.replace("/*COUNTERS*/", counters)):
-                # What came after version 1 is made only where it is missing; the rest is there in every older file.
-                if version == 0 or " IF NOT EXISTS " in statement:
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one, so that all of them fit in one transaction."""
-    text = ""
-    for line in script.splitlines():
-        text += line.split("--")[0] + "\n"
-        if sqlite3.complete_statement(text):
-            if text.strip():
-                yield text
-            text = ""
+                f"{self.path} cannot be opened ({error}); put a copy back, or use another folder with --data-dir"
+            ) from error
+        except BaseException:
+            self.close()
+            raise

@@ -9,6 +9,7 @@ import msgspec
 
 from backend.adapters.sqlite.alerts import living_alerts, write_transition
 from backend.adapters.sqlite.connections import Connections
+from backend.adapters.sqlite.derived import forget_derived
 from backend.adapters.sqlite.effects import CHANGE, Meta, count_arrivals, note_lag, save, stored_profiles
 from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import EVENT_COLUMNS, data_version, event_from, keep_rejects
@@ -154,15 +155,7 @@ class SqliteState(Connections):
 
     def rewind(self, connection: sqlite3.Connection) -> None:
         """Forget everything derived from the log, inside the caller's transaction; folding builds it again."""
-        for table in ("entities", "buckets", "links", "market", "samples", "detectors", "arrivals"):
-            connection.execute(f"DELETE FROM {table}")
-        meta = Meta(connection)
-        meta.put("cursor", 0)
-        meta.put("events_total", 0)
-        meta.put(
-            "rebuild_until", connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
-        )
-        connection.execute("DELETE FROM meta WHERE key IN ('events_simulated', 'last_event_us')")
+        forget_derived(connection)
         self.detectors.forget()
         self.kept.clear()
         self.tail.forget()
