@@ -85,7 +85,7 @@ def volume(
         figure = forecast_figures.course_on_bands(
             points, expected.band, expected.unusual, step_us, view.zone, view.filters.key, unit="calls", now_us=now
         )  # fmt: skip
-        foot = "bands: half and nine of ten hours fall inside; as forecast 24 h before, then the next 24 h"
+        foot = "50 % and 90 % bands, as forecast 24 h before"
     else:
         figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
         foot = "; ".join(

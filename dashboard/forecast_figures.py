@@ -50,14 +50,13 @@ def course_on_bands(
     marks = [(e.peak_us - e.peak_us % step_us, e) for e in unusual]
     traces += marks_trace([(at, values[at] or 0.0, e) for at, e in marks if at in values], zone)
     notes = []
-    later = [p for p in band if p.at_us > last]
-    if later:
-        top = max(later, key=lambda p: p.high90)
-        notes.append(note("expected", zone.axis(top.at_us), top.high90, theme.TEXT_2, "right"))
+    if band and band[-1].at_us > last:
+        end = band[-1]
+        notes.append(note("expected", zone.axis(end.at_us), end.high90, theme.TEXT_2, "right"))
     ends_at = [*(p.at_us for p in points), *(p.at_us for p in band)]
     axis = time_axis(min(ends_at), max(ends_at), zone, 6) if ends_at else {}
     shapes = [] if now_us is None else [vertical(zone.axis(now_us))]
-    margin = {"l": 34, "r": 10, "t": 10, "b": 20}
+    margin = {"l": 34, "r": 24, "t": 10, "b": 20}
     return {
         "data": traces,
         "layout": theme.layout(

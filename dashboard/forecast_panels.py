@@ -13,11 +13,13 @@ from backend.domain.outlook import Outlook
 from backend.services import queries_forecast
 from backend.services.anomalies import Anomalies, EpisodeRow, anomalies
 from backend.services.queries_forecast import BandPoint, Score, ScoreRow, Shortage
-from backend.services.read_models import AlertRow, Cell, Point
-from dashboard import components, supply_panels
+from backend.services.read_models import AlertRow, Cell, MarketPoint, Point
+from dashboard import components, supply_panels, theme
 from dashboard.components import icon, severity
 from dashboard.context import View
+from dashboard.figures import note
 from dashboard.filters import link
+from dashboard.forecast_figures import Hours, market_ahead
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import Zone, span
 
@@ -83,7 +85,9 @@ def runs_short(
     if not coming:
         return supply_panels.runs_short(cells, chosen, alerts, view)
     rows = [_coming(s, by_key[s.place], by_key[s.place] is chosen, alerts.get(s.place), view) for s in coming]
-    rows += [supply_panels._short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left]
+    rows += [
+        supply_panels._short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left
+    ]
     hours = sum(s.missing for s in coming if s.unit == "hours")
     where = plural(len(coming), "cell")
     title = f"{where} run{'s' if len(coming) == 1 else ''} short in the next 24 h"
@@ -161,11 +165,11 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str | None =
         why = "Each hour is forecast a day, six hours and one hour before, and judged when it is over; a week is needed."
         return components.panel(title, components.empty("Nothing to judge yet", why, sign="check"), view)
     lines = [_line(row, row.published if published else row.replayed) for row in judged]
-    columns = ["Forecast of", "Hours", "Error", "Last week's", "In the 50 % band", "In the 90 % band"]
+    columns = ["Forecast of", "Hours", "Error", "Last week's", "50 % band held", "90 % band held"]
     foot = (
         "published before the hour was over"
         if published
-        else "a trial on the past, each hour from earlier ones only; none published has come due yet"
+        else "a trial on the past; none published is due yet"
     )
     return components.panel(
         title,
@@ -173,6 +177,7 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str | None =
         view,
         sub="last 7 days; error as a share of what came",
         foot=foot,
+        className="fc-quality",
     )
 
 
@@ -222,7 +227,12 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
     late = f"{plural(found.late_events, 'late event')} not judged" if found.late_events else None
     foot = f"and {number(more)} more" if more > 0 else late
     return components.panel(
-        title, html.Ul(items, className="io-since io-pad"), view, sub="by closed hours", foot=foot
+        title,
+        html.Ul(items, className="io-since io-pad"),
+        view,
+        sub="by closed hours",
+        foot=foot,
+        className="fc-unusual",
     )
 
 
@@ -243,3 +253,38 @@ def _unusual(row: EpisodeRow, view: View) -> html.Li:
         ],
         key=f"{row.measure}{row.subject}{row.region}",
     )  # fmt: skip
+
+
+def history(
+    cell: Cell,
+    points: Sequence[MarketPoint],
+    ahead: tuple[Hours, Hours],
+    short: Shortage | None,
+    unusual: Sequence[EpisodeRow],
+    chosen: bool,
+    view: View,
+) -> html.Section:
+    """When was it short and when will it be: one cell's demand and supply, then their forecast for the next day."""
+    demand, supply = ahead
+    if len(demand) != len(supply) or not demand:
+        return supply_panels.history(cell, points, chosen, view)
+    known = [p for p in points if p.demand is not None and p.supply is not None]
+    name = supply_panels.name_of(cell)
+    finding = "enough in the next 24 h" if short is None else f"short {when(short, view.zone, view.now_us)}"
+    now = None if view.scope.time_travel else view.scope.at_us
+    figure = market_ahead(known, demand, supply, unusual, view.zone, view.filters.key, now_us=now)
+    if short is not None:
+        figure["layout"]["annotations"].append(_missing_note(short, demand, supply, view.zone))
+    says = f"{name}: demand against supply, {finding}; dashed: forecast with 50 % and 90 % band of demand"
+    css = "sup-multiple" + (" cur" if chosen else "")
+    return components.panel(name, components.graph(figure, says, 168), view, sub=finding, className=css)
+
+
+def _missing_note(short: Shortage, demand: Hours, supply: Hours, zone: Zone) -> dict[str, Any]:
+    """How much is missing, above the worst hour."""
+    worst = dict(demand).get(short.worst_us) or max((step for _, step in demand), key=lambda step: step.mean)
+    late = short.worst_us > demand[len(demand) // 2][0]
+    unit = "h " if short.unit == "hours" else ""
+    text = f"{number(short.missing, 1)} {unit}short"
+    where = note(text, zone.axis(short.worst_us), worst.high90, theme.TEXT, "right" if late else "left")
+    return where | {"font": {"size": 11, "color": theme.TEXT, "weight": 600}}

@@ -120,16 +120,19 @@ def band(store: Any, scope: Scope, measure: str, place: str, step_us: int = HOUR
 
 
 def together(steps: Sequence[Step]) -> Step:
-    """The sum of several hours. Ends are added as independent: right for sparse counts, a little narrow for busy ones."""
+    """The sum of several hours, taken as independent: right for sparse counts, a little narrow for busy ones.
+
+    The wider side of each hour counts for both ends: an hour that is mostly zero has no room below, several of them have.
+    """
     if len(steps) == 1:
         return steps[0]
     mean = math.fsum(step.mean for step in steps)
-    ends = []
-    for name, sign in (("low50", -1), ("high50", 1), ("low90", -1), ("high90", 1)):
-        apart = math.sqrt(math.fsum((getattr(step, name) - step.mean) ** 2 for step in steps))
-        ends.append(mean + sign * apart)
+    half, wide = (
+        math.sqrt(math.fsum(max(step.mean - step[low], step[high] - step.mean) ** 2 for step in steps))
+        for low, high in ((1, 2), (3, 4))
+    )
     floor = 0.0 if all(step.low90 >= 0 for step in steps) else -math.inf
-    return Step(mean, *(max(floor, end) for end in ends))
+    return Step(mean, max(floor, mean - half), mean + half, max(floor, mean - wide), mean + wide)
 
 
 def _said(

@@ -11,8 +11,9 @@ from dash import Input, Output, html
 
 from backend.domain.times import SECOND
 from backend.services import queries
+from backend.services.anomalies import anomalies
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, QueueItem
-from dashboard import components, markup
+from dashboard import components, forecast_panels, markup
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
@@ -62,6 +63,9 @@ def body(ctx: Context, view: View) -> list[Any]:
 
     side = [
         ctx.guarded("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
+        ctx.guarded(
+            "Unusual now", lambda: forecast_panels.unusual_now(anomalies(reads, scope, narrow=False), view)
+        ),
         ctx.guarded("What changed", lambda: changed(newest_alerts(reads, scope), view)),
     ]
     return [
