@@ -167,6 +167,7 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl+C; returns when everything accepted is durable."""
     log_to_stderr(settings.log_level)
     lifeline.watch()
+    SqliteStore(settings.database).close()  # a file of another version is refused here, in one sentence
     server(settings).run()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime import demo, lifeline, local_access
 from backend.runtime.settings import BadSetting, Settings
 
@@ -140,6 +141,7 @@ def up(settings: Settings, say: Say, *, with_demo: bool, ephemeral: bool, open_b
 
 def _up(settings: Settings, say: Say, *, with_demo: bool, open_browser: bool) -> None:
     local_access.prepare(settings.data_dir)
+    SqliteStore(settings.database).close()  # a file of another version is refused here, in one sentence
     port = _free_port(settings.host, settings.port, say, "dashboard")
     api_port = _free_port(settings.host, settings.api_port, say, "API", taken=port)
     settings = replace(settings, port=port, api_port=api_port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -129,18 +130,17 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     assert other.read_bytes().startswith(b"name")
 
 
-def test_a_command_says_in_one_sentence_why_it_cannot_start(path):
+@pytest.mark.parametrize("command", [["export", "events"], ["engine"], ["up"]])
+def test_a_command_says_in_one_sentence_why_it_cannot_start(path, command):
     change(path, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
-    command = [
-        sys.executable,
-        "-m",
-        "backend.runtime.cli",
-        "export",
-        "events",
-        "--data-dir",
-        str(path.parent),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "backend.runtime.cli", *command],
+        env={**os.environ, "IOPS_DATA_DIR": str(path.parent)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode != 0
     assert "newer version" in done.stderr
     assert "Traceback" not in done.stderr
