@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from backend.domain.events import Event
 from backend.domain.times import SECOND
 from backend.ports import Change
 
+log = logging.getLogger("iops.process")
 Record = Mapping[str, Any]
 
 
@@ -52,13 +54,20 @@ def fold(store: DynamoStore, records: Sequence[Record], now_us: int) -> Folded:
     for sequence, event in events.items():
         if event.event_id in taken.failed:
             found.failed[sequence] = taken.failed[event.event_id]
-            # At the moment of its receipt: a repeated delivery keeps the same item once.
-            set_aside(store.keep_rejects, [event], taken.failed, event.received_us)
+            _keep(store, event, taken.failed)
     found.events = taken.folded
     if events:
         oldest = min(event.received_us for event in events.values())
         found.lag_s = max(0, now_us - oldest) / SECOND
     return found
+
+
+def _keep(store: DynamoStore, event: Event, reasons: dict[str, str]) -> None:
+    """Put it among the refused items, as of its receipt: a repeated delivery keeps the same item once."""
+    try:
+        set_aside(store.keep_rejects, [event], reasons, event.received_us)
+    except (TypeError, ValueError):  # whatever is wrong with it must not hold up those behind it
+        log.exception("an event that cannot be folded cannot be kept either; the queue of failures names it")
 
 
 def changes_of(records: Iterable[Record]) -> list[Change]:

@@ -107,7 +107,8 @@ def alert_change(alert: Alert, row: dict[str, Any], risk: float | None, url: str
     if row["action"] == "opened":
         return Announcement(OPENED, detail)
     return Announcement(
-        CHANGED, detail | {"action": row["action"], "actor": row["actor"], "to": row["after"]}
+        CHANGED,
+        detail | {"action": row["action"], "actor": row["actor"], "to": row["after"].partition("/")[0]},
     )
 
 

@@ -1,0 +1,180 @@
+"""From accepted events to folded state, announcements, pushes, explanations; and what happens to a record that is poison."""
+
+from __future__ import annotations
+
+import copy
+import json
+from base64 import b64decode, b64encode
+from typing import Any
+
+import pytest
+
+from backend.adapters.dynamo.items import pack
+from backend.runtime import aws_explain
+from tests.builders import NOW, call, session
+from tests.handlers.conftest import Home, record
+from tests.handlers.shapes import bus
+
+pytestmark = pytest.mark.aws
+FEW = 4  # calls that raise an alert
+
+
+def accept(home: Home, *entries: Any) -> list[dict[str, Any]]:
+    """Accept events; the records that the events table's stream delivers of them."""
+    home.installation.clock = lambda: NOW
+    assert set(home.store.append(entries)) <= {"accepted", "duplicate"}
+    return home.records("events", "EVT#")
+
+
+def process(home: Home, records: list[dict[str, Any]]) -> Any:
+    from backend.handlers.process import handler
+
+    return handler({"Records": records}, home.context)
+
+
+def many_calls(home: Home) -> list[dict[str, Any]]:
+    return accept(home, *(call(f"c{n}", NOW - n * 60_000_000) for n in range(FEW)))
+
+
+def test_a_batch_is_folded_once_however_often_it_comes(home: Home) -> None:
+    records = accept(home, session("e1", NOW - 10), session("e2", NOW - 20))
+    assert process(home, records) == {"batchItemFailures": []}
+    assert process(home, records) == {"batchItemFailures": []}
+    rows = home.store.entities("student", ["stu_1"])
+    assert rows[0]["sessions_7d"] == 2
+
+
+def test_in_a_mixed_batch_the_poison_alone_fails_and_is_kept(home: Home) -> None:
+    records = accept(home, session("e1", NOW - 10), session("e2", NOW - 20), session("e3", NOW - 30))
+    poison = copy.deepcopy(records[1])
+    row = list(_unpacked(poison))
+    row[2] = "never"  # a time that is none
+    poison["dynamodb"]["NewImage"]["b"] = {"B": b64encode(pack(row)["B"]).decode()}
+    broken = copy.deepcopy(records[2])
+    broken["dynamodb"]["NewImage"]["b"] = {"B": b64encode(b"no zlib").decode()}
+    answer = process(home, [records[0], poison, broken])
+    failed = [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+    assert failed == [poison["dynamodb"]["SequenceNumber"], broken["dynamodb"]["SequenceNumber"]]
+    assert home.store.entities("student", ["stu_1"])[0]["sessions_7d"] == 1
+
+
+def _unpacked(given: dict[str, Any]) -> Any:
+    import zlib
+
+    import msgspec
+
+    return msgspec.msgpack.decode(zlib.decompress(b64decode(given["dynamodb"]["NewImage"]["b"]["B"])))
+
+
+def test_records_of_kinesis_are_folded_the_same(home: Home) -> None:
+    home.installation.clock = lambda: NOW
+    entry = session("e1", NOW - 10)
+    from backend.adapters.dynamo.kinesis import record_of
+
+    data = b64encode(record_of(entry)["Data"]).decode()
+    given = {
+        "kinesis": {"kinesisSchemaVersion": "1.0", "partitionKey": "p", "sequenceNumber": "49", "data": data},
+        "eventSource": "aws:kinesis",
+        "eventName": "aws:kinesis:record",
+        "eventID": "shard:49",
+        "awsRegion": "us-east-1",
+        "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+    }
+    assert process(home, [given]) == {"batchItemFailures": []}
+    assert home.store.entities("student", ["stu_1"])[0]["sessions_7d"] == 1
+
+
+def test_an_alert_is_announced_once_with_what_people_need(home: Home) -> None:
+    from backend.handlers.alert import handler
+
+    process(home, many_calls(home))
+    changes = home.records("state", "CHG#")
+    assert handler({"Records": changes}, home.context) == {"batchItemFailures": []}
+    opened = [m for m in home.messages() if m["detail-type"] == "AlertOpened"]
+    assert opened
+    detail = opened[0]["detail"]
+    assert (detail["entity_type"], detail["entity_id"]) == ("student", "stu_1")
+    assert detail["url"].startswith("https://dash.example/alerts?open=")
+    assert {"alert_id", "severity", "alert_type", "risk", "title", "message", "at"} <= detail.keys()
+    handler({"Records": changes}, home.context)
+    assert home.messages() == []  # a repeated delivery announces nothing
+
+
+def test_what_a_person_does_is_announced_as_a_change(home: Home) -> None:
+    from backend.handlers.alert import handler
+    from backend.services import alerting
+
+    process(home, many_calls(home))
+    handler({"Records": home.records("state", "CHG#")}, home.context)
+    alert_id = home.messages()[0]["detail"]["alert_id"]
+    alerting.command(home.store, alert_id, "ack", actor="Ada", now_us=NOW + 1)
+    handler({"Records": home.records("state", "CHG#")}, home.context)
+    (told,) = home.messages()
+    assert told["detail-type"] == "AlertChanged"
+    assert (told["detail"]["actor"], told["detail"]["to"]) == ("Ada", "acknowledged")
+
+
+def test_a_failure_of_the_bus_brings_the_record_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.domain.errors import Unavailable
+    from backend.handlers.alert import handler
+
+    process(home, many_calls(home))
+    changes = home.records("state", "CHG#")
+
+    class Deaf:
+        def put(self, announcements: Any) -> None:
+            raise Unavailable("the bus takes no events")
+
+    monkeypatch.setitem(home.installation.__dict__, "bus", Deaf())
+    failed = handler({"Records": changes}, home.context)["batchItemFailures"]
+    assert failed
+    monkeypatch.delitem(home.installation.__dict__, "bus")
+    handler({"Records": changes}, home.context)
+    assert any(m["detail-type"] == "AlertOpened" for m in home.messages())
+
+
+def test_an_opened_alert_is_explained_once_and_its_words_are_announced(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from backend.handlers import ai, alert
+
+    process(home, many_calls(home))
+    alert.handler({"Records": home.records("state", "CHG#")}, home.context)
+    opened = next(m for m in home.messages() if m["detail-type"] == "AlertOpened")
+    ai._explainer.cache_clear()
+    ai.handler(bus("AlertOpened", opened["detail"]), home.context)
+    insights = home.store.insights_of_alerts([opened["detail"]["alert_id"]])
+    assert insights[opened["detail"]["alert_id"]].source == "rules"
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert any(line.get("InsightsBySource") == [1.0] and line["source"] == "rules" for line in lines)
+    made = aws_explain.AwsExplainer(home.installation).explain("AlertOpened", opened["detail"])
+    assert made.insights == []
+
+
+def test_browsers_are_told_and_those_who_left_are_forgotten(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.adapters.dynamo.connections import Person
+    from backend.handlers.broadcast import handler
+
+    told: dict[str, bytes] = {}
+
+    class Pusher:
+        def post(self, connection_id: str, data: bytes) -> bool:
+            told[connection_id] = data
+            return connection_id != "gone"
+
+    monkeypatch.setitem(home.installation.__dict__, "pusher", Pusher())
+    process(home, accept(home, session("e1", NOW - 10)))
+    for name in ("here", "gone"):
+        home.installation.connections.add(name, Person("Ada", "viewer", "at_1"), NOW)
+    assert handler({"Records": home.records("state", "CHG#")}, home.context) == {"batchItemFailures": []}
+    message = json.loads(told["here"])
+    assert message["seq"] == home.store.last_change()
+    assert "student/stu_1" in message["keys"]
+    assert set(home.installation.connections.open(NOW)) == {"here"}
+
+
+def test_records_of_other_things_are_passed_over(home: Home) -> None:
+    item = {"PK": {"S": "META"}, "SK": {"S": "META"}, "done": {"N": "1"}}
+    assert process(home, [record(item)]) == {"batchItemFailures": []}
