@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from dash import Input, Output, html
 
 from backend.services import queries
+from backend.services.anomalies import EpisodeRow, anomalies
+from backend.services.queries_forecast import Shortage, next_day, shortages
 from backend.services.read_models import AlertRow, Cell
-from dashboard import components, frames, markup, waits_panel
+from dashboard import components, forecast_panels, frames, markup, waits_panel
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
 from dashboard.context import Context, View
@@ -48,14 +52,17 @@ def body(ctx: Context, view: View) -> list[Any]:
         ]
     chosen = chosen_cell(cells, view.filters.get("cell"))
     alerts = shortage_alerts(queries.alerts(reads, scope, status=LIVING, alert_type=SHORTAGE).rows)
-    shown = charted(cells, chosen)
+    short = shortages(reads, scope)
+    shown = charted(cells, chosen, sorted(short, key=lambda place: -short[place].missing))
     marked = chosen or shown[0]
     return [
         ctx.guarded("Measures", lambda: panels.measures(
             cells, queries.timeseries(reads, scope, "no_show"), queries.timeseries(reads, scope, "sessions"), view)),
-        html.Div([panels.gap_map(cells, chosen, view), panels.runs_short(cells, chosen, alerts, view)], className="sup-grid"),
-        html.Div([*(_history(ctx, c, c is chosen, view) for c in shown), _alerts_of(ctx, marked, view)], className="sup-multiples"),
+        html.Div([panels.gap_map(cells, chosen, view), forecast_panels.runs_short(cells, short, chosen, alerts, view)], className="sup-grid"),
+        html.Div([*_histories(ctx, shown, short, chosen, view), _alerts_of(ctx, marked, view)], className="sup-multiples"),
         *waits_panel.panels(queries.waits(reads, scope), view),
+        ctx.guarded("How good forecasts were", lambda: forecast_panels.quality_of(
+            reads, view, ("demand", "supply", "gap"), "supply and demand")),
     ]  # fmt: skip
 
 
@@ -77,10 +84,12 @@ def chosen_cell(cells: list[Cell], key: str) -> Cell | None:
     return next((c for c in cells if panels.key_of(c) == key), None)
 
 
-def charted(cells: list[Cell], chosen: Cell | None) -> list[Cell]:
-    """The chosen cell, then the worst, then the tightest of the rest."""
+def charted(cells: list[Cell], chosen: Cell | None, coming: Sequence[str] = ()) -> list[Cell]:
+    """The chosen cell, those that will run short, then the worst now, then the tightest of the rest."""
+    by_key = {panels.key_of(c): c for c in cells}
     tight = sorted(cells, key=lambda c: (c.gap_hours is None, c.gap_hours or 0, c.ratio or 0))
-    order = ([chosen] if chosen else []) + panels.by_need(cells) + tight
+    soon = [by_key[key] for key in coming if key in by_key]
+    order = ([chosen] if chosen else []) + soon + panels.by_need(cells) + tight
     return list({panels.key_of(c): c for c in order}.values())[:MULTIPLES]
 
 
@@ -89,9 +98,28 @@ def shortage_alerts(rows: list[AlertRow]) -> dict[str, AlertRow]:
     return {f"{r.subject}|{r.region}": r for r in rows if r.subject and r.region}
 
 
-def _history(ctx: Context, cell: Cell, chosen: bool, view: View) -> Any:
-    return ctx.guarded(panels.name_of(cell), lambda: panels.history(
-        cell, queries.market_history(ctx.reads, view.scope, cell.subject, cell.region), chosen, view))  # fmt: skip
+def _histories(
+    ctx: Context, cells: Sequence[Cell], short: dict[str, Shortage], chosen: Cell | None, view: View
+) -> list[Any]:
+    """The charted cells with their next day and what was unusual around them."""
+    reads, scope, keys = ctx.reads, view.scope, [panels.key_of(cell) for cell in cells]
+    demand, supply = (next_day(reads, scope, measure, keys) for measure in ("demand", "supply"))
+    rare = anomalies(reads, scope, measure="ratio").rows
+
+    def draw(cell: Cell, key: str) -> Any:
+        points = queries.market_history(reads, scope, cell.subject, cell.region)
+        ahead = demand.get(key, []), supply.get(key, [])
+        around = [row for row in rare if _about(row, cell)]
+        return forecast_panels.history(cell, points, ahead, short.get(key), around, cell is chosen, view)
+
+    return [
+        ctx.guarded(panels.name_of(cell), partial(draw, cell, key))
+        for cell, key in zip(cells, keys, strict=True)
+    ]
+
+
+def _about(row: EpisodeRow, cell: Cell) -> bool:
+    return row.subject in (None, cell.subject) and row.region in (None, cell.region)
 
 
 def _alerts_of(ctx: Context, cell: Cell, view: View) -> Any:
