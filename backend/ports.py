@@ -99,8 +99,9 @@ class Processor(Protocol):
         """Move every window's edge to `now_us`: events leave windows, scores age, alerts resolve. Returns entities touched."""
 
 
-# Orders of a list of alerts; within the same, the newest comes first.
-ALERT_SORTS = ("severity", "newest", "oldest", "repeats")
+# Orders of a list of alerts; within the same, the newest comes first. "stake": by severity, then what is at stake
+# (backend.domain.stakes), then the oldest first.
+ALERT_SORTS = ("severity", "stake", "newest", "oldest", "repeats")
 
 
 class Reads(Protocol):
@@ -131,8 +132,6 @@ class Reads(Protocol):
     def entity_names(self, kind: str, ids: Iterable[str]) -> dict[str, str]: ...
 
     def health_counts(self, filters: Mapping[str, str]) -> list[tuple[str, float | None, int]]: ...
-
-    def students_below(self, filters: Mapping[str, str], health: float) -> int: ...
 
     def active_students(self, filters: Mapping[str, str]) -> int: ...
 

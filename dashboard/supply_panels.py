@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from dash import html
 
-from backend.services.read_models import AlertRow, Cell, MarketPoint, Point
+from backend.services.read_models import AlertRow, Cell, MarketPoint
 from dashboard import components, figures, theme
 from dashboard.activity_map import MANY
 from dashboard.components import icon, severity
@@ -52,7 +52,7 @@ def doubtful(cell: Cell, cells: Sequence[Cell]) -> bool:
     return cell.samples < FEW and median(c.samples for c in cells) >= USUAL
 
 
-def measures(cells: Sequence[Cell], missed: Sequence[Point], ended: Sequence[Point], view: View) -> html.Dl:
+def measures(cells: Sequence[Cell], missed: int, held: int, view: View) -> html.Dl:
     """Six measures with their window. Fill is the share of asked hours that supply covers, cell by cell."""
     known = [c for c in cells if c.status != "unknown"]
     short = [c for c in known if c.status == "high_demand"]
@@ -64,7 +64,6 @@ def measures(cells: Sequence[Cell], missed: Sequence[Point], ended: Sequence[Poi
     weight = sum(n for _, n in waits)
     wait = sum(w * n for w, n in waits) / weight if weight else None
     busy = [c.utilisation for c in cells if c.utilisation is not None]
-    gone, lessons = _total(missed), _total(ended)
     window = window_text(view.filters, view.zone)
     return components.strip(
         [
@@ -73,14 +72,10 @@ def measures(cells: Sequence[Cell], missed: Sequence[Point], ended: Sequence[Poi
             ("Fill", percent(met / asked) if asked else "–", f"of {number(asked, 0)} h asked" if asked else "no hours reported"),
             ("Wait", f"{number(wait, 1)} h" if wait is not None else "–", f"mean of {number(weight)} requests" if weight else "not reported"),
             ("Tutors booked", percent(median(busy)) if busy else "–", f"median of {plural(len(busy), 'cell')}"),
-            ("No-show", percent(gone / (gone + lessons), 1) if gone + lessons else "–", f"{number(gone)} of {number(gone + lessons)}, {window}"),
+            ("No-show", percent(missed / (missed + held), 1) if missed + held else "–", f"{number(missed)} of {number(missed + held)}, {window}"),
         ],
         "Measures of supply", "six",
     )  # fmt: skip
-
-
-def _total(points: Sequence[Point]) -> float:
-    return sum(p.value or 0 for p in points)
 
 
 def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Section:

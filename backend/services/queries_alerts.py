@@ -11,17 +11,19 @@ import msgspec
 from backend.domain.alerts import Alert
 from backend.domain.errors import NotFound
 from backend.domain.rules import RULES, pretty
+from backend.domain.stakes import HOUR_VALUE, loss_of
 from backend.domain.times import DAY, WEEK
 from backend.ports import Reads
+from backend.services.memory import Memory
 from backend.services.queries_counts import filters_of, series
 from backend.services.queries_timeline import timeline_of
 from backend.services.read_models import AlertDetail, AlertRow, AuditRow, Page, Point, QueueItem, Scope
 
 WAITING = ("open", "acknowledged")
-HOUR_VALUE = 40.0  # money that an hour of unmet demand is taken to be worth
 REASON_LENGTH = 66  # what the queue shows on one line at its narrowest
 EVIDENCE = 20
-_SEVERITY = {"critical": 0, "warning": 1, "info": 2}
+_counted: Memory[list[tuple[str, str, bool, int]]] = Memory(kept=32)
+_SEVERITIES = ("critical", "warning", "info")
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
 _SHOWN = {
     "high_ib_call_frequency": "calls",
@@ -114,7 +116,7 @@ def alert_history(reads: Reads, scope: Scope) -> list[Openings]:
 def _tallies(reads: Reads, scope: Scope) -> list[tuple[str, str, bool, int]]:
     filters = filters_of(scope)
     if not scope.time_travel:
-        return reads.alert_tallies(filters)
+        return _counted.of(reads, tuple(filters.items()), lambda: reads.alert_tallies(filters))
     found, _ = reads.alert_list(filters, as_of_us=scope.at_us)
     return [(alert.status, alert.severity, alert.owner is not None, 1) for alert in found]
 
@@ -175,16 +177,31 @@ def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
 
     By severity, then by what is expected to be lost, then oldest first; further alerts of the same one are told with it.
     """
+    chosen: dict[tuple[str, str], Alert] = {}
+    for severity in _SEVERITIES:  # the few critical ones mostly fill the queue; nobody reads on to the rest
+        # An entity has at most one open alert a rule, so these hold enough entities if there are enough.
+        for alert in _waiting(reads, scope, severity=severity, limit=limit * len(RULES)):
+            chosen.setdefault((alert.entity_type, alert.entity_id), alert)
+        if len(chosen) >= limit:
+            break
+    first = list(chosen.items())[:limit]
+    losses = reads.losses([identity for (kind, identity), _ in first if kind == "student"])
+    everything = msgspec.structs.replace(scope, student=None, tutor=None, subject=None, region=None)
+    return [
+        _queue_item(
+            worst,
+            losses,
+            # Whoever is within the filters is so with all alerts: no need to ask for the filters again.
+            [a for a in _waiting(reads, everything, entity=entity) if a.alert_id != worst.alert_id],
+        )
+        for entity, worst in first
+    ]
+
+
+def _waiting(reads: Reads, scope: Scope, **what: Any) -> list[Alert]:
+    """Open and acknowledged alerts within the scope, what is most at stake first."""
     as_of = scope.at_us if scope.time_travel else None
-    found, _ = reads.alert_list(filters_of(scope), status=WAITING, as_of_us=as_of)
-    losses = reads.losses([alert.entity_id for alert in found if alert.entity_type == "student"])
-    ranked = sorted(
-        found, key=lambda a: (_SEVERITY[a.severity], -_weight(a, losses), a.opened_us, a.alert_id)
-    )
-    by_entity: dict[tuple[str, str], list[Alert]] = {}
-    for alert in ranked:
-        by_entity.setdefault((alert.entity_type, alert.entity_id), []).append(alert)
-    return [_queue_item(first, losses, also) for first, *also in list(by_entity.values())[:limit]]
+    return reads.alert_list(filters_of(scope), status=WAITING, sort="stake", as_of_us=as_of, **what)[0]
 
 
 # How a second alert about the same one is told beside the first.
@@ -200,21 +217,8 @@ _ALSO = {
 }
 
 
-def _loss(alert: Alert, losses: dict[str, float]) -> float | None:
-    """Money a month: a student's expected loss; hours short x what an hour is worth for a cell."""
-    if alert.entity_type == "student":
-        return losses.get(alert.entity_id)
-    gap = alert.details.get("gap_hours")
-    return -gap * HOUR_VALUE if alert.entity_type == "cell" and gap is not None and gap < 0 else None
-
-
-def _weight(alert: Alert, losses: dict[str, float]) -> float:
-    loss = _loss(alert, losses)
-    return float(alert.occurrences) if loss is None else loss
-
-
 def _queue_item(alert: Alert, losses: dict[str, float], also: list[Alert]) -> QueueItem:
-    loss, name = _loss(alert, losses), alert.entity_name or alert.entity_id
+    loss, name = loss_of(alert, losses.get(alert.entity_id)), alert.entity_name or alert.entity_id
     if loss is None:
         loss_text = f"seen {alert.occurrences} times" if alert.occurrences > 1 else "seen once"
     elif alert.entity_type == "cell":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from backend.domain.events import EVENT_TYPES
+from backend.domain.events import CALL_REASONS, EVENT_TYPES
 from backend.domain.times import HOUR, WEEK, floor_hour
 from backend.domain.windows import INDEX, cell_id, delta_of
 from backend.ports import Reads
@@ -17,7 +17,23 @@ from backend.services.read_models import Point, Scope
 Filters = dict[str, str]
 WEEKS_BEFORE = 4  # how many weeks back "usual" looks
 ENOUGH = 3  # fewer samples than this make no usual
-_COUNTED = ("session_completed", "session_started", "ib_call_logged")
+# Which events move which counters: at the edges of a range only those are read.
+_MOVED_BY = {
+    "session_completed": frozenset(
+        ("completed", "no_show", "cancelled", "seconds", "rating_cents", "rated", "rated_high", "rated_low")
+    ),
+    "session_started": frozenset(("started",)),
+    "ib_call_logged": frozenset(
+        (
+            "calls",
+            "unresolved",
+            "negative",
+            "escalated",
+            "call_seconds",
+            *(f"calls_{reason}" for reason in CALL_REASONS),
+        )
+    ),
+}
 _MARKETPLACE = tuple(kind for kind in EVENT_TYPES if kind != "metric_reported")
 
 
@@ -46,7 +62,7 @@ def sums(
     found: dict[int, list[int]] = {}
     if end_us <= start_us:
         return found
-    types = _MARKETPLACE if "events" in names else _COUNTED
+    types = _types_of(names)
     key = bucket_key(filters)
     if key is None:
         _add(reads, found, filters, types, names, (start_us, end_us), step_us, 1)
@@ -57,6 +73,12 @@ def sums(
     for outside in ((floor_hour(start_us + 1) - 1, start_us), (end_us, floor_hour(end_us) + HOUR - 1)):
         _add(reads, found, filters, types, names, outside, step_us, -1)
     return found
+
+
+def _types_of(names: Sequence[str]) -> tuple[str, ...]:
+    if "events" in names:
+        return _MARKETPLACE
+    return tuple(kind for kind, moved in _MOVED_BY.items() if not moved.isdisjoint(names))
 
 
 def _add(

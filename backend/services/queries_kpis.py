@@ -16,7 +16,7 @@ from backend.services.queries_counts import (
     series,
     totals,
 )
-from backend.services.queries_students import at_risk, health_histogram
+from backend.services.queries_students import health_histogram
 from backend.services.queries_supply import short_cells
 from backend.services.read_models import Kpi, Scope
 
@@ -35,7 +35,7 @@ def kpis(reads: Reads, scope: Scope) -> list[Kpi]:
     spans = earlier_spans(reads, scope.start_us, scope.at_us)
     usual = [totals(reads, filters_of(scope), _COUNTED, *span) for span in spans]
     return [
-        _students_at_risk(reads, scope, spread),
+        _students_at_risk(spread),
         _counted(reads, scope, "ib_calls", "Inbound calls", 0, now, before, usual, "down", span),
         _counted(reads, scope, "sessions", "Sessions held", 1, now, before, usual, "up", span),
         _first_session_success(reads, scope),
@@ -51,9 +51,9 @@ def _span(scope: Scope) -> str:
     return f"last {hours:.0f} h" if hours <= 48 else f"last {hours / 24:.0f} d"
 
 
-def _students_at_risk(reads: Reads, scope: Scope, spread: dict) -> Kpi:
+def _students_at_risk(spread: dict) -> Kpi:
     known = spread["total"] - spread["unknown"]
-    n = at_risk(reads, scope)
+    n = spread["at_risk"]
     return Kpi(
         key="students_at_risk",
         title=f"Students at risk: {n:,} of {known:,}" if known else "Students at risk: no health known yet",

@@ -5,16 +5,14 @@ Kept state is exact for now only. Window totals of a past moment come from bucke
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
 from backend.domain.times import HOUR, floor_hour
 from backend.domain.windows import INDEX, WINDOWS_US, Tally, delta_of
 from backend.ports import Reads
+from backend.services.memory import Memory
 from backend.services.process import columns
 from backend.services.queries_counts import Filters
 
@@ -23,44 +21,23 @@ _PLACES = {INDEX[name]: i for i, name in enumerate(_NAMES)}
 _COUNTED = ("session_completed", "ib_call_logged")
 _PUSHED = frozenset(("health_score", "churn_risk"))
 _RARE = ("customer_health_update", "tutor_availability_updated")
-_KEPT = 8  # populations held in memory, so that paging and sorting a past moment does not compute it again
 
 Row = dict[str, Any]
 
 
-class _Memory:
-    """The last few populations per reader; safe between threads."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held: WeakKeyDictionary[Reads, OrderedDict[tuple, list[Row]]] = WeakKeyDictionary()
-
-    def get(self, reads: Reads, key: tuple) -> list[Row] | None:
-        with self._guard:
-            held = self._held.setdefault(reads, OrderedDict())
-            if key in held:
-                held.move_to_end(key)
-            return held.get(key)
-
-    def put(self, reads: Reads, key: tuple, rows: list[Row]) -> None:
-        with self._guard:
-            held = self._held.setdefault(reads, OrderedDict())
-            held[key] = rows
-            while len(held) > _KEPT:
-                held.popitem(last=False)
-
-
-_memory = _Memory()
+_memory: Memory[list[Row]] = Memory(
+    kept=8
+)  # so that paging and sorting a past moment does not compute it again
 
 
 def population(reads: Reads, kind: str, filters: Filters, at_us: int) -> list[Row]:
     """Rows of all students or tutors within the filters as of `at_us`, each with its "profile"."""
-    key = (kind, at_us, tuple(sorted(filters.items())), reads.version())
-    rows = _memory.get(reads, key)
-    if rows is None:
-        rows = [row_of(profile, at_us) for profile in profiles_at(reads, kind, filters, at_us)]
-        _memory.put(reads, key, rows)
-    return rows
+    question = (kind, at_us, tuple(sorted(filters.items())))
+    return _memory.of(
+        reads,
+        question,
+        lambda: [row_of(profile, at_us) for profile in profiles_at(reads, kind, filters, at_us)],
+    )
 
 
 def current(reads: Reads, kind: str, filters: Filters, at_us: int) -> list[Row]:

@@ -11,6 +11,7 @@ from backend.domain.profiles import Profile
 from backend.domain.scores import Part
 from backend.domain.times import WEEK
 from backend.ports import Reads
+from backend.services.memory import Memory
 from backend.services.queries_counts import filters_of
 from backend.services.queries_population import Row, population
 from backend.services.read_models import Page, Scope, StudentRow
@@ -18,6 +19,7 @@ from backend.services.read_models import Page, Scope, StudentRow
 AT_RISK_BELOW = 60
 BINS = 20
 TREND_WEEKS = 8
+_spread: Memory[list[tuple[str, float | None, int]]] = Memory(kept=32)
 _SORT_NAMES = {"student_id": "entity_id"}
 _LOSING = {
     "engagement": "few sessions",
@@ -141,19 +143,21 @@ def _words(part: Part) -> str:
 
 
 def health_histogram(reads: Reads, scope: Scope) -> dict[str, Any]:
-    """Students by displayed health in 5-point bins (100 is in the last) and by segment; the mean is of the known ones."""
-    bins, segments, unknown, total_health = [0] * BINS, dict[str, int](), 0, 0.0
+    """Students by displayed health in 5-point bins (100 is in the last) and by segment; mean and at_risk (below 60) are of the known ones."""
+    bins, segments, unknown, below, total_health = [0] * BINS, dict[str, int](), 0, 0, 0.0
     for segment, health, n in _health_counts(reads, scope):
         segments[segment] = segments.get(segment, 0) + n
         if health is None:
             unknown += n
         else:
             bins[min(BINS - 1, int(health * BINS / 100))] += n
+            below += n if health < AT_RISK_BELOW else 0
             total_health += health * n
     known = sum(bins)
     return {
         "bins": bins,
         "unknown": unknown,
+        "at_risk": below,
         "segments": segments,
         "mean": total_health / known if known else None,
         "total": known + unknown,
@@ -162,14 +166,7 @@ def health_histogram(reads: Reads, scope: Scope) -> dict[str, Any]:
 
 def _health_counts(reads: Reads, scope: Scope) -> list[tuple[str, float | None, int]]:
     if not scope.time_travel:
-        return reads.health_counts(filters_of(scope))
+        filters = filters_of(scope)
+        return _spread.of(reads, tuple(filters.items()), lambda: reads.health_counts(filters))
     rows = population(reads, "student", filters_of(scope), scope.at_us)
     return [(row["segment"], row["health"], 1) for row in rows]
-
-
-def at_risk(reads: Reads, scope: Scope) -> int:
-    """Students whose displayed health is known and below 60."""
-    if not scope.time_travel:
-        return reads.students_below(filters_of(scope), AT_RISK_BELOW)
-    rows = population(reads, "student", filters_of(scope), scope.at_us)
-    return sum(1 for row in rows if row["health"] is not None and row["health"] < AT_RISK_BELOW)

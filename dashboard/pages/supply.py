@@ -11,7 +11,8 @@ from dash import Input, Output, html
 from backend.services import queries
 from backend.services.anomalies import EpisodeRow, anomalies
 from backend.services.queries_forecast import Shortage, next_day, shortages
-from backend.services.read_models import AlertRow, Cell
+from backend.services.queries_counts import filters_of, totals
+from backend.services.read_models import AlertRow, Cell, Scope
 from dashboard import components, forecast_panels, frames, markup, waits_panel
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
@@ -56,14 +57,19 @@ def body(ctx: Context, view: View) -> list[Any]:
     shown = charted(cells, chosen, sorted(short, key=lambda place: -short[place].missing))
     marked = chosen or shown[0]
     return [
-        ctx.guarded("Measures", lambda: panels.measures(
-            cells, queries.timeseries(reads, scope, "no_show"), queries.timeseries(reads, scope, "sessions"), view)),
+        ctx.guarded("Measures", lambda: panels.measures(cells, *ended(reads, scope), view)),
         html.Div([panels.gap_map(cells, chosen, view), forecast_panels.runs_short(cells, short, chosen, alerts, view)], className="sup-grid"),
         html.Div([*_histories(ctx, shown, short, chosen, view), _alerts_of(ctx, marked, view)], className="sup-multiples"),
         *waits_panel.panels(queries.waits(reads, scope), view),
         ctx.guarded("How good forecasts were", lambda: forecast_panels.quality_of(
             reads, view, ("demand", "supply", "gap"), "supply and demand")),
     ]  # fmt: skip
+
+
+def ended(reads: Any, scope: Scope) -> tuple[int, int]:
+    """Sessions of the range that were missed, and that were held."""
+    missed, held = totals(reads, filters_of(scope), ("no_show", "completed"), scope.start_us, scope.at_us)
+    return missed, held
 
 
 def nothing(view: View) -> html.Section:

@@ -184,7 +184,6 @@ def test_every_read_answers_the_same(both: tuple[Any, Any], filters: dict[str, s
             {
                 "profiles": sorted(map(repr, store.profiles("student", chosen))),
                 "health": sorted(store.health_counts(chosen), key=repr),
-                "below": store.students_below(chosen, 70.5),
                 "active": store.active_students(chosen),
                 "first": store.first_sessions(chosen, NOW - 30 * DAY, NOW),
                 "linked": {

@@ -8,13 +8,21 @@ import msgspec
 import pytest
 
 from backend.domain.times import DAY, HOUR, WEEK
+from backend.domain.windows import COUNTERS, INDEX, delta_of
 from backend.services import queries
-from backend.services.queries_counts import series, totals
+from backend.services.queries_counts import _types_of, series, totals
 from tests.builders import NOW
 from tests.services.queries_world import World, view, world
 
 __all__ = ["world"]
 MOMENTS = (NOW - 3 * DAY, NOW - 9 * DAY - 1_234_567, NOW - 17 * DAY + 59 * 60_000_000, NOW - 40 * DAY)
+
+
+def test_every_counter_that_an_event_moves_is_looked_for_in_events_of_that_type(world: World) -> None:
+    moved = {(event.event_type, COUNTERS[i]) for event in world.events for i, _ in delta_of(event)}
+    assert {"rated_high", "calls", "started", "no_show"} <= {name for _, name in moved}
+    assert all(kind in _types_of((name,)) for kind, name in moved)
+    assert len(_types_of(tuple(INDEX)[1:])) == 3
 
 
 def _held(event) -> bool:

@@ -14,6 +14,7 @@ from backend.adapters.dynamo.keys import alert_key, audit_key
 from backend.adapters.dynamo.snapshots import Snapshots, holds
 from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry
+from backend.domain.stakes import stake
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 _ORDER: dict[str, Callable[[Alert], tuple[Any, ...]]] = {
@@ -67,8 +68,15 @@ class AlertReads:
             and (not search or any(holds(getattr(alert, field), search) for field in _SEARCHED))
             and inside(alert)
         ]
-        kept.sort(key=_ORDER[sort])
+        kept.sort(key=self._by_stake(kept) if sort == "stake" else _ORDER[sort])
         return kept[offset : None if limit < 0 else offset + limit], len(kept)
+
+    def _by_stake(self, alerts: Sequence[Alert]) -> Callable[[Alert], tuple[Any, ...]]:
+        """Order by severity, then by what is at stake, then oldest first."""
+        losses = self.losses([alert.entity_id for alert in alerts if alert.entity_type == "student"])
+        return lambda alert: (
+            _RANK[alert.severity], -stake(alert, losses.get(alert.entity_id)), alert.opened_us, alert.alert_id,
+        )  # fmt: skip
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:
         """(status, severity, owned, alerts)."""

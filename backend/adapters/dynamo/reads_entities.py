@@ -99,11 +99,6 @@ class EntityReads:
         )
         return [(segment, health, n) for (segment, health), n in counts.items()]
 
-    def students_below(self, filters: Mapping[str, str], health: float) -> int:
-        """How many students have a displayed health under that value."""
-        known = (row.values["health"] for row in self.snapshots.within("student", filters))
-        return sum(1 for value in known if value is not None and value < health)
-
     def active_students(self, filters: Mapping[str, str]) -> int:
         """How many students had a session in the last 30 days."""
         return sum(row.values["sessions_30d"] > 0 for row in self.snapshots.within("student", filters))

@@ -11,10 +11,21 @@ from backend.adapters.sqlite.alerts import FIELDS, alert_from
 from backend.adapters.sqlite.clauses import alert_clause, like
 from backend.adapters.sqlite.connections import Connections
 from backend.domain.alerts import Alert
+from backend.domain.stakes import HOUR_VALUE
 
 _COLUMNS = ", ".join(FIELDS)
+_RANK = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END"
+_LOSS = (
+    "SELECT expected_loss FROM entities e WHERE e.entity_type = 'student' AND e.entity_id = alerts.entity_id"
+)
+# backend.domain.stakes.stake in SQL, so that ten of ten thousand are found without reading all of them into Python.
+_STAKE = (
+    f"coalesce(CASE entity_type WHEN 'student' THEN ({_LOSS}) WHEN 'cell'"
+    f" THEN nullif(max(0, -json_extract(details, '$.gap_hours') * {HOUR_VALUE}), 0) END, occurrences)"
+)
 _ORDER = {
-    "severity": "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_us DESC, alert_id",
+    "severity": f"{_RANK}, opened_us DESC, alert_id",
+    "stake": f"{_RANK}, {_STAKE} DESC, opened_us, alert_id",
     "newest": "opened_us DESC, alert_id",
     "oldest": "opened_us, alert_id",
     "repeats": "occurrences DESC, opened_us DESC, alert_id",
@@ -83,9 +94,9 @@ class AlertReads(Connections):
         )
         found = [_then(alert_from(row[:-1]), row[-1], at_us) for row in rows]
         kept = [a for a in found if (not status or a.status in status) and severity in (None, a.severity)]
-        if sort == "severity":  # the one it had then
+        if sort in ("severity", "stake"):  # the one it had then
             rank = {"critical": 0, "warning": 1, "info": 2}
-            kept.sort(key=lambda a: rank[a.severity])  # stable: newest first inside a severity
+            kept.sort(key=lambda a: rank[a.severity])  # stable: the order inside a severity stays
         return kept[offset : None if limit < 0 else offset + limit], len(kept)
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.sqlite.clauses import Clause, entity_clause, like, link_clause
+from backend.adapters.sqlite.clauses import Clause, entity_clause, like, link_clause, walked_clause
 from backend.adapters.sqlite.connections import Connections
 from backend.domain.errors import Rejected
 from backend.domain.profiles import Fact, Profile
@@ -74,6 +74,10 @@ class EntityReads(Connections):
         total = connection.execute(
             f"SELECT count(*) FROM {table} WHERE {where.text}", where.values
         ).fetchone()[0]
+        if _walkable(kind, filters, sort) and not segment and not search:
+            where = walked_clause(kind, filters)
+            if callers_only:
+                where.add(f"ib_calls_7d >= {int(callers_only)}")
         ids = connection.execute(
             f"SELECT entity_id FROM {table} WHERE {where.text} ORDER BY {order} {way} NULLS LAST, entity_id LIMIT ? OFFSET ?",
             (*where.values, limit, offset),
@@ -123,16 +127,6 @@ class EntityReads(Connections):
                 where.values,
             )
             .fetchall()
-        )
-
-    def students_below(self, filters: Mapping[str, str], health: float) -> int:
-        """How many students have a displayed health under that value."""
-        where = entity_clause("student", filters)
-        where.add("health < ?", health)
-        return (
-            self.connection()
-            .execute(f"SELECT count(*) FROM entities WHERE {where.text}", where.values)
-            .fetchone()[0]
         )
 
     def active_students(self, filters: Mapping[str, str]) -> int:
@@ -272,6 +266,17 @@ class EntityReads(Connections):
             )
         }
         return [details[entity_id] for entity_id in ids if entity_id in details]
+
+
+def _walkable(kind: str, filters: Mapping[str, str], sort: str) -> bool:
+    """Whether a page is found soonest along the index of its order: one place holds a good share of all people."""
+    ordered = sort in ("expected_loss", "health", "name", "ib_calls_7d")
+    return (
+        kind in ("student", "tutor")
+        and ordered
+        and len(filters) == 1
+        and not filters.keys() - {"subject", "region"}
+    )
 
 
 def _named_like(kind: str, text: str) -> tuple[str, ...]:

@@ -67,6 +67,7 @@ CREATE TABLE links (
 ) WITHOUT ROWID;
 CREATE INDEX links_tutor ON links (tutor_id, student_id);
 CREATE INDEX links_subject ON links (subject, region, student_id);
+CREATE INDEX IF NOT EXISTS links_region ON links (region, student_id);
 
 -- What arrived, by minute and type: rates and lateness without reading the log. `late`: more than an hour after it happened.
 CREATE TABLE arrivals (
