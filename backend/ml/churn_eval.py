@@ -1,8 +1,9 @@
 """Churn predictions for a recorded log: trains on one part, predicts another in time order, writes a CSV of probabilities.
 
 A prediction at a cut-off day uses events up to and including that day, and as training rows those given with an outcome plus
-earlier rows to predict whose outcome the log has shown by then (their horizon has passed). Targets whose outcome cannot be read
-off the log learn from the given rows alone.
+earlier rows to predict whose outcome has shown by then (their horizon has passed): in the log, or in that an entity is no longer
+asked about. Which of the two shows it is judged by the given rows; a target that neither shows learns from those alone. What has
+shown also moves the level of each cohort.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from backend.ml.cohort_log import CohortLog, families
 from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend, expit, logit
+from backend.ml.hindsight import agrees, level_shift, roster_outcomes
 from backend.ml.log_features import log_features
 
 if TYPE_CHECKING:
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 _COMMON_KIND = (
     0.01  # a kind of activity gets features of its own from this share of the training part's activity
 )
-_OBSERVABLE = 0.999  # agreement with the log from which a target counts as readable off it
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
 _FEW_POSITIVES = 1500  # below this the trees get fewer rounds
 _RARE = 0.03  # share of positives below which an outcome is rare
+_BETWEEN, _WITHIN = 0.4, 0.6  # log-odds by which levels differ between cohorts, and between the days of one
 _COLUMNS = ["target", "entity", "cutoff", "horizon"]
 
 
@@ -48,40 +50,64 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     rows["cohort"] = cohorts(rows["entity"])
     x, silent = _describe(log, rows, _common_kinds(log, given["entity"]))
     p = np.full(len(rows), np.nan)
-    for (_, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
+    print(f"{len(log)} events read, {len(rows)} rows described by {x.shape[1]} features", flush=True)
+    for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
         part = rows.iloc[index]
-        p[index] = predict_in_time(
-            x[index], part["y"].to_numpy(), part["day"].to_numpy(), int(horizon), silent[index]
-        )
+        y, day, cohort = (part[name].to_numpy() for name in ("y", "day", "cohort"))
+        observed = _shown(part, silent[index], int(horizon))
+        p[index] = predict_in_time(x[index], y, day, int(horizon), observed, cohort)
+        print(f"{target} within {horizon} days: {np.isnan(y).sum()} rows predicted", flush=True)
     p = _steadied(rows, p)
     result = rows[_COLUMNS].assign(p=p)[len(given) :].reset_index(drop=True)
     write_predictions(result, out)
     return result
 
 
+def _shown(part: pd.DataFrame, silent: np.ndarray, horizon: int) -> np.ndarray:
+    """The outcome of each row as seen once its horizon has passed, from the source that the given outcomes confirm; else NaN."""
+    y, day, cohort = (part[name].to_numpy() for name in ("y", "day", "cohort"))
+    known = ~np.isnan(y)
+    roster = np.full(len(part), np.nan)
+    for own in (known, ~known):
+        roster[own] = roster_outcomes(part["entity"].to_numpy()[own], cohort[own], day[own], horizon)
+    sources = [source for source in (silent, roster) if agrees(source[known], y[known])]
+    return sources[0] if sources else np.full(len(part), np.nan)
+
+
 def predict_in_time(
-    x: np.ndarray, y: np.ndarray, day: np.ndarray, horizon: int, observed: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    day: np.ndarray,
+    horizon: int,
+    observed: np.ndarray,
+    cohort: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
 
-    `observed`: the outcome as the log shows it at day + horizon; used for rows without y once that day has come, and only if it
-    agrees with y where y is given.
+    `observed`: the outcome as it has shown at day + horizon, NaN where it has not; used for rows without y from that day on.
+    `cohort`: groups whose level may differ from what was trained on; none without.
     """
     known = ~np.isnan(y)
     given = x[known]
     x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
-    readable = known.any() and np.mean(observed[known] == y[known]) >= _OBSERVABLE
-    p = np.full(len(y), np.nan)
+    p, level = np.full(len(y), np.nan), np.full(len(y), np.nan)
     fitted, trained_on = None, 0
     for cutoff in np.unique(day[~known]):
         now = ~known & (day == cutoff)
-        seen = ~known & (day + horizon <= cutoff) if readable else np.zeros(len(y), bool)
+        seen = ~known & (day + horizon <= cutoff) & ~np.isnan(observed)
         use = known | seen
         if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
             outcome = np.where(known, y, observed)[use]
             fitted, trained_on = _fit(x[use], outcome), int(use.sum())
-        p[now] = blend([member.predict(x[now]) for member in fitted])
-    return p
+            # How far a cohort is off is asked of the model in use, which may have learned part of it meanwhile.
+            if seen.any():
+                p[seen] = blend([member.predict(x[seen]) for member in fitted])
+        p[now] = level[now] = blend([member.predict(x[now]) for member in fitted])
+        for name in np.unique(cohort[now]) if cohort is not None else ():
+            own, past = now & (cohort == name), seen & (cohort == name)
+            shift = level_shift(p[past], observed[past], day[past], _BETWEEN, _WITHIN)
+            level[own] = expit(logit(p[own]) + shift)
+    return level
 
 
 def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
@@ -167,10 +193,10 @@ def days_of(texts: pd.Series) -> np.ndarray:
     """Days since 1970-01-01 of dates or times written as ISO text or yyyymmdd."""
     import pandas as pd
 
-    text = texts.astype(str)
-    form = "%Y%m%d" if text.iloc[:1].str.fullmatch(r"\d{8}").all() else "ISO8601"
-    times = pd.to_datetime(text, format=form, utc=True).dt.tz_localize(None)
-    return times.to_numpy().astype("datetime64[D]").astype(np.int64)
+    codes, different = pd.factorize(texts.astype(str))
+    form = "%Y%m%d" if different[:1].str.fullmatch(r"\d{8}").all() else "ISO8601"
+    times = pd.to_datetime(different, format=form, utc=True).tz_localize(None)
+    return times.to_numpy().astype("datetime64[D]").astype(np.int64)[codes]
 
 
 def write_predictions(result: pd.DataFrame, out: str) -> None:
