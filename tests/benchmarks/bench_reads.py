@@ -25,13 +25,13 @@ from backend.services import queries
 from backend.services.read_models import Scope
 from tests.benchmarks.figures import figure, share
 from tests.benchmarks.marketplace import Marketplace
-from tests.benchmarks.painted import chromium, drawn, filter_changes, sign_in
-from tests.benchmarks.running import engine, web
+from tests.benchmarks.painted import FILTER_MS, chromium, drawn, filter_figures, sign_in
+from tests.benchmarks.running import Process, engine, web
 
 CHUNK = 6_000
 ROUNDS, QUERY_SECONDS = 20, 8.0
 PAGES = ("/", "/students", "/tutors", "/supply", "/calls", "/alerts", "/data")
-TARGET_MS, TARGET_MB = 400, 600
+TARGET_MB = 600
 
 
 def build(folder: Path, events: int, students: int) -> None:
@@ -104,7 +104,7 @@ def query_figures(store: SqliteStore) -> None:
     for name, ask in cases:
         times = timed(ask)
         figure(f"{name}: p50", share(times, 0.5), "ms")
-        figure(f"{name}: p95", share(times, 0.95), "ms", at_most=TARGET_MS)
+        figure(f"{name}: p95", share(times, 0.95), "ms", at_most=FILTER_MS)
 
 
 def product_figures(folder: Path) -> None:
@@ -113,21 +113,20 @@ def product_figures(folder: Path) -> None:
         if browser is None:
             return
         page = sign_in(browser, pages.port)
-        for path, kind, values in (
-            ("/students", "subject", ["physics", "algebra", None]),
-            ("/calls", "region", ["west", "midwest", None]),
-            ("/supply", "subject", ["physics", "algebra", None]),
-        ):
-            times = filter_changes(page, pages.port, path, kind, values, ROUNDS)
-            figure(f"filter to painted, {path}: p50", share(times, 0.5), "ms")
-            figure(f"filter to painted, {path}: p95", share(times, 0.95), "ms", at_most=TARGET_MS)
-        for i in range(ROUNDS):
-            page.goto(f"http://127.0.0.1:{pages.port}{PAGES[i % len(PAGES)]}")
-            drawn(page)
-        mine, theirs = api.rss_mb(), pages.rss_mb()
-        figure("memory of the engine", mine, "MB")
-        figure("memory of the dashboard (server and its worker)", theirs, "MB")
-        figure("memory together", mine + theirs, "MB", at_most=TARGET_MB)
+        try:
+            filter_figures(page, pages.port, ROUNDS)
+            for i in range(ROUNDS):
+                page.goto(f"http://127.0.0.1:{pages.port}{PAGES[i % len(PAGES)]}")
+                drawn(page)
+        finally:  # the memory is of interest just as much when a page did not come
+            _memory_figures(api, pages)
+
+
+def _memory_figures(api: Process, pages: Process) -> None:
+    mine, theirs = api.rss_mb(), pages.rss_mb()
+    figure("memory of the engine", mine, "MB")
+    figure("memory of the dashboard (server and its worker)", theirs, "MB")
+    figure("memory together", mine + theirs, "MB", at_most=TARGET_MB)
 
 
 def main() -> int:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.figures import figure, share
-from tests.benchmarks.painted import LIMIT_MS, chromium, drawn, filter_changes, sign_in
+from tests.benchmarks.painted import LIMIT_MS, chromium, drawn, filter_figures, sign_in
 from tests.benchmarks.running import IOPS, Process, ask, backlog, environ, free_port
 
-SCREEN_MS, FILTER_MS, DEMO_SECONDS = 1_000, 400, 90.0
+SCREEN_MS, DEMO_SECONDS = 1_000, 90.0
 # The page's policy forbids evaluated strings, so waiting happens inside one function that playwright hands over.
 _WATCH = """([text, limit]) => {
   window.seen = new Promise((done) => {
@@ -82,14 +82,7 @@ def browse(browser: Any, port: int, api_port: int, rounds: int) -> None:
     times = event_to_screen(page, api_port, rounds)
     figure("event to screen: p50", share(times, 0.5), "ms", at_most=SCREEN_MS)
     figure("event to screen: p95", share(times, 0.95), "ms", at_most=SCREEN_MS)
-    for path, kind, values in (
-        ("/students", "subject", ["physics", "algebra", None]),
-        ("/calls", "region", ["west", "midwest", None]),
-        ("/supply", "subject", ["physics", "algebra", None]),
-    ):
-        times = filter_changes(page, port, path, kind, values, rounds)
-        figure(f"filter to painted, {path}: p50", share(times, 0.5), "ms")
-        figure(f"filter to painted, {path}: p95", share(times, 0.95), "ms", at_most=FILTER_MS)
+    filter_figures(page, port, rounds)
 
 
 def main() -> int:
