@@ -60,6 +60,7 @@ class Call:
     role: str
     if_match: str
     now_us: int
+    key_id: str = ""  # of the credential
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """A query parameter; an empty one is as good as none. Raises Malformed for control characters or over-length."""

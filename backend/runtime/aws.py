@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from functools import cache, cached_property
-from secrets import token_bytes
+from secrets import token_bytes, token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from backend.runtime.aws_settings import AwsSettings, read
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from backend.adapters.dynamo.connections import DynamoConnections
     from backend.adapters.dynamo.store import DynamoStore
     from backend.adapters.dynamo.table import Table
-    from backend.runtime.api_context import Api
+    from backend.ml.promotion import ModelRegistry
+    from backend.runtime.api_context import Api, Call
     from backend.runtime.aws_intake import AwsIntake
     from backend.services.access import Gate
 
@@ -138,7 +139,35 @@ class Installation:
     def api(self) -> Api:
         from backend.runtime.api_context import Api
 
-        return Api(self.settings.read_only, self.store, self.gate, self.clock, self.signing)
+        ticket = self.ticket if self.settings.optional("live") else None
+        return Api(
+            self.settings.read_only,
+            self.store,
+            self.gate,
+            self.clock,
+            self.signing,
+            ticket=ticket,
+            models=self.models,
+        )
+
+    @cached_property
+    def models(self) -> ModelRegistry | None:
+        """The models of this deployment beside those that came with the program; None where nothing reads them."""
+        if not self.settings.optional("models"):
+            return None
+        from backend.adapters.aws.model_files import BucketFiles
+        from backend.ml.model_files import SHIPPED
+        from backend.ml.promotion import ModelRegistry
+
+        return ModelRegistry(BucketFiles(self.files("models")), SHIPPED)
+
+    def ticket(self, call: Call) -> dict[str, Any]:
+        """What opens the WebSocket once, within a minute, for whoever asks: address and ticket."""
+        from backend.adapters.dynamo.connections import Person
+
+        ticket = token_urlsafe(24)
+        self.connections.issue(ticket, Person(call.actor, call.role, call.key_id), self.clock())
+        return {"url": self.settings.of("live"), "ticket": ticket}
 
     @cached_property
     def signing(self) -> bytes:

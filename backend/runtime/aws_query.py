@@ -23,5 +23,6 @@ def dispatch(api: Api, request: Request) -> Reply:
         who.get("role", ""),
         request.headers.get(b"if-match", b"").decode("latin-1"),
         api.clock(),
+        who.get("key_id", ""),
     )
     return HANDLERS[route.operation](api, call)

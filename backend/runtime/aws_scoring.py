@@ -4,43 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backend.adapters.aws.files import Files
 from backend.adapters.dynamo.store import DynamoStore
-from backend.domain.errors import NotFound
 from backend.domain.times import SECOND
 from backend.ml import drift_watch
-from backend.ml.model_files import SHIPPED
-from backend.ml.promotion import ModelRegistry
 from backend.ml.scorer import LocalModels
 from backend.runtime.aws import Installation
+from backend.runtime.aws_settings import MissingSetting
 from backend.runtime.scoring_follower import ScoringFollower
 from backend.topology import HIGH_RISK
 
 MOST_RISKY = 1_000  # more at high risk than this are not told apart
 
 
-class BucketFiles:
-    """Implements ml.model_files.ModelFiles over a bucket."""
-
-    def __init__(self, files: Files) -> None:
-        self._files = files
-
-    def read(self, name: str) -> bytes:
-        try:
-            return self._files.get(name)
-        except NotFound as error:
-            raise FileNotFoundError(name) from error
-
-    def write(self, name: str, data: bytes) -> None:
-        self._files.put(name, data, "application/json")
-
-    def names(self) -> list[str]:
-        return sorted(self._files.names(""))
-
-
 def scorer(home: Installation) -> ScoringFollower:
     """What scores; kept by the process, so that it knows where it was in the change feed."""
-    models = LocalModels(ModelRegistry(BucketFiles(home.files("models")), SHIPPED))
+    if home.models is None:
+        raise MissingSetting("IOPS_MODELS_BUCKET is not set: scoring needs the bucket of models")
+    models = LocalModels(home.models)
     return ScoringFollower(
         home.store, models, home.clock, lambda now_us: drift_watch.watch(home.store, models, now_us)
     )

@@ -1,0 +1,200 @@
+"""What runs by the clock or by hand: sweep, archive, replay, redrive, the partner; and what every handler keeps to."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.domain.errors import Rejected, Unavailable
+from backend.domain.times import HOUR
+from backend.runtime import aws_partner, aws_redrive
+from backend.services import partner
+from backend.topology import FUNCTIONS
+from tests.builders import NOW, session
+from tests.handlers.conftest import Home, record
+from tests.handlers.shapes import bus
+
+HANDLERS = Path(__file__).parents[2] / "backend" / "handlers"
+
+
+@pytest.mark.aws
+def test_numbers_fall_as_time_passes(home: Home) -> None:
+    from backend.handlers.sweep import handler
+
+    home.store.take_in([session("e1", NOW - HOUR).event], NOW)
+    home.installation.clock = lambda: NOW + 2 * HOUR
+    handler({}, home.context)
+    assert home.store.swept_us() == NOW + 2 * HOUR
+
+
+@pytest.mark.aws
+def test_steps_go_to_the_archive_once_and_come_back_from_it(home: Home) -> None:
+    from backend.handlers.archive import handler as archive
+    from backend.handlers.replay import handler as replay
+
+    home.installation.clock = lambda: NOW
+    entries = [session(f"e{n}", NOW - n) for n in range(3)]
+    home.store.append(entries)
+    home.store.take_in([entry.event for entry in entries], NOW)
+    clock = iter(range(NOW, NOW + 1_000_000_000, 1_000))
+    home.installation.clock = lambda: next(clock)
+    assert archive({}, home.context) == {"events": 3}
+    assert archive({}, home.context) == {"events": 0}
+    files = home.installation.files("archive")
+    (name,) = files.names("raw/")
+    assert name.startswith("raw/year=2026/month=05/day=28/hour=20/steps-")
+    lines = [json.loads(line) for line in gzip.decompress(files.get(name)).splitlines()]
+    assert {line["event_id"] for line in lines} == {"e0", "e1", "e2"}
+    span = {"from": "2026-05-28T00:00:00Z", "to": "2026-05-29T00:00:00Z"}
+    assert replay(span, home.context)["folded"] == 0  # known already
+    fresh = _emptied(home)
+    fresh.lifetimes = home.store.lifetimes
+    home.installation.__dict__["store"] = fresh
+    assert replay(span, home.context) == {"files": 1, "events": 3, "folded": 3}
+    assert fresh.entities("student", ["stu_1"])[0]["sessions_7d"] == 3
+
+
+def _emptied(home: Home) -> Any:
+    from backend.adapters.dynamo.keys import events_table_definition, table_definition
+    from backend.adapters.dynamo.store import DynamoStore
+    from backend.adapters.dynamo.table import Table
+
+    client, name = home.emulator.client("dynamodb"), home.environ["IOPS_STATE_TABLE"]
+    client.create_table(**table_definition(f"{name}-new"))
+    client.create_table(**events_table_definition(f"{name}-new-events"))
+    return DynamoStore(Table(client, f"{name}-new"), Table(client, f"{name}-new-events"))
+
+
+@pytest.mark.aws
+def test_a_batch_of_the_failure_queue_is_folded_from_its_stream(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.handlers.replay import handler
+
+    home.installation.clock = lambda: NOW
+    home.store.append([session("e1", NOW - 10)])
+    stream = home.emulator.client("dynamodbstreams")
+    table = home.environ["IOPS_EVENTS_TABLE"]
+    arn = home.emulator.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    shard = stream.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = stream.get_shard_iterator(StreamArn=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    sequence = stream.get_records(ShardIterator=iterator["ShardIterator"])["Records"][0]["dynamodb"][
+        "SequenceNumber"
+    ]
+    info = {
+        "shardId": shard,
+        "startSequenceNumber": sequence,
+        "endSequenceNumber": sequence,
+        "batchSize": 1,
+        "streamArn": arn,
+    }
+    _fail(home, {"version": "1.0", "DDBStreamBatchInfo": info})
+    _fail(home, {"version": "1.0", "DDBStreamBatchInfo": {**info, "shardId": "no-such-shard"}})
+    assert handler({"queue": "process-dlq"}, home.context) == {"done": 1, "left": 1}
+    assert home.store.entities("student", ["stu_1"])[0]["sessions_7d"] == 1
+
+
+@pytest.mark.aws
+def test_a_failed_announcement_goes_onto_the_bus_again(home: Home) -> None:
+    event = bus("AlertOpened", {"alert_id": "al_1"})
+    _fail(home, {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event})
+    assert aws_redrive.again(home.installation, {"queue": "ai-dlq"}) == {"done": 1, "left": 0}
+    assert home.messages()[0]["detail"] == {"alert_id": "al_1"}
+
+
+@pytest.mark.aws
+@pytest.mark.parametrize("order", [{}, {"queue": "nothing"}, {"from": "yesterday", "to": "today"}])
+def test_an_order_that_means_nothing_is_refused(home: Home, order: dict[str, str]) -> None:
+    with pytest.raises(Rejected):
+        aws_redrive.again(home.installation, order)
+
+
+def _fail(home: Home, body: dict[str, Any]) -> None:
+    url = home.environ["IOPS_QUEUE_PROCESS_DLQ"]
+    home.emulator.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+
+@pytest.mark.aws
+def test_the_partner_is_told_once_and_a_failure_comes_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [500, 500, 500, 500, 204]
+    sent: list[bytes] = []
+
+    class Poster:
+        def __init__(self, trusted: frozenset[str]) -> None: ...
+
+        def post(self, url: str, headers: Any, body: bytes) -> int:
+            sent.append(body)
+            return answers.pop(0)
+
+    monkeypatch.setattr(aws_partner, "Webhook", Poster)
+    monkeypatch.setattr(aws_partner.time, "sleep", lambda seconds: None)
+    monkeypatch.setenv("IOPS_SECRET_PARTNER", "partner")
+    secret = json.dumps({"url": "https://partner.example/hook", "secret": "not-a-real-secret"})
+    home.emulator.client("secretsmanager").create_secret(Name="partner", SecretString=secret)
+    from backend.handlers.partner import handler
+
+    detail = {
+        "insight_id": "in_1",
+        "entity_type": "student",
+        "entity_id": "st_1",
+        "risk": 91,
+        "message": "calls",
+    }
+    with pytest.raises(Unavailable, match="HTTP 500"):
+        handler(bus("HighRisk", detail), home.context)
+    assert partner.load(home.store, "in_1").state == "failed"
+    handler(bus("HighRisk", detail), home.context)
+    handler(bus("HighRisk", detail), home.context)
+    assert len(sent) == 5
+    assert partner.load(home.store, "in_1").tries == 5
+    assert len(set(sent)) == 1
+
+
+@pytest.mark.aws
+def test_an_order_over_the_api_becomes_an_announcement(home: Home) -> None:
+    from backend.handlers.alert import handler
+
+    body = {
+        "entity_id": "st_1",
+        "risk_score": 95.0,
+        "explanation": "three calls",
+        "recommendations": ["call"],
+    }
+    made = partner.order(home.store, body, NOW)
+    handler({"Records": home.records("state", "CHG#")}, home.context)
+    (told,) = home.messages()
+    assert (told["detail-type"], told["detail"]["insight_id"]) == ("HighRisk", made.delivery_id)
+    assert told["detail"]["risk"] == 95.0
+
+
+@pytest.mark.parametrize("path", sorted(HANDLERS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_handler_only_translates(path: Path) -> None:
+    """At most 40 lines of code, and no decision of the business in it."""
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip()]
+    tree = ast.parse(text)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert all(node.end_lineno - node.lineno < 20 for node in functions)
+    assert len(lines) <= (40 if path.stem != "websocket" else 50)  # four functions in one
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.Match | ast.IfExp)]
+
+
+def test_every_function_of_the_topology_has_its_handler() -> None:
+    import importlib
+
+    for function in FUNCTIONS:
+        module, _, name = function.handler.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name)), function.name
+
+
+def test_a_record_of_the_stream_carries_base64() -> None:
+    """What the tests pretend is what Lambda sends: see the documented record."""
+    made = record({"PK": {"S": "a"}, "SK": {"S": "b"}, "b": {"B": b"\x00\xff"}})
+    assert made["dynamodb"]["NewImage"]["b"] == {"B": "AP8="}
