@@ -72,6 +72,7 @@ def train(
     data_dir: Path | None,
 ) -> None:
     """Train the models, print how good they are, and put them in use where they are better."""
+    from backend.ml import train_run
     from backend.ml.model_files import FolderFiles
     from backend.ml.promotion import ModelRegistry
     from backend.runtime import train as training
@@ -90,7 +91,7 @@ def train(
                 raise ValueError(f"there is no data in {chosen.data_dir} yet; start with `iops up`")
             found = training.own_log(SqliteStore(chosen.database), now_us, _say)
         registry = ModelRegistry(FolderFiles(out)) if out else _registry(data_dir)
-        training.run(
+        train_run.run(
             found, registry, trials=trials, seed=seed, threads=threads, decided=out is None, say=_say
         )
 
