@@ -35,6 +35,7 @@ class WebConfig:
     region: str = "local"
     version: str = "0"
     runtime: str = "local"
+    key_file: str = ""  # where this machine keeps the ingest key; empty: whoever sends must know one
     api_url: str = ""  # where senders reach the HTTP API; empty: the usual local address
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from dash import html
@@ -15,7 +16,6 @@ from dashboard.context import View, WebConfig
 LOCAL_API = (
     "http://127.0.0.1:8051"  # where the API of a local installation listens unless it was told otherwise
 )
-_LOCAL_KEY = "$(cat ${XDG_DATA_HOME:-$HOME/.local/share}/iops/ingest-key)"
 _ELEMENT = "data-first-event"
 
 
@@ -34,7 +34,7 @@ def command(config: WebConfig, now_us: int) -> str:
             "subject": "algebra", "region": "west", "rating": 5, "actual_duration_minutes": 60,
         },
     }  # fmt: skip
-    key = _LOCAL_KEY if config.runtime == "local" else "$IOPS_INGEST_KEY"
+    key = f"$(cat {shlex.quote(config.key_file)})" if config.key_file else "$IOPS_INGEST_KEY"
     return (
         f"curl -sS {api_url(config)}/v1/events \\\n  -H 'Content-Type: application/json' \\\n  -H \"X-API-Key: {key}\" \\\n"
         f"  -d '{json.dumps(event, separators=(',', ':'))}'"
@@ -49,7 +49,7 @@ def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:
     copy = components.button("Copy", kind="pri" if nothing_yet else "", data_copy=_ELEMENT)
     body: list[Any] = [
         html.P("Paste this into a terminal on this machine. The event shows on every page within seconds."
-               if config.runtime == "local" else "Set IOPS_INGEST_KEY to a key made with `iops keys`, then paste this into a terminal.", className="t2 fs12"),
+               if config.key_file else "Set IOPS_INGEST_KEY to a key made with `iops keys`, then paste this into a terminal.", className="t2 fs12"),
         html.Pre(command(config, view.now_us), id=_ELEMENT, className="data-code", tabIndex=0, **wild({"aria-label": "Command that sends one event"})),
     ]  # fmt: skip
     return components.panel(

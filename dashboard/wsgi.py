@@ -20,6 +20,11 @@ def _clock() -> int:
     return time.time_ns() // 1_000
 
 
+def _key_file(chosen: settings.Settings) -> str:
+    """Where the engine of this machine keeps the key of senders; elsewhere keys are made with `iops keys`."""
+    return str(chosen.data_dir.resolve() / local_access.INGEST_KEY) if chosen.runtime == "local" else ""
+
+
 def build():
     """The dashboard of this installation. Only the engine checkpoints the database, so this process never does."""
     chosen = settings.read()
@@ -34,6 +39,7 @@ def build():
         region=chosen.region or "local",
         version=importlib.metadata.version("iops-dashboard"),
         runtime=chosen.runtime,
+        key_file=_key_file(chosen),
         api_url=chosen.api_url,
         hosts=chosen.allowed_hosts,
         tls=chosen.behind_tls,
@@ -47,7 +53,9 @@ def build():
 
     keys = SqliteAccess(store)
     people = Gate(keys, [], time.monotonic)
-    server = create_app(store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys, models=shelf)
+    server = create_app(
+        store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys, models=shelf
+    )
     atexit.register(server.config["hub"].close)  # open sockets end at once when the worker does
     return server
 

@@ -91,6 +91,18 @@ def test_the_title_names_the_stream_that_is_late(rows: list[dict[str, Any]], say
     assert data.streams_title(freshness(by_type=rows)) == says
 
 
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (5 * 3600, "jumped 5.0 hours ahead"),
+        (-5 * 3600, "jumped 5.0 hours back"),
+        (86_400 * 3, "3.0 days ahead"),
+    ],
+)
+def test_a_clock_that_was_set_is_said(seconds: int, says: str) -> None:
+    assert says in words(data.clock_notice({"at_us": NOW, "seconds": seconds}, a_view()))
+
+
 def test_own_and_simulated_events_are_told_apart() -> None:
     text = words(data.facts(freshness(), a_view()))
     assert "Your own events 40 of 100" in text
@@ -156,8 +168,12 @@ def test_the_command_sends_an_event_that_is_accepted() -> None:
     sent = json.loads(re.search(r"-d '(.*)'$", text, re.S)[1])  # type: ignore[index]  # the command has a body
     assert parse(sent, NOW).event.event_type == "session_completed"
     assert f"{first_event.LOCAL_API}/v1/events" in text
-    assert "ingest-key" in text
-    assert "$IOPS_INGEST_KEY" in first_event.command(WebConfig(token="T", runtime="aws"), NOW)
+    assert "$IOPS_INGEST_KEY" in text
+
+
+def test_the_command_reads_the_key_where_this_installation_keeps_it() -> None:
+    kept = WebConfig(token="T", key_file="/data of mine/ingest-key")
+    assert "X-API-Key: $(cat '/data of mine/ingest-key')" in first_event.command(kept, NOW)
 
 
 def test_the_page_of_an_empty_store_leads_to_the_first_event(tmp_path: Path) -> None:
