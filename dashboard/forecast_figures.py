@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.domain.forecast import Step
+from backend.domain.times import HOUR
 from backend.services.anomalies import EpisodeRow
 from backend.services.queries_forecast import BandPoint
 from backend.services.read_models import MarketPoint, Point
@@ -101,16 +102,16 @@ def market_ahead(
     hover = "<b>%{y:,.3~g}</b>"
     traces = [
         *_missing(x, asked, offered),
-        *_missing(ahead, wanted, there),
         *band_traces(ahead, [s.low90 for _, s in demand], [s.high90 for _, s in demand], theme.BAND_90),
         *band_traces(ahead, [s.low50 for _, s in demand], [s.high50 for _, s in demand], theme.BAND_50),
+        *_missing(ahead, wanted, there),
         line_trace(x, offered, theme.SUPPLY, 1.75, hover="supply " + hover),
         line_trace(x, asked, theme.DEMAND, 1.75, hover="demand " + hover),
         line_trace(ahead, there, theme.SUPPLY, 1.75, dash="4px,3px", hover="supply expected " + hover),
         line_trace(ahead, wanted, theme.DEMAND, 1.75, dash="4px,3px", hover="demand expected " + hover),
     ]
-    heights = {p.at_us // 3_600_000_000: p for p in points}
-    marks = [(heights[hour], e) for e in unusual if (hour := e.peak_us // 3_600_000_000) in heights]
+    heights = {p.at_us // HOUR: p for p in points}
+    marks = [(heights[hour], e) for e in unusual if (hour := e.peak_us // HOUR) in heights]
     traces += marks_trace([(p.at_us, max(p.demand or 0.0, p.supply or 0.0), e) for p, e in marks], zone)
     times = [*(p.at_us for p in points), *(at for at, _ in demand)]
     axis = time_axis(min(times), max(times), zone, 4) if times else {}

@@ -10,6 +10,7 @@ import msgspec
 from dash import html
 
 from backend.domain.outlook import Outlook
+from backend.domain.times import HOUR
 from backend.services import queries_forecast
 from backend.services.anomalies import Anomalies, EpisodeRow, anomalies
 from backend.services.queries_forecast import BandPoint, Score, ScoreRow, Shortage
@@ -23,10 +24,15 @@ from dashboard.forecast_figures import Hours, market_ahead
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import Zone, span
 
-LISTED = 6
+LISTED = 5
 UNUSUAL = 4
-_LEVELS = {"all": "all", "subject": "by subject", "region": "by region", "cell": "by subject and region"}
-_AHEAD = {1: "1 h ahead", 6: "6 h ahead", 24: "24 h ahead"}
+SHOWN_AHEAD = (1, 24)  # hours; the API has 6 as well
+_LEVELS = {
+    "all": "all together",
+    "subject": "by subject",
+    "region": "by region",
+    "cell": "by subject and region",
+}
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -102,7 +108,7 @@ def runs_short(
 
 def when(short: Shortage, zone: Zone, now_us: int) -> str:
     """ "now to 20:00", "18:00 to 20:00", "tomorrow 18:00 to 20:00" or "all day"."""
-    if short.end_us - short.start_us >= 23 * 3_600_000_000:
+    if short.end_us - short.start_us >= 23 * HOUR:
         return "all day"
     start = "now" if short.start_us <= now_us else zone.clock(short.start_us)
     day = "" if zone.midnight(short.start_us) == zone.midnight(now_us) or start == "now" else "tomorrow "
@@ -155,36 +161,37 @@ def quality_of(store: Any, view: View, measures: Sequence[str], what: str) -> ht
     return quality(rows, view, what, level)
 
 
-def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str | None = None) -> html.Section:
+def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html.Section:
     """How good forecasts were in the last 7 days, beside the value of the same hour a week before; plain where they lose."""
-    shown = [row for row in rows if level in (None, row.level)]
+    shown = [row for row in rows if row.level == level and row.horizon_hours in SHOWN_AHEAD]
     published = [row for row in shown if row.published.hours]
     judged = published or shown
-    title = _verdict([row.published if published else row.replayed for row in judged], what)
+    scores = [row.published if published else row.replayed for row in judged]
+    title = _verdict(scores, what)
     if not judged:
         why = "Each hour is forecast a day, six hours and one hour before, and judged when it is over; a week is needed."
         return components.panel(title, components.empty("Nothing to judge yet", why, sign="check"), view)
-    lines = [_line(row, row.published if published else row.replayed) for row in judged]
+    lines = [_line(row, score) for row, score in zip(judged, scores, strict=True)]
     columns = ["Forecast of", "Hours", "Error", "Last week's", "50 % band held", "90 % band held"]
     foot = (
         "published before the hour was over"
         if published
         else "a trial on the past; none published is due yet"
     )
+    if any((score.wape or 0) > 1 for score in scores):
+        foot += "; with so few an hour most of the error is chance"
     return components.panel(
         title,
         components.plain_table(columns, lines, "How good forecasts were"),
         view,
-        sub="last 7 days; error as a share of what came",
+        sub=f"last 7 days, {_LEVELS[judged[0].level]}; error as a share of what came",
         foot=foot,
         className="fc-quality",
     )
 
 
 def _line(row: ScoreRow, score: Score) -> list[Any]:
-    name = f"{readable(row.measure)}, {_AHEAD[row.horizon_hours]}"
-    if row.level != "all":
-        name += f", {_LEVELS[row.level]}"
+    name = f"{readable(row.measure)}, {row.horizon_hours} h ahead"
     better = score.better_than_naive
     error: Any = percent(score.wape)
     if better is False:
@@ -220,7 +227,8 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
         return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
     if not rows:
         text = "Calls, sessions, ratings and supply for demand are as at this hour of the last two weeks."
-        return components.panel("Nothing is unusual now", html.P(text, className="io-pad t3 now-calm"), view)
+        title = f"Nothing unusual up to {view.zone.clock(found.through_us + HOUR)}"
+        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
     items = [_unusual(row, view) for row in rows[:UNUSUAL]]
     more = len(rows) - UNUSUAL
     title = rows[0].title if len(rows) == 1 else f"{plural(len(rows), 'course')} out of the usual"
@@ -283,7 +291,7 @@ def history(
 def _missing_note(short: Shortage, demand: Hours, supply: Hours, zone: Zone) -> dict[str, Any]:
     """How much is missing, above the worst hour."""
     worst = dict(demand).get(short.worst_us) or max((step for _, step in demand), key=lambda step: step.mean)
-    late = short.worst_us > demand[len(demand) // 2][0]
+    late = short.worst_us > demand[len(demand) // 4][0]
     unit = "h " if short.unit == "hours" else ""
     text = f"{number(short.missing, 1)} {unit}short"
     where = note(text, zone.axis(short.worst_us), worst.high90, theme.TEXT, "right" if late else "left")
