@@ -16,7 +16,7 @@ SOURCE = "iops"  # of every event on the bus
 TTL_ATTRIBUTE = "ttl"
 HIGH_RISK = 80  # from this risk score on an alert is announced as HighRisk
 INGEST_PATHS = ("direct", "kinesis")
-ACCESSES = ("read", "write", "readwrite", "put", "send", "consume", "invoke", "manage", "address")
+ACCESSES = ("read", "write", "readwrite", "follow", "put", "send", "consume", "invoke", "manage", "address")
 
 # What is announced on the bus. The detail of each holds DETAIL, as far as it is known.
 DETAIL_TYPES = ("AlertOpened", "AlertChanged", "SegmentChanged", "HighRisk", "MalformedEvents")
@@ -217,7 +217,7 @@ FUNCTIONS: tuple[Function, ...] = (
         summary="Announces what changed on the bus",
         stack="core",
         triggers=_changes("alert-dlq"),
-        grants=(Grant("state", "read"), Grant("bus", "put")),
+        grants=(_STATE, Grant("bus", "put")),  # it keeps how far each alert was announced
     ),
     Function(
         name="archive",
@@ -239,6 +239,7 @@ FUNCTIONS: tuple[Function, ...] = (
         grants=(
             _STATE,
             Grant("events", "readwrite"),
+            *(Grant(name, "follow") for name in ("state", "events", "arrivals")),
             Grant("archive", "read"),
             Grant("bus", "put"),
             *(Grant(r.name, "consume") for r in RESOURCES if r.kind == "queue"),
@@ -287,7 +288,7 @@ FUNCTIONS: tuple[Function, ...] = (
                 retries=2,
             ),
         ),
-        grants=(Grant("partner", "read"),),
+        grants=(_STATE, Grant("partner", "read")),
         timeout_s=60,
     ),
     Function(
@@ -313,7 +314,7 @@ FUNCTIONS: tuple[Function, ...] = (
         summary="Says whose access token it is",
         stack="experience",
         triggers=(Trigger(kind="authorizer", source="rest"),),
-        grants=(Grant("state", "read"),),
+        grants=(_STATE,),  # it notes when a token was last used
         timeout_s=10,
     ),
     _socket("ws-authorize", "authorizer", "authorize", "readwrite"),

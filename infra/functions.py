@@ -95,7 +95,7 @@ class Functions(Construct):
         return {"vpc": self._vpc, "vpc_subnets": isolated}
 
     def _follow(self, name: str, trigger: Trigger, arn: str) -> None:
-        self._may_poll(name, trigger.source, arn)
+        self._may_poll(name, trigger.source)
         mapping = lambda_.CfnEventSourceMapping(
             self, f"{name}-source", function_name=self.all[name].function_name, event_source_arn=arn,
             starting_position="TRIM_HORIZON", batch_size=100, maximum_batching_window_in_seconds=1,
@@ -111,21 +111,11 @@ class Functions(Construct):
             )
         mapping.node.add_dependency(self.all[name].role)  # Lambda looks whether it may poll when this is made
 
-    def _may_poll(self, name: str, source: str, arn: str) -> None:
+    def _may_poll(self, name: str, source: str) -> None:
+        for statement in statements(self._places[source], "follow"):
+            self.all[name].add_to_role_policy(statement)
         if topology.resource(source).kind == "table":
-            self._allow(
-                name, ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"], arn
-            )
             self.all[name].add_to_role_policy(unscoped("dynamodb:ListStreams"))
-        else:
-            read = (
-                "DescribeStream",
-                "DescribeStreamSummary",
-                "GetRecords",
-                "GetShardIterator",
-                "ListShards",
-            )
-            self._allow(name, [f"kinesis:{action}" for action in read], arn)
 
     def _schedule(self, name: str, trigger: Trigger) -> None:
         """Runs that could not start at once are left out: the next one does their work."""
@@ -177,9 +167,6 @@ class Functions(Construct):
         for statement in statements(place, "send"):
             self.all[name].add_to_role_policy(statement)
         return place.arns[0]
-
-    def _allow(self, name: str, actions: list[str], arn: str) -> None:
-        self.all[name].add_to_role_policy(iam.PolicyStatement(actions=actions, resources=[arn]))
 
     def _environment(self, name: str) -> dict[str, str]:
         wanted = topology.function(name)

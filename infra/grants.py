@@ -8,14 +8,19 @@ from aws_cdk import aws_iam as iam
 
 _READ = ("GetItem", "BatchGetItem", "Query", "DescribeTable")
 _WRITE = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "ConditionCheckItem", "DescribeTable")
+_KINESIS = tuple(
+    f"kinesis:{name}"
+    for name in ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
+)
 # kind of resource -> access -> actions. No Scan anywhere: every question has a key.
 ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "table": {
         "read": tuple(f"dynamodb:{name}" for name in _READ),
         "write": tuple(f"dynamodb:{name}" for name in _WRITE),
         "readwrite": tuple(f"dynamodb:{name}" for name in dict.fromkeys(_READ + _WRITE)),
+        "follow": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
     },
-    "stream": {"write": ("kinesis:PutRecord", "kinesis:PutRecords")},
+    "stream": {"follow": _KINESIS, "write": ("kinesis:PutRecord", "kinesis:PutRecords")},
     "bus": {"put": ("events:PutEvents",)},
     "bucket": {"read": ("s3:GetObject",), "write": ("s3:PutObject",)},
     "queue": {
@@ -44,18 +49,22 @@ ALLOWED_STARS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a resource of the topology came to be. `value` goes into the environment, `arns` into permissions."""
+    """Where a resource of the topology came to be. `value` goes into the environment, `arns` into permissions.
+
+    `own_arns`: of a bucket itself, apart from its objects; of a table's stream, apart from the table.
+    """
 
     kind: str
     value: str
     arns: tuple[str, ...] = ()
-    own_arns: tuple[str, ...] = field(default=())  # of a bucket itself, apart from its objects
+    own_arns: tuple[str, ...] = field(default=())
 
 
 def statements(place: Place, access: str) -> list[iam.PolicyStatement]:
     """The permissions that one grant stands for; none for an address."""
     actions = ACTIONS[place.kind][access]
-    found = [iam.PolicyStatement(actions=list(actions), resources=list(place.arns))] if actions else []
+    arns = place.own_arns if (place.kind, access) == ("table", "follow") else place.arns
+    found = [iam.PolicyStatement(actions=list(actions), resources=list(arns))] if actions else []
     if place.kind == "bucket" and access == "read":
         found.append(iam.PolicyStatement(actions=[LIST_BUCKET], resources=list(place.own_arns)))
     return found

@@ -74,9 +74,12 @@ class Stores(Construct):
             ):
                 scaled.scale_on_utilization(target_utilization_percent=capacity.target_percent)
         names = [f"{table.table_arn}/index/{index['IndexName']}" for index in indexes]
-        self.places[name] = Place("table", table.table_name, (table.table_arn, *names))
-        if table.table_stream_arn:
-            self.streams[name] = table.table_stream_arn
+        stream = table.table_stream_arn
+        self.places[name] = Place(
+            "table", table.table_name, (table.table_arn, *names), (stream,) if stream else ()
+        )
+        if stream:
+            self.streams[name] = stream
         return table
 
     def _stream(self, name: str) -> kinesis.Stream:
