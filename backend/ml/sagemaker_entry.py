@@ -124,13 +124,13 @@ def output_fn(answer: dict[str, Any], accept: str) -> tuple[bytes, str]:
 
 
 def main() -> None:
-    """Hyper-parameters come as options, folders from the environment that SageMaker sets."""
+    """Hyper-parameters come as options; the folders are those of every SageMaker container."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--trials", type=int, default=50)
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    options.add_argument("--train", default=os.environ.get("SM_CHANNEL_TRAIN", "/opt/ml/input/data/train"))
-    options.add_argument("--model-dir", default=os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
+    options.add_argument("--train", default="/opt/ml/input/data/train")
+    options.add_argument("--model-dir", default="/opt/ml/model")
     chosen = options.parse_args()
     train(
         Path(chosen.train),
