@@ -27,7 +27,7 @@ CALLING_DAYS = 8  # who leaves decides so many days before, and calls: see histo
 _BEYOND = 30  # days after the end up to which courses are drawn, so that the end is a day like any other
 _JOINED_LATELY = 0.35  # share of students who join within the history
 _LEAVES = {"thriving": 0.08, "healthy": 0.14, "at_risk": 0.5, "churned": 1.0}  # who leaves at all
-_WITHOUT_A_WORD = 0.4  # share of those who leave that never called before
+_WITHOUT_A_WORD = 0.25  # share of those who leave that never called before
 _HOLIDAY, _HOLIDAY_DAYS = 0.12, (7, 24)  # share of students with a holiday, and how long it lasts
 _UNSENT = {
     "session_started": 0.25,
