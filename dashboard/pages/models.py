@@ -86,9 +86,14 @@ def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> 
             share=share / 100 if action == "canary" else None,
         )  # fmt: skip
     except IopsError as error:
-        return False, readable(str(error))
+        return False, _sentence(error)
     said = {"promote": "is in use", "canary": f"scores {share} %", "rollback": "was taken back"}
     return True, f"{version} {said[action]}"
+
+
+def _sentence(error: IopsError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
 
 
 def body(ctx: Context, view: View) -> Any:
@@ -117,7 +122,7 @@ def of_version(
     try:
         card = models.card(shelf, found["active"])
     except IopsError as error:
-        empty = components.empty("Its file cannot be used", readable(str(error)), sign="status")
+        empty = components.empty("Its file cannot be used", _sentence(error), sign="status")
         return [components.panel("The model in use cannot be read", empty, view)]
     return [
         model_panels.quality(kind, card, view),
