@@ -19,6 +19,8 @@ from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
 from backend.domain.parsing import Parsed
+from backend.domain.times import SECOND
+from backend.runtime.clock import Jumps, passed_seconds
 from backend.services.intake import tallies
 
 log = logging.getLogger("iops.engine")
@@ -92,7 +94,7 @@ class _Pace:
 class LogWriter:
     """`deliver` gets every group of finished submissions at once, in the writer thread; by default it completes Futures.
 
-    `failed` is called once if the thread ends by a mistake of ours: the process should end then, and be started again.
+    `clock` tells microseconds UTC and may be set; `passed` tells seconds since some moment and cannot be. `failed` is called once if the thread ends by a mistake of ours: the process should end then, and be started again.
     """
 
     def __init__(
@@ -101,9 +103,11 @@ class LogWriter:
         clock: Callable[[], int],
         deliver: Callable[[list[Submission]], None] = _complete,
         failed: Callable[[], None] = lambda: None,
+        passed: Callable[[], float] = passed_seconds,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._jumps = Jumps(passed)
         self._deliver = deliver
         self._failed = failed
         self._queue: deque[Submission] = deque()
@@ -269,7 +273,7 @@ class LogWriter:
         """Fold one chunk. An event that cannot be folded is set aside, never in the way."""
         began = time.monotonic()
         try:
-            folded = self._store.fold(limit, self._clock())
+            folded = self._store.fold(limit, self._now())
         except Unavailable:
             log.exception("fold postponed")
             time.sleep(0.1)  # the disk or another writer is busy; nothing is lost, the cursor has not moved
@@ -299,10 +303,19 @@ class LogWriter:
                 self._store.set_aside(f"{type(error).__name__}: {error}", self._clock())
                 self._counts["set_aside"] += 1
 
+    def _now(self) -> int:
+        """The clock, before anything is made of it: a jump is written down first."""
+        now_us = self._clock()
+        jump_us = self._jumps.of(now_us)
+        if jump_us:
+            log.warning("the clock of this machine jumped by %+.0f s; windows follow it", jump_us / SECOND)
+            self._store.note_jump(jump_us, now_us)
+        return now_us
+
     def _sweep(self) -> bool:
         """Sweep once; True when more entities are due than one sweep takes."""
         try:
-            now_us = self._clock()
+            now_us = self._now()
             return self._store.sweep(now_us) >= REFRESH_LIMIT or self._store.is_behind(now_us)
         except Exception:
             log.exception("sweep failed; trying again in a second")

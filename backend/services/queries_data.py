@@ -36,7 +36,15 @@ def freshness(reads: Reads, now_us: int) -> Freshness:
         rejects=sum(n for name, n in tallies.items() if name.startswith("reject:")),
         by_type=_by_type(reads, now_us, tallies),
         throughput=_throughput(minutes, now_us),
+        clock_jump=_clock_jump(meta, now_us),
     )
+
+
+def _clock_jump(meta: dict[str, Any], now_us: int) -> dict[str, Any] | None:
+    at_us, jump_us = meta.get("clock_jumped_us"), meta.get("clock_jump_us")
+    if at_us is None or jump_us is None or abs(now_us - at_us) > DAY:
+        return None
+    return {"at_us": at_us, "seconds": round(jump_us / SECOND)}
 
 
 def _number(value: Any) -> float | None:

@@ -311,6 +311,8 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
         dict[str, Any]
     ]  # {"event_type","events_1h","events_24h","last_us","late_share","duplicates","rejects","usual_1h"}
     throughput: list[Point]  # events per minute, last 60 min
+    # The last jump of the machine's clock within a day: {"at_us", "seconds"} (negative: back); None without any.
+    clock_jump: dict[str, Any] | None = None
 
 
 class RejectRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,8 @@ def body(ctx: Context, view: View) -> list[Any]:
         facts(fresh, view),
         html.Div([streams_panel(fresh, view), flow_panel(fresh, view)], className="data-grid"),
     ] if known else [fresh]  # fmt: skip
+    if known and fresh.clock_jump:
+        top.insert(0, clock_notice(fresh.clock_jump, view))
     side = [
         first_event.panel(ctx.config, view, known and not fresh.total_events),
         ctx.guarded("Doubles and unknown fields", lambda: drift_panel(tallies(ctx.reads), view)),
@@ -99,6 +101,23 @@ def facts(fresh: Freshness, view: View) -> html.Dl:
         ],
         "State of the data", "six",
     )  # fmt: skip
+
+
+def clock_notice(jump: dict[str, Any], view: View) -> html.Div:
+    """The clock of the machine was set by more than an hour: what that means for every number."""
+    hours, ahead = abs(jump["seconds"]) / 3600, jump["seconds"] > 0
+    size = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"
+    detail = (
+        "Windows follow it. Alerts wait 10 minutes in case it comes back; if it is wrong now, set it right."
+        if ahead
+        else "Windows have returned with it, and every alert was judged again."
+    )
+    text = f"The clock of this machine jumped {size} {'ahead' if ahead else 'back'}, to {view.zone.moment(jump['at_us'])}"
+    return html.Div(
+        [components.severity("warning", "Clock"), html.B(text), html.Span(detail, className="grow")],
+        className="io-stale",
+        role="status",
+    )
 
 
 def _ms(ms: float | None) -> str:

@@ -26,6 +26,8 @@ from backend.services.process import Batch, Key, crossed, is_history
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500
 QUIET_US = 2 * SECOND  # rules wait this long after the last batch of history
+DOUBT_US = 10 * MINUTE  # and this long after the clock jumped ahead: it may come back
+BACK_US = MINUTE  # a clock that goes back by less is waited for, so that windows do not move to and fro
 KEEP_CHANGES = 20_000
 KEEP_ARRIVALS_US = 8 * DAY
 
@@ -69,7 +71,7 @@ class SqliteState(Connections):
             batch.fold(events)
             rebuild_until = meta.get("rebuild_until", 0)
             if is_history(events):
-                meta.put("quiet_until", now_us + QUIET_US)
+                meta.put("quiet_until", max(now_us + QUIET_US, meta.get("quiet_until", 0)))
             save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             note_lag(meta, events, now_us)
             count_arrivals(connection, events)
@@ -114,6 +116,19 @@ class SqliteState(Connections):
                 self.rewind(connection)
                 connection.execute("DELETE FROM meta WHERE key = 'swept_us'")
 
+    def note_jump(self, jump_us: int, now_us: int) -> None:
+        """The clock jumped to `now_us`, by so much ahead (or back, negative), while much less time passed.
+
+        Windows follow, and return with it. What could not be taken back, an alert raised, ended or woken, waits until the
+        clock has stood for DOUBT_US or has come back; then everything is judged once.
+        """
+        with self.transaction() as connection:
+            meta = Meta(connection)
+            meta.put("clock_jump_us", jump_us)
+            meta.put("clock_jumped_us", now_us)
+            meta.put("quiet_until", now_us + (DOUBT_US if jump_us > 0 else 0))
+            connection.execute(CHANGE, (now_us, "data", "*"))
+
     def sweep(self, now_us: int) -> int:
         """Also wakes snoozed alerts, refreshes ageing scores and prunes the change feed. Returns entities touched."""
         return self._guarded(self._sweep, now_us)
@@ -135,7 +150,8 @@ class SqliteState(Connections):
             for key in due:
                 batch.profile(tuple(key))
             save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
-            _wake(connection, now_us)
+            if _judging(meta, now_us):
+                _wake(connection, now_us)
             if _judging(meta, now_us) and now_us - meta.get("watched_us", 0) >= MINUTE:
                 meta.put("watched_us", now_us)
                 watch(connection, now_us)
@@ -150,8 +166,8 @@ class SqliteState(Connections):
 
     def is_behind(self, now_us: int) -> bool:
         """Whether another sweep is needed to bring the window edges to `now_us`."""
-        meta = Meta(self.connection())
-        return now_us - meta.get("swept_us", now_us) > MINUTE
+        ahead = now_us - Meta(self.connection()).get("swept_us", now_us)
+        return ahead > MINUTE or ahead < -BACK_US
 
     def rewind(self, connection: sqlite3.Connection) -> None:
         """Forget everything derived from the log, inside the caller's transaction; folding builds it again."""
@@ -162,8 +178,11 @@ class SqliteState(Connections):
 
 
 def _judging(meta: Meta, now_us: int) -> bool:
-    """Whether rules speak: not while the log is folded again, nor while history pours in and is half there."""
-    return not meta.get("rebuild_until", 0) and now_us >= meta.get("quiet_until", 0)
+    """Whether rules speak: not while the log is folded again, history pours in and is half there, the clock is in doubt, or
+    windows are on their way back to it."""
+    if meta.get("rebuild_until", 0) or meta.get("swept_us", now_us) > now_us + BACK_US:
+        return False
+    return not 0 < meta.get("quiet_until", 0) - now_us <= DOUBT_US
 
 
 def _stamp(meta: Meta) -> tuple[int, int]:
@@ -173,7 +192,7 @@ def _stamp(meta: Meta) -> tuple[int, int]:
 def _advance(
     connection: sqlite3.Connection, meta: Meta, now_us: int, load: Callable[[Key], Profile | None]
 ) -> tuple[int, dict[Key, Profile]]:
-    """Move the edges of all windows towards `now_us`, never back.
+    """Move the edges of all windows towards `now_us`; back only after a clock that was far ahead.
 
     Returns the instant for which state is exact afterwards, and the profiles that changed.
     """
@@ -181,12 +200,12 @@ def _advance(
     if swept_us is None:
         meta.put("swept_us", now_us)
         return now_us, {}
-    if now_us <= swept_us:
+    if swept_us - BACK_US <= now_us <= swept_us:
         return swept_us, {}
-    target = min(now_us, swept_us + SWEEP_STEP_US)
+    target = max(min(now_us, swept_us + SWEEP_STEP_US), swept_us - SWEEP_STEP_US)
     cursor = meta.get("cursor", 0)
     batch = Batch(target, load)
-    for start, end in crossed(swept_us, target):
+    for start, end in crossed(min(swept_us, target), max(swept_us, target)):
         for event in _between(connection, start, end, cursor):
             at = event.occurred_us
             batch.move(event, delta_of(event), ring_of(at, swept_us), ring_of(at, target))
