@@ -16,6 +16,8 @@ from backend.adapters.sqlite.schema import prepare
 from backend.domain.errors import Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
+# Every thread that serves a request reads through a connection of its own; the system keeps the pages of the file anyway.
+READER_CACHE_KB = 2_048
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
 
 
@@ -39,6 +41,7 @@ class Connections:
         if found is None:
             found = self._local.connection = self._connect()
             found.execute("PRAGMA query_only=ON")
+            found.execute(f"PRAGMA cache_size=-{READER_CACHE_KB}")
         return found
 
     @contextlib.contextmanager
