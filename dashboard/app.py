@@ -44,6 +44,12 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
+def _index(config: WebConfig) -> str:
+    """The document; live.js asks for tickets where changes are pushed from elsewhere."""
+    push = '<meta name="io-push" content="ticket">\n' if config.push_origin else ""
+    return _INDEX.replace("<title>", push + "<title>")
+
+
 def create_app(
     reads: Any,
     clock: Callable[[], int],
@@ -52,19 +58,20 @@ def create_app(
     feed: Feed | None = None,
     people: sessions.People | None = None,
     keys: Keys | None = None,
+    tickets: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     models: Callable[[], ModelShelf] | None = None,
 ) -> Flask:
     """The WSGI application.
 
     `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
     without one the pages only refresh when asked. `people`: named access tokens beside the local one. `keys`: where ingest keys are
-    kept, for the Settings page. `models`: opens the shelf of models, for their page. The Dash object is at `app.config["dash"]` for tests.
+    kept, for the Settings page. `tickets`: what opens a WebSocket elsewhere for a person (address and ticket). `models`: opens the shelf of models, for their page. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
     options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
     app = Dash(
         "dashboard", pages_folder="", use_pages=False, title="iOps Dashboard",
-        assets_ignore=r"boot\.js|.*\.txt", suppress_callback_exceptions=True, index_string=_INDEX, serve_locally=True,
+        assets_ignore=r"boot\.js|.*\.txt", suppress_callback_exceptions=True, index_string=_index(config), serve_locally=True,
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
@@ -78,7 +85,7 @@ def create_app(
 
     def content_policy() -> str:
         if not policy:  # once all inline scripts are known
-            policy.append(security.content_policy([str(h) for h in app.csp_hashes()]))
+            policy.append(security.content_policy([str(h) for h in app.csp_hashes()], config.push_origin))
         return policy[0]
 
     # after_request handlers run in reverse order: headers last, so compression is put in after them
@@ -86,7 +93,7 @@ def create_app(
     static_files.install(server)
     sessions.install(server, sessions.Sessions(config, people, clock))
     hub = live.Hub(feed, lambda: int(reads.last_change()))
-    live.install(server, hub, config)
+    live.install(server, hub, config, tickets)
     lookup.install(server, ctx)
     saved_views.install(server, ctx)
     server.config.update(dash=app, hub=hub, ctx=dataclasses.replace(ctx))

@@ -42,6 +42,9 @@ class WebConfig:
     tls: bool = False  # served over https: secure cookies and HSTS
     session_days: int = 30
     max_sockets: int = 24
+    account: str = ""  # what people call the AWS account, for the header
+    push_origin: str = ""  # wss://..., where changes are pushed from; empty: from this server
+    embed_origins: tuple[str, ...] = ()  # whose pages may show this dashboard in a frame
 
 
 class Feed(Protocol):

@@ -133,8 +133,13 @@ class Writer:
         return getattr(self._sock, name)
 
 
-def install(server: Flask, hub: Hub, config: WebConfig) -> None:
-    """Routes /live (socket) and /live/poll, with the refusals before the handshake."""
+def install(
+    server: Flask,
+    hub: Hub,
+    config: WebConfig,
+    tickets: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> None:
+    """Routes /live (socket), /live/poll and /live/ticket, with the refusals before the handshake."""
     server.config["SOCK_SERVER_OPTIONS"] = {"ping_interval": 25, "max_message_size": 1024}
     sock = Sock(server)
 
@@ -162,6 +167,13 @@ def install(server: Flask, hub: Hub, config: WebConfig) -> None:
     @sock.route("/live")
     def live(ws: Any) -> None:
         serve(ws, hub)
+
+    @server.get("/live/ticket")
+    def ticket() -> Response:
+        """What opens the WebSocket that pushes from elsewhere; once, within a minute."""
+        if tickets is None:
+            return problem(404, "No tickets", "Changes are pushed by this server itself.")
+        return jsonify(tickets(g.person))
 
     @server.get("/live/poll")
     def poll() -> Response:

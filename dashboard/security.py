@@ -30,12 +30,13 @@ _FIXED = {
 }
 
 
-def content_policy(script_hashes: list[str]) -> str:
-    """The content security policy; inline scripts only by hash, no eval, nothing from another host."""
+def content_policy(script_hashes: list[str], push_origin: str = "") -> str:
+    """The content security policy; inline scripts only by hash, no eval, nothing from another host but pushes of changes."""
     scripts = " ".join(["'self'", *(f"{h}" for h in script_hashes)])
+    connect = f"'self' {push_origin}".strip()
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; object-src 'none'; "
+        f"font-src 'self'; connect-src {connect}; worker-src 'self' blob:; base-uri 'none'; object-src 'none'; "
         "form-action 'self'; frame-ancestors 'none'"
     )
 
@@ -92,6 +93,8 @@ def install(
         for name, value in _FIXED.items():
             response.headers[name] = value
         response.headers["Content-Security-Policy"] = policy()
+        if embedded(config):
+            _let_frame(response, config)
         if config.tls:
             response.headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
         response.headers.setdefault("X-Request-Id", g.get("request_id", ""))
@@ -106,6 +109,20 @@ def install(
             if fault:
                 return problem(400, "Malformed callback", fault)
         return None
+
+
+def embedded(config: WebConfig) -> bool:
+    """Whether a page is asked for that somebody else's page shows in a frame, and some may."""
+    return bool(config.embed_origins) and request.args.get("embed") == "1"
+
+
+def _let_frame(response: Response, config: WebConfig) -> None:
+    """Let the configured origins, and nobody else, show this answer in a frame."""
+    policy = response.headers["Content-Security-Policy"]
+    allowed = f"frame-ancestors {' '.join(config.embed_origins)}"
+    response.headers["Content-Security-Policy"] = policy.replace("frame-ancestors 'none'", allowed)
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    del response.headers["X-Frame-Options"]  # it knows no list of origins
 
 
 def host_of(host: str) -> str:

@@ -13,8 +13,9 @@ from flask import Flask, Response, g, redirect, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from dashboard.context import WebConfig
-from dashboard.security import problem
+from dashboard.security import embedded, problem
 
+FRAME_SECONDS = 24 * 3600
 OPEN_PATHS = ("/healthz", "/login")
 _OPEN_ASSETS = (".css", ".woff2", ".js", ".svg", ".ico")
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -48,16 +49,22 @@ class Sessions:
         key = config.secret or hashlib.sha256(b"iops session cookie\0" + config.token.encode()).hexdigest()
         self._serializer = URLSafeTimedSerializer(key, salt="iops-session")
         self.cookie = "__Host-iops" if config.tls else "iops"
+        # Of frames in pages of others: sent there too, kept apart by page, and good for looking only.
+        self.frame_cookie = "__Host-iops-frame"
 
     def person(self) -> dict[str, str] | None:
         """{"id", "name", "role"} of the request: from the cookie, or from a bearer token; None: nobody known."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer" and (known := self.accepts(token.strip())):
             return {"id": "bearer", **known}
+        own = self._read(self.cookie, self.config.session_days * 86_400)
+        if own is not None or not self.config.embed_origins:
+            return own
+        return self._read(self.frame_cookie, FRAME_SECONDS, salt=self.frame_cookie)
+
+    def _read(self, cookie: str, max_age: int, salt: str | None = None) -> dict[str, str] | None:
         try:
-            person = self._serializer.loads(
-                request.cookies.get(self.cookie, ""), max_age=self.config.session_days * 86_400
-            )
+            person = self._serializer.loads(request.cookies.get(cookie, ""), max_age=max_age, salt=salt)
         except BadSignature:
             return None
         return person if isinstance(person, dict) and person.get("role") and self._still(person) else None
@@ -75,6 +82,22 @@ class Sessions:
         """Whether the token that opened this session is still good; the local one always is."""
         key = person.get("key")
         return not key or (self._people is not None and self._people.living(key) is not None)
+
+    def open_in_frame(self, response: Response, known: dict[str, str]) -> Response:
+        """Puts a session on the response that may only look, for a frame in somebody else's page."""
+        person = {"id": secrets.token_urlsafe(18), **known, "role": "viewer"}
+        value = self._serializer.dumps(person, salt=self.frame_cookie)
+        response.set_cookie(
+            self.frame_cookie,
+            str(value),
+            max_age=FRAME_SECONDS,
+            httponly=True,
+            samesite="None",
+            secure=True,
+            partitioned=True,
+            path="/",
+        )
+        return response
 
     def open(self, response: Response, known: dict[str, str]) -> Response:
         """Puts a new session of this person on the response."""
@@ -101,7 +124,8 @@ def install(server: Flask, sessions: Sessions) -> None:
         given = request.args.get("token")
         if given is not None and request.method == "GET":
             if known := sessions.accepts(given):
-                return sessions.open(_plain_redirect(_without_token()), known)
+                begin = sessions.open_in_frame if embedded(sessions.config) else sessions.open
+                return begin(_plain_redirect(_without_token()), known)
             return None if g.person else _sign_in("That token is not the one of this dashboard.", 401)
         if g.person or request.path in OPEN_PATHS or _harmless_asset():
             return None

@@ -41,7 +41,7 @@ def layout(config: WebConfig, now_us: int) -> html.Div:
             *(dcc.Store(id=name) for name in _STORES),
             html.Div(id=SHELL.sink, hidden=True),
             html.A("Skip to content", href="#main", className="io-skip"),
-            html.Div([_rail(config), _body()], className="io-app"),
+            html.Div([_rail(config), _body(config)], className="io-app"),
             _phone_bar(),
             html.Div(id="io-toasts", className="io-toasts", role="status", **wild({"aria-live": "polite"})),
             _help(),
@@ -93,9 +93,9 @@ def _phone_bar() -> html.Nav:
     return html.Nav(links, className="io-phonebar", **wild({"aria-label": "Main pages"}))
 
 
-def _body() -> html.Div:
+def _body(config: WebConfig) -> html.Div:
     head = html.Header(
-        [_top(), _filter_bar(), html.Div(id=SHELL.mode_bar), html.Div(id=SHELL.notice, role="status")],
+        [_top(config), _filter_bar(), html.Div(id=SHELL.mode_bar), html.Div(id=SHELL.notice, role="status")],
         className="io-head",
     )
     return html.Div(
@@ -104,7 +104,18 @@ def _body() -> html.Div:
     )
 
 
-def _top() -> html.Div:
+def _place(config: WebConfig) -> html.Span | None:
+    """Which deployment this is: people must not take one for another. Nothing on one's own machine."""
+    if config.runtime == "local":
+        return None
+    words = [config.stage, config.region, *([config.account] if config.account else [])]
+    return html.Span(
+        [html.B(words[0]), " · ", " · ".join(words[1:])], className="io-place no-phone",
+        title="Stage, region and account of this deployment", **wild({"data-stage": config.stage}),
+    )  # fmt: skip
+
+
+def _top(config: WebConfig) -> html.Div:
     modes = html.Span(
         [_mode("live", "play", "Live"), _mode("paused", "pause", "Paused"), _at_menu()],
         className="io-seg no-phone", role="group", **wild({"aria-label": "Data mode"}),
@@ -121,6 +132,7 @@ def _top() -> html.Div:
     return html.Div(
         [
             html.H1(id=SHELL.title, children="iOps Dashboard"),
+            _place(config),
             html.Span(className="grow"),
             html.Div(id="io-find", className="io-find no-phone"),
             modes,

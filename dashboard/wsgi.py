@@ -28,6 +28,11 @@ def _key_file(chosen: settings.Settings) -> str:
 def build():
     """The dashboard of this installation. Only the engine checkpoints the database, so this process never does."""
     chosen = settings.read()
+    if chosen.runtime == "aws":
+        from backend.runtime import web_aws
+
+        lifeline.watch(parent_too=True)
+        return web_aws.build(chosen)
     local_access.prepare(chosen.data_dir)
     lifeline.watch(parent_too=True)
     store = SqliteStore(chosen.database, checkpoints=False)
@@ -44,6 +49,7 @@ def build():
         hosts=chosen.allowed_hosts,
         tls=chosen.behind_tls,
         max_sockets=max(1, chosen.web_threads // 2),
+        embed_origins=chosen.embed_origins,
     )
 
     def shelf() -> ModelShelf:

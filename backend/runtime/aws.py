@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backend.adapters.aws.secrets import Secrets
     from backend.adapters.aws.told import Told
     from backend.adapters.dynamo.access import DynamoAccess
-    from backend.adapters.dynamo.connections import DynamoConnections
+    from backend.adapters.dynamo.connections import DynamoConnections, Person
     from backend.adapters.dynamo.store import DynamoStore
     from backend.adapters.dynamo.table import Table
     from backend.ml.promotion import ModelRegistry
@@ -162,11 +162,15 @@ class Installation:
         return ModelRegistry(BucketFiles(self.files("models")), SHIPPED)
 
     def ticket(self, call: Call) -> dict[str, Any]:
-        """What opens the WebSocket once, within a minute, for whoever asks: address and ticket."""
+        """What opens the WebSocket for whoever makes this call."""
         from backend.adapters.dynamo.connections import Person
 
+        return self.issue_ticket(Person(call.actor, call.role, call.key_id))
+
+    def issue_ticket(self, person: Person) -> dict[str, Any]:
+        """What opens the WebSocket once, within a minute: its address and a ticket."""
         ticket = token_urlsafe(24)
-        self.connections.issue(ticket, Person(call.actor, call.role, call.key_id), self.clock())
+        self.connections.issue(ticket, person, self.clock())
         return {"url": self.settings.of("live"), "ticket": ticket}
 
     @cached_property

@@ -11,12 +11,12 @@ from backend.services.simulation import ACTUAL, desired
 from simulator.run import Runner
 
 
-def follower(home: Installation) -> SimulatorFollower:
-    """What carries out the orders, in any process that may send. It begins when it is started."""
+def follower(home: Installation, key: str | None = None) -> SimulatorFollower:
+    """What carries out the orders, in any process that may send, with that key or the deployment's own."""
 
     def runner(**settings: Any) -> Runner:
-        key = home.secrets.text(home.settings.of("ingest-key"))
-        return Runner(home.settings.of("ingest"), key, **settings)
+        own = key or home.secrets.text(home.settings.of("ingest-key"))
+        return Runner(home.settings.of("ingest"), own, **settings)
 
     return SimulatorFollower(home.store, runner, home.clock)
 

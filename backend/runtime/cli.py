@@ -260,6 +260,10 @@ def _access(data_dir: Path | None) -> Any:
     from backend.adapters.sqlite.connections import Connections
 
     chosen = settings.read(data_dir=data_dir)
+    if chosen.runtime == "aws":
+        from backend.runtime.aws import installation
+
+        return installation().access
     local_access.prepare(chosen.data_dir)
     return SqliteAccess(Connections(chosen.database))
 

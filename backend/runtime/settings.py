@@ -200,7 +200,9 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     values |= {name: value for name, value in overrides.items() if value is not None}
     values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
     settings = Settings(**values)
-    if settings.host not in LOOPBACK and not (environ.get("IOPS_TOKEN") and settings.behind_tls):
+    # On AWS people's own tokens are in the table from the start; here there would be none but the printed one.
+    known = environ.get("IOPS_TOKEN") or settings.runtime == "aws"
+    if settings.host not in LOOPBACK and not (known and settings.behind_tls):
         raise BadSetting(
             f"{settings.host} can be reached from other machines. That needs an access token of your own (IOPS_TOKEN) and "
             "a proxy in front that ends TLS (IOPS_BEHIND_TLS=1). To use it on this machine only, leave out --host."

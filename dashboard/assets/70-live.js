@@ -3,7 +3,7 @@
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
-  const AT_MOST_EVERY = 500, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000;
+  const AT_MOST_EVERY = 500, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000, BEAT = 240000;
   let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, took = 0, missed = 0;
 
   const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice
@@ -61,22 +61,50 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) plan(); });
   setInterval(plan, 2000); // also after a stuck refresh
 
-  let retry = RETRY_FROM, poll = null;
-  function connect() {
-    const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/live");
+  let retry = RETRY_FROM, poll = null, refused = 0;
+  const ticketed = document.querySelector('meta[name="io-push"]') !== null;
+  async function address() { // on AWS the WebSocket of API Gateway, opened by a ticket; where that fails, this server's own
+    if (ticketed && refused < 2) {
+      try {
+        const answer = await real("/live/ticket");
+        const given = answer.ok ? await answer.json() : null;
+        if (given) return given.url + "?ticket=" + encodeURIComponent(given.ticket);
+      } catch (e) { /* offline: the own socket says so */ }
+    }
+    return location.origin.replace(/^http/, "ws") + "/live";
+  }
+  function begun(message) { // says where the feed is; what we missed while away counts
+    missed = seq ? message.seq - seq : 0;
+    if (!seq) seq = message.seq;
+    if (missed > 0) message.count = missed;
+    retry = RETRY_FROM;
+    refused = 0;
+    clearTimeout(poll);
+    say("socket");
+  }
+  async function connect() {
+    const url = await address(), elsewhere = ticketed && url.includes("?ticket=");
+    let socket;
+    try { socket = new WebSocket(url); } catch (e) { refused += 1; setTimeout(connect, retry); return; }
+    let beat = null;
+    socket.onopen = async () => {
+      if (!elsewhere) return; // our own server speaks first
+      beat = setInterval(() => socket.send("ping"), BEAT);
+      try {
+        const message = await (await real("/live/poll?after=" + seq)).json();
+        if (transport !== "socket") begun(message);
+        arrived(message);
+      } catch (e) { socket.close(); }
+    };
     socket.onmessage = (event) => {
       const message = JSON.parse(event.data);
-      if (transport !== "socket") { // first message: says where the feed is; what we missed while away counts
-        missed = seq ? message.seq - seq : 0;
-        if (!seq) seq = message.seq;
-        if (missed > 0) message.count = missed;
-        retry = RETRY_FROM;
-        clearTimeout(poll);
-        say("socket");
-      }
+      if (message.seq === undefined) return; // a pong
+      if (transport !== "socket") begun(message);
       arrived(message);
     };
     socket.onclose = () => {
+      clearInterval(beat);
+      if (elsewhere && transport !== "socket") refused += 1;
       if (transport === "socket" || transport === "connecting") { say("polling"); ask(POLL_FROM); }
       setTimeout(connect, retry * (0.5 + Math.random()));
       retry = Math.min(retry * 2, RETRY_TO);

@@ -30,5 +30,6 @@
     document.cookie = "iops-zone=" + zone + ";path=/;max-age=31536000;samesite=lax";
   };
   window.iops.writeZone();
+  if (new URLSearchParams(location.search).get("embed") === "1") root.dataset.embed = "1"; // in a frame of somebody else's page
   root.dataset.mode = new URLSearchParams(location.search).has("at") ? "at" : "live";
 })();

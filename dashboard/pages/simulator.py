@@ -21,6 +21,7 @@ PAGE = page_named("simulator")
 MAX_SLIDER, MAX_RATE, MAX_STREAMS = 100, 500, 500
 FIELDS = ("rate", "slider", "streams", "seed")
 _P = SIMULATOR.part
+_SENDING = ("start", "resume", "step")
 _WORDS = {"start": "Start ordered", "pause": "Pause ordered", "resume": "Resume ordered", "stop": "Stop ordered",
           "step": "One event ordered", "set": "New settings ordered", "clear": "Demo data is being removed"}  # fmt: skip
 
@@ -77,7 +78,15 @@ def _bar() -> html.Section:
         field("streams", "Streams", 1, MAX_STREAMS),
         field("seed", "Seed", 0, 2**31 - 1),
     ]
-    rows = [html.Div(first, className="sim-row"), html.Div(second, className="sim-row")]
+    guard = [
+        html.Span(id=_P("where")),
+        dcc.Input(id=_P("confirm"), type="text", autoComplete="off", maxLength=40),
+    ]
+    rows = [
+        html.Div(first, className="sim-row"),
+        html.Label(guard, id=_P("guard"), className="sim-row sim-guard", hidden=True),
+        html.Div(second, className="sim-row"),
+    ]
     return html.Section(rows, className="io-p sim-bar-top", **components.wild({"aria-label": "Run control"}))
 
 
@@ -102,10 +111,19 @@ def register(app: Any, ctx: Context) -> None:
         return everything(ctx, ctx.view(search), drawn, synced)
 
     @app.callback(
+        Output(_P("guard"), "hidden"), Output(_P("where"), "children"), Input(SHELL.location, "pathname")
+    )
+    def guard(_path: str | None) -> Any:
+        return ctx.config.runtime == "local", ask_for(ctx)
+
+    @app.callback(
         Output(_P("said"), "data"), Input({"type": "simulator-do", "key": ALL}, "n_clicks"),
-        *(Input(_P(name), "value") for name in FIELDS), State(SHELL.location, "search"), prevent_initial_call=True,
+        *(Input(_P(name), "value") for name in FIELDS), State(SHELL.location, "search"), State(_P("confirm"), "value"),
+        prevent_initial_call=True,
     )  # fmt: skip
-    def obey(_clicks: Any, rate: Any, slider: Any, streams: Any, seed: Any, search: str | None) -> Any:
+    def obey(
+        _clicks: Any, rate: Any, slider: Any, streams: Any, seed: Any, search: str | None, typed: Any
+    ) -> Any:
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or trigger.get("value") is None:
             return no_update
@@ -114,7 +132,7 @@ def register(app: Any, ctx: Context) -> None:
             words = str(key["key"]).split(":")
         else:
             words = ["set", str(key).removeprefix("simulator-"), trigger["value"]]
-        return say(*order(ctx, ctx.view(search), words))
+        return say(*order(ctx, ctx.view(search), words, str(typed or "")))
 
 
 def everything(ctx: Context, view: View, drawn: Any, synced: Any) -> list[Any]:
@@ -170,9 +188,16 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def order(ctx: Context, view: View, words: list[Any]) -> tuple[bool, str]:
+def ask_for(ctx: Context) -> list[Any]:
+    """What has to be typed before anything is sent to a deployment that others use."""
+    return ["Events go to ", html.B(ctx.config.api_url or "the deployed API"), ". To start, type the stage's name, ",
+            html.B(ctx.config.stage), ":"]  # fmt: skip
+
+
+def order(ctx: Context, view: View, words: list[Any], typed: str = "") -> tuple[bool, str]:
     """Carry out "start", "start:call_spike", "speed:5" or ("set", field, value); (done, what to say). Never raises.
 
+    On a deployment nothing is sent unless `typed` is the stage's name.
     What already holds is not ordered again, so that a field that follows an order does not order in turn.
     """
     if view.forbidden:
@@ -181,6 +206,8 @@ def order(ctx: Context, view: View, words: list[Any]) -> tuple[bool, str]:
     action, settings = _meaning(words, ordered)
     if action is None:
         return False, ""
+    if ctx.config.runtime != "local" and action in _SENDING and typed.strip() != ctx.config.stage:
+        return False, f"Type the stage's name, {ctx.config.stage}, first: events would go to its public API"
     try:
         simulation.command(ctx.reads, action, view.now_us, view.actor, **settings)
     except IopsError as refused:
