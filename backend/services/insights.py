@@ -120,7 +120,7 @@ def of_entity(store: Any, entity_type: str, entity_id: str) -> Insight | None:
 
 def _explained(alert: Alert) -> bool:
     """Alerts about the pipeline say everything in their message; there is no profile to gather evidence from."""
-    return alert.entity_type != "system"
+    return alert.entity_type in ("student", "tutor", "cell")
 
 
 def _unkept(store: Any, alert: Alert) -> Insight:
