@@ -68,10 +68,13 @@ class View:
     read_only: bool = False
     notices: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)  # filter kind -> name of the chosen entity
+    place: str = ""  # what the page itself is about, where that takes the place of the filters
     computed_us: int = 0  # by the real clock; `now_us` is the chosen moment when the past is looked at
 
     @property
     def filter_text(self) -> str:
+        if self.place:
+            return self.place
         chosen = [self.labels.get(kind, value) for kind, value in self.filters.chosen.items()]
         return ", ".join(chosen) or "All work"
 

@@ -81,14 +81,20 @@ def next_action(alerts: list[AlertRow], why: str, view: View) -> html.Section | 
 
 def alerts_panel(detail: EntityDetail, view: View) -> html.Section:
     """Open alerts with their buttons, then how the last ones ended."""
-    waiting = living(detail.alerts)
+    return alerts_of(detail.alerts, f"/alerts?q={quote(detail.entity_id)}&tab=all", view)
+
+
+def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | None = None) -> html.Section:
+    """The same for any alerts; `everything` is the address of their full list, `total` how many wait in it."""
+    waiting = living(alerts)
     ended = sorted(
-        (a for a in detail.alerts if a.status not in LIVING), key=lambda a: -(a.resolved_us or a.last_seen_us)
+        (a for a in alerts if a.status not in LIVING), key=lambda a: -(a.resolved_us or a.last_seen_us)
     )
+    count = len(waiting) if total is None else total
     title = components.count_title(
-        len(waiting), "alert", "need a person" if len(waiting) != 1 else "needs a person", "No open alert"
+        count, "alert", "need a person" if count != 1 else "needs a person", "No open alert"
     )
-    if not detail.alerts:
+    if not alerts:
         body: Any = components.empty(
             "Nothing ever fired here",
             "Rules look at every new event and at every passing hour.",
@@ -96,7 +102,7 @@ def alerts_panel(detail: EntityDetail, view: View) -> html.Section:
         )
         return components.panel(title, body, view)
     rows = [_alert_line(a, view) for a in [*waiting, *ended[:PAST_ALERTS]]]
-    more = html.A("All alerts", href=f"/alerts?q={quote(detail.entity_id)}&tab=all")
+    more = html.A("All alerts", href=everything)
     return components.panel(title, html.Ul(rows, className="ppl-alerts"), view, foot=more)
 
 

@@ -123,4 +123,4 @@ def address(kind: str, id: str) -> str:
     """Where Enter in the find box leads."""
     if kind in ("student", "tutor"):
         return f"/{kind}s/{quote(id, safe='')}"
-    return f"/supply?{kind}={quote(id)}"
+    return f"/{kind}/{quote(id, safe='')}"

@@ -107,6 +107,11 @@ def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Sect
     )  # fmt: skip
 
 
+def place_link(kind: str, name: str) -> html.A:
+    """The name of a subject or region, leading to its own page."""
+    return html.A(html.Span(readable(name)), href=f"/{kind}/{quote(name, safe='')}", className="sup-place")
+
+
 _COLUMNS = ["Cell", "Gap, h", "Asked, h", "Offered, h", "Tutors", "Waiting", "Ratio", "Wait, h", "Cause"]
 
 
@@ -119,12 +124,12 @@ def _cell_numbers(c: Cell) -> list[Any]:
 def _map_table(cells: Sequence[Cell], chosen: Cell | None, ratio: bool) -> html.Div:
     regions, subjects = sorted({c.region for c in cells}), sorted({c.subject for c in cells})
     found = {(c.subject, c.region): c for c in cells}
-    head = [html.Td(), *(html.Th(html.Span(readable(r)), scope="col") for r in regions)]
+    head = [html.Td(), *(html.Th(place_link("region", r), scope="col") for r in regions)]
     rows = []
     for subject in subjects:
         row = [found.get((subject, r)) for r in regions]
         tds = [_td(c, c is chosen, cells, ratio) for c in row]
-        name = html.Th(readable(subject), scope="row", title=readable(subject))
+        name = html.Th(place_link("subject", subject), scope="row", title=readable(subject))
         rows.append(html.Tr([name, *tds, html.Td(_margin(row, ratio), className="tot")]))
     foot = [html.Td(_margin([found.get((s, r)) for s in subjects], ratio), className="tot") for r in regions]
     rows.append(

@@ -50,6 +50,8 @@ _NAMES = (
     "tutors",
     "tutor",
     "supply",
+    "subject",
+    "region",
     "calls",
     "alerts",
     "models",
@@ -71,6 +73,8 @@ PAGES: tuple[Page, ...] = (
     Page("tutors", "/tutors", "Tutors", "tutors"),
     Page("tutor", "/tutors/", "Tutor", "tutors", rail=False),
     Page("supply", "/supply", "Supply", "supply"),
+    Page("subject", "/subject/", "Subject", "supply", rail=False),
+    Page("region", "/region/", "Region", "supply", rail=False),
     Page("calls", "/calls", "Calls", "calls"),
     Page("alerts", "/alerts", "Alerts", "alerts"),
     Page("models", "/models", "Models", "status", admin=True),
@@ -88,7 +92,7 @@ def page_at(pathname: str | None) -> Page | None:
     """The page of a path; "/alerts/ID" belongs to the alert list, which opens it; None: no such page."""
     path = "/" + (pathname or "/").strip("/")
     for page in PAGES:
-        if path == (page.path.rstrip("/") or "/") and not page.path.endswith("s/"):
+        if path == (page.path.rstrip("/") or "/") and (page.path == "/" or not page.path.endswith("/")):
             return page
     head, _, tail = path.strip("/").partition("/")
     if tail and "/" not in tail:

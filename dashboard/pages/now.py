@@ -223,7 +223,7 @@ def entity_href(entity_type: str, entity_id: str) -> str | None:
     if entity_type == "cell":
         return f"/supply?cell={quote(entity_id, safe='')}"
     if entity_type in ("subject", "region"):
-        return f"/supply?{entity_type}={quote(entity_id)}"
+        return f"/{entity_type}/{quote(entity_id, safe='')}"
     return "/data" if entity_type == "system" else None
 
 

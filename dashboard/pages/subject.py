@@ -1,0 +1,22 @@
+"""Subject: how one subject is doing, with its students, tutors, supply and alerts. The panels are in dashboard/place.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+
+from dashboard import place
+from dashboard.context import Context
+from dashboard.ids import SUBJECT
+from dashboard.pages import page_named
+
+PAGE = page_named("subject")
+
+
+def layout() -> html.Div:
+    return place.skeleton(SUBJECT)
+
+
+def register(app: Any, ctx: Context) -> None:
+    place.register(app, ctx, SUBJECT, "subject")

@@ -1,0 +1,234 @@
+"""The page of a subject or of a region: its windows, course, students at risk, tutors, supply and alerts. One read each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+import dash
+import msgspec
+from dash import Input, Output, html
+
+from backend.domain.errors import NotFound
+from backend.services import places, queries
+from backend.services.read_models import Cell, Page, Point, Scope, StudentRow, TutorRow
+from dashboard import components, entity, figures, markup, segments, supply_panels
+from dashboard.context import Context, View
+from dashboard.filters import link, window_text
+from dashboard.ids import SHELL, PageIds
+from dashboard.words import money, number, percent, plural, readable, signed
+
+LISTED = 8
+OTHER = {"subject": "region", "region": "subject"}
+_WINDOWS = (("Sessions held", "sessions"), ("Inbound calls", "ib_calls"))
+
+
+def skeleton(ids: PageIds) -> html.Div:
+    row = html.Div([components.loading(1, 260) for _ in range(2)], className="ppl-row half")
+    return html.Div(
+        [components.loading(1, 52), row, components.loading(1, 300)], id=ids.body, className="ppl-page"
+    )
+
+
+def register(app: Any, ctx: Context, ids: PageIds, kind: str) -> None:
+    """The page's one data callback; `kind` is "subject" or "region"."""
+
+    @app.callback(
+        Output(ids.body, "children"), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+    )  # fmt: skip
+    def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
+        from dashboard.pages import entity_id
+
+        if not (pathname or "").startswith(f"/{kind}/"):
+            return dash.no_update  # already on the way to another page
+        view, name = ctx.view(search), entity_id(pathname)
+        return markup.drawn(ctx.guarded(f"This {kind}", lambda: page(ctx, view, kind, name)))
+
+
+def page(ctx: Context, view: View, kind: str, name: str) -> Any:
+    """The whole page, or what to say when nothing was ever heard of the place."""
+    reads = ctx.reads
+    try:
+        found = places.place(reads, view.scope, kind, name)
+    except NotFound:
+        dash.set_props(SHELL.title, {"children": [html.A("Supply", href="/supply"), " / ", name]})
+        return missing(kind, name, view)
+    dash.set_props(SHELL.title, {"children": [html.A("Supply", href="/supply"), " / ", readable(name)]})
+    scope, view = within(view.scope, kind, name), dataclasses.replace(view, place=readable(name))
+
+    def part(title: str, draw: Any) -> Any:
+        return ctx.guarded(title, draw)
+
+    def course(metric: str) -> Any:
+        return part(
+            "Its course", lambda: course_panel(metric, queries.timeseries(reads, scope, metric), view)
+        )
+
+    cells = queries.market(reads, scope)
+    return [
+        part("Facts", lambda: facts(found["metrics"], queries.health_histogram(reads, scope), cells, view)),
+        html.Div([course("sessions"), course("ib_calls")], className="ppl-row half"),
+        html.Div(
+            [
+                part("Windows", lambda: windows(found["metrics"], view)),
+                part("Supply", lambda: supply(cells, kind, view)),
+            ],
+            className="ppl-row half",
+        ),
+        html.Div(
+            [
+                part("Students", lambda: students(queries.students(reads, scope, limit=LISTED), kind, name, view)),
+                part("Tutors", lambda: tutors(queries.tutors(reads, scope, limit=LISTED), kind, name, view)),
+            ],
+            className="ppl-row half",
+        ),
+        part(
+            "Alerts",
+            lambda: alerts(queries.alerts(reads, scope, limit=LISTED), kind, name, view),
+        ),
+    ]  # fmt: skip
+
+
+def within(scope: Scope, kind: str, name: str) -> Scope:
+    """The same range and moment, of this place alone."""
+    nothing = dict.fromkeys(("student", "tutor", "subject", "region"))
+    return msgspec.structs.replace(scope, **(nothing | {kind: name}))
+
+
+def missing(kind: str, name: str, view: View) -> html.Section:
+    """No event ever named it."""
+    back = html.A("Supply of all places", href="/supply", className="io-btn pri")
+    why = f"No event named this {kind} so far. The link may be old, or the demo data was cleared."
+    body = components.empty("Not found", why, [back], "search")
+    return components.panel(f"There is no {kind} “{name}”", body, view, className="ppl-missing")
+
+
+def facts(metrics: dict[str, Any], spread: dict[str, Any], cells: Sequence[Cell], view: View) -> html.Dl:
+    """Six numbers of the place, each with its window."""
+    short = supply_panels.by_need(cells)
+    need, known = spread["at_risk"], spread["total"] - spread["unknown"]
+    rating, missed = metrics["avg_rating"], metrics["no_show_rate"]
+    return components.strip(
+        [
+            ("Students", number(spread["total"]), f"{number(spread['unknown'])} not scored yet"),
+            ("At risk", number(need), f"{percent(need / known)} of those scored" if known else "none scored"),
+            ("Sessions", number(metrics["sessions_30d"]), f"in 30 d, {number(metrics['sessions_7d'])} in 7 d"),
+            ("Calls", number(metrics["ib_calls_30d"]), f"in 30 d, {number(metrics['ib_calls_7d'])} in 7 d"),
+            ("Rating", number(rating, 1), "mean of 5 in 30 d" if rating is not None else "none in 30 d"),
+            ("Missed", percent(missed, 1) if missed is not None else "–", f"of sessions in 30 d, {plural(len(short), 'short cell')}"),
+        ],
+        "This place in numbers", "six",
+    )  # fmt: skip
+
+
+def course_panel(metric: str, points: Sequence[Point], view: View) -> html.Section:
+    """A count over the range of the bar against its usual band."""
+    name = {"sessions": "Sessions held", "ib_calls": "Inbound calls"}[metric]
+    total = sum(point.value or 0 for point in points)
+    title = f"{name}: {number(total)} in {window_text(view.filters, view.zone)}"
+    if not total:
+        body: Any = html.Div("None in this range", className="io-nochart t3")
+        return components.panel(title, body, view)
+    figure = figures.line_on_band(points, view.zone, view.filters.key)
+    rows = [[view.zone.moment(p.at_us), number(p.value), number(p.usual)] for p in points]
+    both = components.chart_or_table(
+        components.graph(figure, title, 190), ["From", name, "Usual"], rows[-100:], caption=title
+    )
+    return components.panel(title, both, view, className="cal-chart")
+
+
+def windows(metrics: dict[str, Any], view: View) -> html.Section:
+    """Sessions and calls of the last 7, 14 and 30 days, and the pace of a week that they make."""
+    rows: list[list[Any]] = []
+    for label, key in _WINDOWS:
+        counts = [metrics[f"{key}_{days}d"] for days in (7, 14, 30)]
+        rows.append([label, *(number(n) for n in counts), number(counts[2] * 7 / 30, 1)])
+    table = components.plain_table(["", "7 d", "14 d", "30 d", "a week"], rows, "Windows of this place")
+    last, usual = metrics["sessions_7d"], metrics["sessions_30d"] * 7 / 30
+    title = f"{plural(last, 'session')} in 7 days, {number(usual, 0)} in a mean week of 30 days"
+    return components.panel(title, table, view, className="ppl-subjects")
+
+
+def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
+    """The cells of the place, the tightest first."""
+    other = OTHER[kind]
+    known = sorted(cells, key=lambda c: (c.gap_hours is None, c.gap_hours or 0, c.ratio or 0))[:LISTED]
+    if not known:
+        why = "Supply and demand come with supply_demand_update events; none was seen for this place."
+        return components.panel(
+            "No supply known", components.empty("No cell has sent supply and demand", why), view
+        )
+    short = supply_panels.by_need(cells)
+    title = (
+        f"Short in {number(len(short))} of {plural(len(cells), 'cell')}" if short else "No cell runs short"
+    )
+    lines = [
+        [
+            html.A(readable(getattr(c, other)), href=f"/supply?cell={quote(supply_panels.key_of(c), safe='')}"),
+            signed(c.gap_hours, 1), number(c.available_tutors), number(c.pending_requests), number(c.sessions_7d),
+        ]
+        for c in known
+    ]  # fmt: skip
+    table = components.plain_table(
+        [other.capitalize(), "Gap, h", "Tutors", "Waiting", "Sessions, 7 d"], lines, "Supply by cell"
+    )
+    return components.panel(
+        title, table, view, sub="supply less demand, tightest first", className="ppl-subjects"
+    )
+
+
+def students(found: Page, kind: str, name: str, view: View) -> html.Section:
+    """Students by what may be lost."""
+    rows: list[StudentRow] = found.rows
+    if not rows:
+        return components.panel("No student yet", components.empty("No student yet", "Students come with sessions and calls.", sign="students"), view)  # fmt: skip
+    need = sum(row.segment in segments.ATTENTION for row in rows)
+    lines = [
+        [html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"), segments.mark("student", row.segment),
+         number(row.health, 0), money(row.expected_loss)]
+        for row in rows
+    ]  # fmt: skip
+    table = components.plain_table(
+        ["Student", "Segment", "Health", "Exp. loss"], lines, "Students by expected loss"
+    )
+    title = (
+        f"{number(need)} of the first {number(len(rows))} {'needs' if need == 1 else 'need'} attention"
+        if need
+        else "None of the first needs attention"
+    )
+    more = html.A(f"All {number(found.total)} students", href=link("/students", view.filters, **{kind: name}))
+    return components.panel(
+        title, table, view, sub="by expected loss a month", foot=more, className="ppl-subjects"
+    )
+
+
+def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
+    """Tutors by load."""
+    rows: list[TutorRow] = found.rows
+    if not rows:
+        return components.panel("No tutor yet", components.empty("No tutor yet", "Tutors come with sessions and availability.", sign="tutors"), view)  # fmt: skip
+    lines = [
+        [html.A(row.name, href=f"/tutors/{quote(row.tutor_id, safe='')}"), percent(row.utilisation), number(row.avg_rating, 1),
+         number(row.sessions_7d)]
+        for row in rows
+    ]  # fmt: skip
+    table = components.plain_table(["Tutor", "Booked", "Rating", "Sessions, 7 d"], lines, "Tutors by load")
+    over = sum((row.utilisation or 0) > 1 for row in rows)
+    title = (
+        f"{plural(over, 'tutor')} booked beyond their hours"
+        if over
+        else f"{plural(found.total, 'tutor')}, none overbooked"
+    )
+    more = html.A(f"All {number(found.total)} tutors", href=link("/tutors", view.filters, **{kind: name}))
+    return components.panel(
+        title, table, view, sub="by share of hours booked", foot=more, className="ppl-subjects"
+    )
+
+
+def alerts(found: Page, kind: str, name: str, view: View) -> html.Section:
+    """The most severe open alerts of everyone and everything in the place."""
+    return entity.alerts_of(
+        found.rows, link("/alerts", view.filters, **{kind: name}), view, total=found.total
+    )
