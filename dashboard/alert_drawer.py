@@ -143,7 +143,7 @@ def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> htm
         known = [p for p in detail.series if p.value is not None]
         if len(known) < 2:
             return None
-        what = "calls" if alert.alert_type == "high_ib_call_frequency" else "sessions"
+        what = "calls" if alert.rule_id in ("high_ib_call_frequency", "unusual_calls") else "sessions"
         recent, before = sum(p.value or 0 for p in known[-15:]), sum(p.value or 0 for p in known[-29:-15])
         title = f"{number(recent)} {what} in 14 days, {number(before)} in the 14 before"
         end, figure = f"{what} a day, 6 weeks", per_day(known, what, view)

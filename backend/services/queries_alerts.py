@@ -27,6 +27,7 @@ _SEVERITIES = ("critical", "warning", "info")
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
 _SHOWN = {
     "high_ib_call_frequency": "calls",
+    "unusual_calls": "calls",
     "supply_demand_imbalance": "completed",
     "low_tutor_rating": "completed",
 }
@@ -168,7 +169,7 @@ def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
     """What the rule looks at, as far as it is counted by day: calls or sessions over 6 weeks."""
     if alert.entity_type == "system":
         return []  # what is refused is not counted by day
-    name = _SHOWN.get(alert.alert_type, "completed")
+    name = _SHOWN.get(alert.rule_id, "completed")
     return series(reads, _entity_filters(alert), name, at_us - 6 * WEEK, at_us, DAY)
 
 

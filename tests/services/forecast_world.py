@@ -20,31 +20,33 @@ def usual_calls(hour: int) -> int:
     return base + (1 if hour % 5 == 0 and base else 0)
 
 
-def calls(first: int, last: int, count: Any = usual_calls, name: str = "c") -> list[Parsed]:
-    """Calls from hour `first` to hour `last` after BEGIN (not in it)."""
+def calls(
+    first: int, last: int, count: Any = usual_calls, name: str = "c", begin: int = BEGIN
+) -> list[Parsed]:
+    """Calls from hour `first` to hour `last` after `begin` (not in it)."""
     found = []
     for hour in range(first, last):
         for n in range(count(hour)):
-            at = BEGIN + hour * HOUR + (n + 1) * MINUTE
+            at = begin + hour * HOUR + (n + 1) * MINUTE
             found.append(call(f"{name}-{hour}-{n}", at, received_us=at, subject="algebra", region="west"))
     return found
 
 
-def snapshots(first: int, last: int) -> list[Parsed]:
+def snapshots(first: int, last: int, begin: int = BEGIN) -> list[Parsed]:
     """Demand and supply of algebra in the west each hour: short from 16 to 20 o'clock."""
     found = []
     for hour in range(first, last):
-        at = BEGIN + hour * HOUR + 30 * MINUTE
+        at = begin + hour * HOUR + 30 * MINUTE
         demand = 10 if 16 <= hour % 24 < 20 else 3
         payload = {"subject": "algebra", "region": "west", "demand_hours": demand + hour % 3 * 0.2}
         found.append(event(f"m-{hour}", "supply_demand_update", at, payload | {"supply_hours": 6}, at))
     return found
 
 
-def lessons(first: int, last: int) -> list[Parsed]:
+def lessons(first: int, last: int, begin: int = BEGIN) -> list[Parsed]:
     """One lesson an hour by day, rated 4 or 5."""
     return [
-        session(f"s-{h}", BEGIN + h * HOUR + 50 * MINUTE, received_us=BEGIN + h * HOUR + 51 * MINUTE, rating=4 + h % 2)
+        session(f"s-{h}", begin + h * HOUR + 50 * MINUTE, received_us=begin + h * HOUR + 51 * MINUTE, rating=4 + h % 2)
         for h in range(first, last)
         if 8 <= h % 24 < 20
     ]  # fmt: skip
@@ -58,9 +60,10 @@ def take(store: Any, entries: list[Parsed], now_us: int) -> None:
     catch_up(store, now_us)
 
 
-def world(folder: Path, days: int = 16, name: str = "iops.db") -> Any:
+def world(folder: Path, days: int = 16, name: str = "iops.db", begin: int = BEGIN) -> Any:
     """An embedded store with so many days, folded up to their end."""
     store = open_store(folder, name)
     hours = days * 24
-    take(store, [*calls(0, hours), *snapshots(0, hours), *lessons(0, hours)], BEGIN + hours * HOUR)
+    everything = [*calls(0, hours, begin=begin), *snapshots(0, hours, begin), *lessons(0, hours, begin)]
+    take(store, everything, begin + hours * HOUR)
     return store
