@@ -60,6 +60,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     zone: str | None = None  # IANA name; None: the browser's
     theme: str | None = None  # only when a link asks for one; else the person's own choice
+    embed: bool = False  # shown in a frame of somebody else's page
     own: tuple[tuple[str, str], ...] = ()  # keys of PAGE_KEYS
 
     def get(self, key: str, default: str = "") -> str:
@@ -93,6 +94,7 @@ def parse(search: str | None, zone: Zone = UTC_ZONE) -> tuple[Filters, list[str]
     values["range"] = _choice("range", given.pop("range", None), tuple(RANGES), notices) or DEFAULT_RANGE
     values["theme"] = _choice("theme", given.pop("theme", None), THEMES, notices)
     values["paused"] = given.pop("paused", "") == "1"
+    values["embed"] = given.pop("embed", "") == "1"
     values["at_us"] = _time("at", given.pop("at", None), own_zone, notices)
     start = _time("from", given.pop("from", None), own_zone, notices)
     end = _time("to", given.pop("to", None), own_zone, notices)
@@ -115,8 +117,7 @@ def encode(filters: Filters) -> str:
         pairs.append(("range", filters.range))
     if filters.at_us is not None:
         pairs.append(("at", str(iso(filters.at_us))))
-    if filters.paused:
-        pairs.append(("paused", "1"))
+    pairs += [(name, "1") for name in ("paused", "embed") if getattr(filters, name)]
     pairs += [(name, value) for name in ("zone", "theme") if (value := getattr(filters, name))]
     pairs += filters.own
     return "?" + urlencode(pairs, safe=":/,") if pairs else ""

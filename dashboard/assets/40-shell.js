@@ -3,7 +3,7 @@
   "use strict";
   const iops = (window.iops = window.iops || {});
   const root = document.documentElement;
-  const SCOPE_KEYS = ["student", "tutor", "subject", "region", "range", "from", "to", "at", "zone", "theme", "paused"];
+  const SCOPE_KEYS = ["student", "tutor", "subject", "region", "range", "from", "to", "at", "zone", "theme", "paused", "embed"];
   const DONE_FOR = 5000, UNDO_FOR = 10000; // milliseconds a toast stays
   const byId = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);

@@ -80,7 +80,7 @@ def _bar() -> html.Section:
     ]
     guard = [
         html.Span(id=_P("where")),
-        dcc.Input(id=_P("confirm"), type="text", autoComplete="off", maxLength=40),
+        dcc.Input(id=_P("confirm"), type="text", autoComplete="off", maxLength=40, className="sim-field"),
     ]
     rows = [
         html.Div(first, className="sim-row"),
