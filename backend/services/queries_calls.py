@@ -202,7 +202,7 @@ def _repeat_callers(reads: Reads, scope: Scope) -> list[StudentRow]:
             limit=MOST_CALLERS,
             callers_only=REPEAT_FROM,
         )
-    return student_rows(reads, rows, scope.at_us)
+    return student_rows(reads, rows, scope)
 
 
 def _unattributed(reads: Reads, scope: Scope, filters: Filters) -> int:

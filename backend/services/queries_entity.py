@@ -60,7 +60,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
     scored = reads.predictions(kind, [entity_id], at if scope.time_travel else None).get(entity_id)
     row = row_of(profile, at)
     weeks = _weekly(events, at)
-    shown = _row(row, weeks, events, alerts, at)
+    shown = _row(row, weeks, events, alerts, at, scored)
     return EntityDetail(
         entity_type=kind,
         entity_id=entity_id,
@@ -129,12 +129,17 @@ def _alerts(reads: Reads, scope: Scope, kind: str, entity_id: str) -> list[Alert
 
 
 def _row(
-    row: Row, weeks: list[tuple[int, dict[str, int]]], events: list[Event], alerts: list[AlertRow], at_us: int
+    row: Row,
+    weeks: list[tuple[int, dict[str, int]]],
+    events: list[Event],
+    alerts: list[AlertRow],
+    at_us: int,
+    scored: Scored | None,
 ) -> StudentRow | TutorRow:
     trend: list[float | None] = [float(week["completed"]) for _, week in weeks[-TREND_WEEKS:]]
     waiting = sum(1 for alert in alerts if alert.status in ("open", "acknowledged"))
     if row["profile"].entity_type == "student":
-        return student_row(row, at_us, waiting, trend)
+        return student_row(row, at_us, waiting, trend, None if scored is None else scored.value("churn_30d"))
     month = {
         event.student_id
         for event in events

@@ -49,7 +49,7 @@ def students(
         rows, total = reads.entity_page(
             "student", filters, sort=column, descending=descending, limit=limit, offset=offset, segment=segment, search=search,
         )  # fmt: skip
-    return Page(rows=student_rows(reads, rows, scope.at_us), total=total)
+    return Page(rows=student_rows(reads, rows, scope), total=total)
 
 
 def _from_memory(
@@ -93,17 +93,24 @@ def _comparable(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-def student_rows(reads: Reads, rows: Sequence[Row], at_us: int) -> list[StudentRow]:
-    """Rows as the page shows them: with open alerts, the reason of lost health and a trend."""
-    ids = [row["entity_id"] for row in rows]
+def student_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[StudentRow]:
+    """Rows as the page shows them: with open alerts, the reason of lost health, a trend and what a model expects."""
+    ids, at_us = [row["entity_id"] for row in rows], scope.at_us
+    scored = reads.predictions("student", ids, at_us if scope.time_travel else None)
+    said = {name: found.value("churn_30d") for name, found in scored.items()}
     alerts = reads.open_alerts("student", ids)
     trends = reads.bucket_trends("student", ids, "completed", at_us, WEEK, TREND_WEEKS)
     return [
-        student_row(row, at_us, alerts.get(row["entity_id"], 0), trends[row["entity_id"]]) for row in rows
+        student_row(
+            row, at_us, alerts.get(row["entity_id"], 0), trends[row["entity_id"]], said.get(row["entity_id"])
+        )
+        for row in rows
     ]
 
 
-def student_row(row: Row, at_us: int, open_alerts: int, trend: list[float | None]) -> StudentRow:
+def student_row(
+    row: Row, at_us: int, open_alerts: int, trend: list[float | None], predicted: float | None = None
+) -> StudentRow:
     """One row from kept columns and the profile beside them."""
     same = (
         "health", "risk", "subject", "region", "tutor_id", "sessions_7d", "sessions_14d", "sessions_30d", "ib_calls_7d",
@@ -118,6 +125,7 @@ def student_row(row: Row, at_us: int, open_alerts: int, trend: list[float | None
         open_alerts=open_alerts,
         reason=reason(row["profile"], at_us),
         trend=trend,
+        predicted=predicted,
         **{name: row[name] for name in same},
     )
 

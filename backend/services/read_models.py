@@ -130,6 +130,7 @@ class StudentRow(msgspec.Struct, frozen=True, kw_only=True):
     open_alerts: int
     reason: str  # the largest losses of health in words
     trend: list[float | None] = []  # sessions per week, oldest first, last 8 weeks
+    predicted: float | None = None  # chance to leave within 30 days, 0..1, as a model expects
 
 
 class TutorRow(msgspec.Struct, frozen=True, kw_only=True):
