@@ -1,0 +1,59 @@
+"""Commands about the AWS side: what a month costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import msgspec
+
+from backend.services.cost import Bill, Load, changes, estimate
+
+
+def _option(name: str, help_: str, kind: Any = float) -> Any:
+    default = getattr(Load(), name)
+    return click.option(
+        f"--{name.replace('_', '-')}", type=kind, default=default, show_default=f"{default:.3g}", help=help_
+    )
+
+
+@click.command()
+@_option("streams", "Students that send events.", click.IntRange(1))
+@_option("events_per_s", "Events a second, all together.", click.FloatRange(0, min_open=True))
+@_option("per_request", "Events in one request.", click.FloatRange(1))
+@_option("payload_bytes", "Bytes of an event.", click.IntRange(1))
+@_option("retention_days", "Days that logs are kept.", click.IntRange(1))
+@_option("explain_share", "Share of alerts that a model words.", click.FloatRange(0, 1))
+@click.option("--with", "parts", multiple=True, type=click.Choice(["kinesis", "website", "waf", "vpc", "watch", "serving"]), help="A part that costs even when nothing happens; may be given several times.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Every line as JSON.")
+def cost(parts: tuple[str, ...], as_json: bool, **fields: Any) -> None:
+    """What a month on AWS costs: assumptions first, then each service, then what moves it."""
+    load = Load(**fields, **dict.fromkeys(parts, True))
+    bill = estimate(load)
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(bill)))
+        return
+    for line in (*written(bill), "", *moved(load, bill)):
+        click.echo(line)
+
+
+def written(bill: Bill) -> list[str]:
+    """The bill as lines of text."""
+    lines = ["Assumptions", *(f"  {each}" for each in bill.assumptions), ""]
+    for service, usd in bill.services():
+        lines.append(f"{service:<20}{usd:>50,.2f}")
+        for each in bill.lines:
+            if each.service == service:
+                lines.append(
+                    f"  {each.what:<28}{each.quantity:>16,.1f} {each.unit[:28]:<28}{each.usd:>9,.2f}"
+                )
+    return [*lines, f"{'a month, dollars':<20}{bill.usd:>50,.2f}"]
+
+
+def moved(load: Load, bill: Bill) -> list[str]:
+    """What the month would cost with one thing changed."""
+    lines = ["What moves it"]
+    for says, change in changes(load):
+        usd = estimate(change).usd
+        lines.append(f"  {says:<40}{usd:>10,.2f}  {usd - bill.usd:>+10,.2f}")
+    return lines
