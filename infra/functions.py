@@ -98,7 +98,7 @@ class Functions(Construct):
         self._may_poll(name, trigger.source)
         mapping = lambda_.CfnEventSourceMapping(
             self, f"{name}-source", function_name=self.all[name].function_name, event_source_arn=arn,
-            starting_position="TRIM_HORIZON", batch_size=100, maximum_batching_window_in_seconds=1,
+            starting_position="TRIM_HORIZON", batch_size=100, maximum_batching_window_in_seconds=self._window(trigger),
             parallelization_factor=1, bisect_batch_on_function_error=True,
             function_response_types=["ReportBatchItemFailures"], maximum_retry_attempts=trigger.retries,
             maximum_record_age_in_seconds=MOST_AGE_S,
@@ -110,6 +110,10 @@ class Functions(Construct):
                 filters=[lambda_.CfnEventSourceMapping.FilterProperty(pattern=wanted)]
             )
         mapping.node.add_dependency(self.all[name].role)  # Lambda looks whether it may poll when this is made
+
+    def _window(self, trigger: Trigger) -> int:
+        """Seconds that records are gathered. What people see is not held back: changes go on at once."""
+        return self._stage.window_s if trigger.prefix is None else 0
 
     def _may_poll(self, name: str, source: str) -> None:
         for statement in statements(self._places[source], "follow"):

@@ -9,6 +9,7 @@ from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_xray as xray
 from constructs import Construct
 
 from infra import boards
@@ -66,6 +67,7 @@ class ObservabilityStack(cdk.Stack):
                 dashboard_body=self.to_json_string(body),
             )
         self._budget()
+        self._trace()
         tell(self, "AlarmsTopic", self.topic.topic_arn)
 
     def _alarm(self, alarm: Alarm) -> cloudwatch.CfnAlarm:
@@ -118,6 +120,17 @@ class ObservabilityStack(cdk.Stack):
         )  # fmt: skip
         for resource in urgent:
             composite.add_resource_dependency(resource)
+
+    def _trace(self) -> None:
+        """A share of what happens is traced. Without a rule AWS traces the first of every second: all of a small load."""
+        xray.CfnSamplingRule(
+            self, "sampling",
+            sampling_rule=xray.CfnSamplingRule.SamplingRuleProperty(
+                rule_name=self._stage.named("some"), priority=100, version=1, reservoir_size=0,
+                fixed_rate=self._stage.traced_share, service_name=f"{self._stage.named('')}*", service_type="*",
+                host="*", http_method="*", url_path="*", resource_arn="*",
+            ),
+        )  # fmt: skip
 
     def _budget(self) -> None:
         def told(percent: int, kind: str) -> budgets.CfnBudget.NotificationWithSubscribersProperty:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from backend.services.cost import Load
 from backend.topology import FUNCTIONS, TOPICS
 
 
@@ -67,10 +68,13 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     llm: str = "bedrock"
     llm_model: str = "us.anthropic.claude-haiku-5-5"
     llm_daily_calls: int = 500
-    explain_share: float = 0.2  # share of alerts that a model words; used by the estimate of costs
     simulator: bool = False
     # data
-    events_per_s: float = 33.3  # expected; alarms and the estimate of costs go by it
+    events_per_s: float = Load().events_per_s  # expected; alarms and the estimate of costs go by it
+    traced_share: float = Load().traced_share
+    window_s: int = int(
+        Load().window_s
+    )  # events are gathered so long and folded together: fewer writes, later figures
     retain: bool = False  # keep tables and buckets when the stacks are destroyed
     provisioned: Provisioned | None = None
     log_days: int = 30
@@ -113,6 +117,8 @@ STAGES: dict[str, Stage] = {
         account=_ACCOUNT,
         region="us-east-1",
         ingest_path="kinesis",
+        events_per_s=8.3,
+        window_s=1,
         retain=True,
         cors=("https://iops.example.com",),
         mails={"critical": ("oncall@example.com",), "high-risk": ("success@example.com",)},

@@ -31,6 +31,7 @@ ABSENT = frozenset(
         "AWS::ApplicationAutoScaling::ScalableTarget",
         "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::WAFv2::WebACLAssociation",
+        "AWS::XRay::SamplingRule",
     )
 )
 Client = Callable[[str], Any]
