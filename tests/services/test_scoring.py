@@ -1,0 +1,231 @@
+"""Scoring in the background: once for each change, never missed, resumed after a stop, by the model that is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.events import Event
+from backend.domain.predictions import Prediction, Scored
+from backend.domain.times import DAY, HOUR, MINUTE
+from backend.ml import drift_watch
+from backend.ml.model_files import SHIPPED, FolderFiles
+from backend.ml.promotion import Decision, ModelRegistry
+from backend.ml.scorer import LocalModels
+from backend.runtime.scoring_follower import AT_ONCE, ScoringFollower
+from backend.services import models as shelves
+from backend.services import scoring
+from backend.services.scoring import ModelsUnavailable
+from tests.builders import NOW, fold_all, open_store, session
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        self.now += 1
+        return self.now
+
+
+class Counting:
+    """A model that says how many events it was given, and remembers whom it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fails = False
+        self.decided = 0
+
+    def predict(self, entity_type: str, entity_id: str, events: Sequence[Event], at_us: int) -> Scored | None:
+        if self.fails:
+            raise ModelsUnavailable("the endpoint does not answer")
+        self.asked.append(entity_id)
+        said = {"churn_30d": Prediction("churn_30d", len(events) / 100, None, None, [])}
+        return Scored(entity_type, entity_id, at_us, "student-1", False, "a test", said, [], {})
+
+    def decided_us(self) -> int:
+        return self.decided
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+def rounds(follower: ScoringFollower) -> None:
+    """Look until nothing is waiting; one more look sees what came meanwhile."""
+    for _ in range(50):
+        if not follower.look() and not follower.look():
+            return
+    raise AssertionError("it never came to rest")
+
+
+def test_every_change_is_scored_once_and_nothing_else_is(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    follower = ScoringFollower(store, models, clock)
+    many = AT_ONCE * 2 + 3
+    store.append([session(f"s{i}", NOW - HOUR, student_id=f"stu_{i}") for i in range(many)])
+    fold_all(store, clock())
+    rounds(follower)
+    assert sorted(models.asked) == sorted([*(f"stu_{i}" for i in range(many)), "tut_1"])
+    rounds(follower)
+    assert len(models.asked) == many + 1
+    models.asked.clear()
+    store.append([session("again", NOW - MINUTE, student_id="stu_3")])
+    fold_all(store, clock())
+    rounds(follower)
+    assert sorted(models.asked) == ["stu_3", "tut_1"]
+    assert store.predictions("student", ["stu_3"])["stu_3"].value("churn_30d") == 0.02
+
+
+def test_what_was_left_when_it_stopped_is_scored_by_the_next_one(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    store.append([session(f"s{i}", NOW - HOUR, student_id=f"stu_{i}") for i in range(AT_ONCE * 2)])
+    fold_all(store, clock())
+    ScoringFollower(store, models, clock).look()
+    assert len(models.asked) == AT_ONCE
+    rounds(ScoringFollower(store, models, clock))
+    assert len(models.asked) == len(set(models.asked)) == AT_ONCE * 2 + 1
+
+
+def test_an_endpoint_that_fails_loses_nothing(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    follower = ScoringFollower(store, models, clock)
+    store.append([session("s", NOW - HOUR)])
+    fold_all(store, clock())
+    models.fails = True
+    with pytest.raises(ModelsUnavailable):
+        rounds(follower)
+    models.fails = False
+    rounds(follower)
+    assert sorted(models.asked) == ["stu_1", "tut_1"]
+
+
+def test_silence_and_a_new_decision_make_everybody_due(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    follower = ScoringFollower(store, models, clock)
+    store.append([session("s", NOW - HOUR)])
+    fold_all(store, clock())
+    rounds(follower)
+    clock.now += scoring.FRESH_US + MINUTE
+    rounds(follower)
+    assert models.asked.count("stu_1") == 2
+    clock.now += 2 * MINUTE
+    models.decided = clock.now
+    clock.now += 2 * MINUTE
+    rounds(follower)
+    assert models.asked.count("stu_1") == 3
+
+
+def test_demo_data_takes_its_predictions_along(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    store.append([session("s", NOW - HOUR), session("t", NOW - HOUR, student_id="stu_2", tutor_id="tut_2")])
+    fold_all(store, clock())
+    rounds(ScoringFollower(store, models, clock))
+    with store.transaction() as connection:
+        connection.execute("UPDATE events SET source = 'simulator' WHERE student_id = 'stu_2'")
+    store.erase_source("simulator", clock())
+    assert store.predictions("student", ["stu_1", "stu_2"]).keys() == {"stu_1"}
+    assert store.prediction_history("student", "stu_2", 0, clock()) == []
+    assert store.predictions("tutor", ["tut_1", "tut_2"]).keys() == {"tut_1"}
+
+
+@pytest.fixture
+def regulars(store: SqliteStore) -> SqliteStore:
+    """40 students who came twice a week for two months; the first five stopped three weeks ago."""
+    for i in range(40):
+        last = 21 * DAY if i < 5 else 0
+        days = range(1, 60, 3)
+        store.append(
+            [
+                session(f"{i}-{d}", NOW - d * DAY, student_id=f"stu_{i}", tutor_id=f"tut_{i % 4}", rating=4.5,
+                        actual_duration_minutes=60, was_cancelled=False, no_show=False)
+                for d in days
+                if d * DAY > last
+            ]
+        )  # fmt: skip
+    fold_all(store, NOW)
+    return store
+
+
+def test_the_shipped_model_tells_who_stopped_from_who_did_not(regulars: SqliteStore, tmp_path: Path) -> None:
+    models = LocalModels(ModelRegistry(FolderFiles(tmp_path / "models"), SHIPPED))
+    changed = {("student", f"stu_{i}"): NOW for i in range(40)}
+    done = {s.entity_id: s for s in scoring.score(regulars, models, changed, NOW + MINUTE)}
+    gone = [done[f"stu_{i}"].value("churn_30d") or 0.0 for i in range(5)]
+    steady = [done[f"stu_{i}"].value("churn_30d") or 0.0 for i in range(5, 40)]
+    assert min(gone) > 0.5 > 0.2 > max(steady)
+    why = done["stu_0"].predictions["churn_30d"].contributions
+    assert why[0].amount > 0
+    assert any(c.feature == "days_since_last_session" and c.value == pytest.approx(22, abs=0.1) for c in why)
+    assert "first_session_success" not in done["stu_0"].predictions
+    assert "questions_asked_30d" in done["stu_0"].missing
+    document = scoring.document(done["stu_0"])["churn_30d"]
+    assert document["trained_on"].startswith("simulated history")
+    assert document["low"] <= document["high"]
+
+
+def test_a_canary_scores_its_share_and_the_same_entities_again(regulars: SqliteStore, tmp_path: Path) -> None:
+    registry = ModelRegistry(FolderFiles(tmp_path / "models"), SHIPPED)
+    active = registry.load("student", registry.use("student")["active"])
+    candidate = type(active)(**{**vars(active), "version": active.version + "b"})
+    registry.add(candidate)
+    registry.start_canary("student", candidate.version, 0.5, datetime.now(UTC))
+    changed = {("student", f"stu_{i}"): NOW for i in range(40)}
+    taken = []
+    for _ in range(2):
+        done = scoring.score(regulars, LocalModels(registry), changed, NOW + MINUTE)
+        taken.append({s.entity_id for s in done if s.model == candidate.version and s.canary})
+        with regulars.transaction() as connection:
+            connection.execute("DELETE FROM predictions")
+    assert taken[0] == taken[1]
+    assert 8 < len(taken[0]) < 32
+
+
+def test_a_promotion_is_noticed_and_what_cannot_be_read_is_not_used(tmp_path: Path) -> None:
+    registry = ModelRegistry(FolderFiles(tmp_path / "models"), SHIPPED)
+    seconds = [0.0]
+    models = LocalModels(registry, lambda: seconds[0])
+    assert models.decided_us() == 0
+    broken = f"student/student-20300101T0000-{'0' * 8}/model.json"
+    FolderFiles(tmp_path / "models").write(broken, b'{"format": 1}')
+    with pytest.raises(ValueError, match="format 1"):
+        registry.promote("student", broken.split("/")[1], "by mistake", datetime.now(UTC))
+    registry.record(
+        "student", broken.split("/")[1], Decision(True, "an older program did"), datetime.now(UTC)
+    )
+    seconds[0] = 5.0
+    assert models.decided_us() > 0
+    assert models.predict("student", "stu_1", [], NOW) is None
+    registry.rollback("student", "it cannot be read", datetime.now(UTC))
+    seconds[0] = 10.0
+    assert models.active("student") is not None
+
+
+def test_drift_is_measured_on_what_was_scored_and_shown(regulars: SqliteStore, tmp_path: Path) -> None:
+    registry = ModelRegistry(FolderFiles(tmp_path / "models"), SHIPPED)
+    models = LocalModels(registry)
+    assert drift_watch.watch(regulars, models, NOW) == {}
+    changed = {("student", f"stu_{i}"): NOW for i in range(40)}
+    scoring.score(regulars, models, changed, NOW + MINUTE)
+    found = drift_watch.watch(regulars, models, NOW + HOUR)
+    assert found.keys() == {"student"}
+    indices = [index for _, index in found["student"]["features"]]
+    assert found["student"]["rows"] == 40
+    assert indices == sorted(indices, reverse=True)
+    shown = shelves.overview(regulars, registry)["student"]
+    assert shown["drift"]["model"] == shown["active"]
+    assert shown["versions"][0] | {"mean_risk": 0} == {
+        "version": shown["active"],
+        "state": "in use",
+        "shipped": True,
+        "scored": 40,
+        "mean_risk": 0,
+        "high_risk": 5,
+    }
