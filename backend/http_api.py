@@ -245,6 +245,15 @@ ROUTES: tuple[Route, ...] = (
         aliases=("/insights", "/v1/insights/recent", "/insights/recent"),
     ),
     Route(
+        method="POST",
+        path="/v1/insights",
+        operation="ask_insight",
+        audience="operator",
+        summary="Explain one student, tutor or cell now: by rules at once, by a model soon after where there is one",
+        body="InsightRequest",
+        aliases=("/insights",),
+    ),
+    Route(
         method="GET",
         path="/v1/insights/aggregations",
         operation="insight_aggregations",

@@ -9,6 +9,7 @@ from dash import html
 from backend.services.insights import explainer
 from dashboard import components
 from dashboard.context import View
+from dashboard.insight_card import SOURCES
 from dashboard.words import number, percent, plural
 
 
@@ -45,6 +46,9 @@ def title(meters: dict[str, Any]) -> str:
 
 
 def useful(meters: dict[str, Any]) -> str:
-    """The share of judged explanations that people accepted."""
-    judged = meters["accepted"] + meters["dismissed"]
-    return f"{number(meters['accepted'])} of {number(judged)}" if judged else "none judged"
+    """How many of the judged explanations people accepted, by who worded them."""
+    told = [
+        f"{SOURCES.get(source, source)} {number(said['accepted'])} of {number(said['accepted'] + said['dismissed'])}"
+        for source, said in meters["by_source"].items()
+    ]
+    return ", ".join(told) or "none judged"

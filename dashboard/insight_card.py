@@ -19,14 +19,15 @@ from dashboard.context import Context, View
 from dashboard.ids import SHELL
 from dashboard.words import plural
 
-VERDICT, REASON = "insight-verdict", "insight-reason"
+VERDICT, REASON, ASK = "insight-verdict", "insight-reason", "insight-ask"
 _CITATION = re.compile(r"(\s?\[\d{1,2}\])")
-_SOURCES = {"rules": "Rules", "anthropic": "Claude", "bedrock": "Claude on Bedrock", "openai": "Second model"}
+SOURCES = {"rules": "Rules", "anthropic": "Claude", "bedrock": "Claude on Bedrock", "openai": "Second model"}
 _SURE = {"confirmed": "Confirmed", "likely": "Likely", "undetermined": "Not enough evidence"}
 _BECAUSE = {
     "off": "no language model is set up",
     "withheld": "a model's text did not match the data and was withheld",
     "not explained yet": "not explained yet",
+    "asked": "somebody asked",
 }
 
 
@@ -50,6 +51,43 @@ def register(app: Any, ctx: Context) -> None:
         done, text = judged(ctx, ctx.view(search), insight_id, verdict, typed.get(insight_id))
         dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
         return no_update
+
+
+    @app.callback(
+        Output(SHELL.sink, "data-asked"),
+        Input({"type": ASK, "kind": ALL, "entity": ALL}, "n_clicks"),
+        State(SHELL.location, "search"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def explain(_clicks: Any, search: str | None) -> Any:
+        trigger = asked.triggered[0] if asked.triggered else {}
+        if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
+            return no_update
+        view, who = ctx.view(search), asked.triggered_id
+        done, text = explained(ctx, view, who["kind"], who["entity"])
+        dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
+        return no_update
+
+
+def explained(ctx: Context, view: View, kind: str, entity_id: str) -> tuple[bool, str]:
+    """Ask for an explanation of somebody now; whether that worked, and what to say about it."""
+    if view.forbidden:
+        return False, view.forbidden
+    try:
+        insights.ask(ctx.reads, kind, entity_id, view.now_us)
+    except IopsError as error:
+        return False, str(error)
+    return True, "Explained as things stand"
+
+
+def ask_panel(kind: str, entity_id: str, view: View) -> html.Section | None:
+    """The offer to explain somebody of whom no insight is kept; nothing in a view of the past."""
+    if view.scope.time_travel:
+        return None
+    own_id = {"type": ASK, "kind": kind, "entity": entity_id}
+    act = button("Explain now", id=None if view.forbidden else own_id, disabled=view.forbidden)
+    line = html.P("No alert lives, so nothing was explained yet.", className="t2")
+    return html.Section([line, act], className="ins-ask")
 
 
 def judged(ctx: Context, view: View, insight_id: str, verdict: str, reason: str | None) -> tuple[bool, str]:
@@ -171,7 +209,7 @@ def verdict(insight: Insight, view: View) -> html.Div:
 
 def provenance(insight: Insight, view: View) -> html.Details:
     """Who wrote it, from which data of when, and what left this installation for it."""
-    who = _SOURCES.get(insight.source, insight.source)
+    who = SOURCES.get(insight.source, insight.source)
     model = f"{who}, {insight.model}" if insight.model else who
     label = f"{model}, version {insight.prompt_version}, data of {view.zone.moment(insight.created_us)}"
     checked = f"{plural(insight.checked, 'number')} checked against the data"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from backend.domain import market, scores
 from backend.domain.alerts import Alert
 from backend.domain.insights import Case, Evidence
 from backend.domain.number_check import Fact
 from backend.domain.profiles import Profile
 from backend.domain.rules import display_name, place_of, pretty
+from backend.domain.segment_advice import ADVICE, advice
 from backend.domain.times import DAY
 
 FIRST_DAYS = 30  # a first session explains a student's trouble for this long
@@ -115,7 +118,32 @@ def case_of_segment(profile: Profile, before: str, after: str, now_us: int) -> C
         kind = "first_session_success"
     claim = f"{display_name(profile)} moved from {pretty(before).lower()} to {pretty(after).lower()}"
     severity = WORSE[profile.entity_type, after]
-    return _case(profile, now_us, kind, None, severity, claim, profile.simulated)
+    case = _case(profile, now_us, kind, None, severity, claim, profile.simulated)
+    if kind == "first_session_success":
+        return case
+    return msgspec.structs.replace(case, actions=ADVICE[profile.entity_type, after])
+
+
+def case_of_entity(profile: Profile, now_us: int) -> Case:
+    """What is known about a student, tutor or cell that somebody asks about, without anything having happened.
+
+    Where more speaks against trouble than for it, the claim is that all is well, and the sides are told from there.
+    """
+    kind, name = _KIND_OF_ENTITY[profile.entity_type], display_name(profile)
+    case = _case(profile, now_us, kind, None, "info", f"{name} as things stand", profile.simulated)
+    case = msgspec.structs.replace(case, actions=advice(profile, now_us) or case.actions)
+    sides = [item.side for item in case.evidence]
+    if sides.count("for") >= sides.count("against"):
+        return case
+    turned = tuple(
+        msgspec.structs.replace(item, side=_OTHER.get(item.side, item.side)) for item in case.evidence
+    )
+    return msgspec.structs.replace(
+        case, claim=f"{name} gives no cause for concern", opening="All looks well.", evidence=turned
+    )
+
+
+_OTHER = {"for": "against", "against": "for"}
 
 
 def _first_failed(profile: Profile, now_us: int) -> bool:

@@ -43,6 +43,13 @@ class SimulatorCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
     count: int | None = None
 
 
+class InsightRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body of a request to explain somebody. A cell's id is `subject|region`."""
+
+    entity_type: Literal["student", "tutor", "cell"]
+    entity_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
 class InsightFeedback(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Body of feedback on an insight. `verdict`: accepted or dismissed (with a reason); `outcome`: churned or stayed."""
 
@@ -94,6 +101,14 @@ def alert_command(api: Api, call: Call) -> Reply:
         raise Conflict(str(conflict), plain(conflict.current)) from None
     answer = reply(plain(row))
     return msgspec.structs.replace(answer, headers=((b"etag", b'"%d"' % row.version),))
+
+
+def ask_insight(api: Api, call: Call) -> Reply:
+    _writable(api)
+    body = _body(call, InsightRequest)
+    insight = insights.ask(api.store, body.entity_type, body.entity_id, call.now_us)
+    alert = api.store.alert_by_id(insight.alert_id) if insight.alert_id else None
+    return reply(insights.document(insight, alert), 200 if alert else 201)
 
 
 def insight_feedback(api: Api, call: Call) -> Reply:
@@ -197,6 +212,7 @@ def _until(body: AlertCommand, now_us: int) -> int | None:
 
 HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "alert_command": alert_command,
+    "ask_insight": ask_insight,
     "insight_feedback": insight_feedback,
     "outbound_alert": outbound_alert,
     "outbound_status": outbound_status,

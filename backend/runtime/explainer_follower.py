@@ -15,7 +15,7 @@ from backend.ports import Explainer
 from backend.runtime.settings import Settings
 from backend.services import cases
 from backend.services.explaining import Chain, Limits, day_of
-from backend.services.insights import cost_usd
+from backend.services.insights import asked_since, cost_usd
 
 log = logging.getLogger("iops.explainer")
 LOOK_SECONDS = 0.5
@@ -38,6 +38,7 @@ class ExplainerFollower:
         self._segments: dict[tuple[str, str], str] | None = None
         self._compared_us, self._compared_change = 0, -1
         self._pruned_us = 0
+        self._asked_us = clock()
 
     def start(self) -> None:
         self._thread.start()
@@ -85,7 +86,7 @@ class ExplainerFollower:
         if change == self._seen and not moved:
             return False
         opened = self._alert_cases(now_us)
-        done = self._chain.explain([*opened, *moved])
+        done = self._chain.explain([*opened, *moved, *self._asked(now_us)])
         if done:
             self._store.save_insights(done, self._clock())
         self._seen = change
@@ -112,6 +113,14 @@ class ExplainerFollower:
                 found.append(case)
         return found
 
+    def _asked(self, now_us: int) -> list[Case]:
+        """Cases of those somebody asked about; rules have answered already, so only a model has more to say."""
+        if not self._chain.has_models:
+            return []
+        asks = asked_since(self._store, self._asked_us)
+        self._asked_us = max((at_us for _, _, at_us in asks), default=self._asked_us)
+        return [cases.of_entity(self._store, (kind, entity_id), now_us) for kind, entity_id, _ in asks]
+
     def _prune(self, now_us: int) -> None:
         if now_us - self._pruned_us >= HOUR:
             self._pruned_us = now_us
@@ -121,7 +130,7 @@ class ExplainerFollower:
 def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> ExplainerFollower:
     """The follower with what the settings ask for."""
     stopping = threading.Event()
-    limits = Limits(settings.llm_daily_calls, settings.llm_rate_per_minute)
+    limits = Limits(settings.llm_daily_calls, settings.llm_rate_per_minute, settings.llm_share)
     chance = random.Random().random
     chain = Chain(store, providers(settings), clock, stopping.wait, chance, limits)
     return ExplainerFollower(store, chain, clock, stopping)

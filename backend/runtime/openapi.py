@@ -19,13 +19,14 @@ from backend.http_api import ALERT_ACTIONS, ROUTES, SERIES, Route
 from backend.runtime.api_commands import (
     AlertCommand,
     InsightFeedback,
+    InsightRequest,
     OutboundAlert,
     RejectReplay,
     SimulatorCommand,
 )
 from backend.runtime.api_context import Api, Call
-from backend.runtime.api_read import reply
 from backend.runtime.api_models import ModelCommand
+from backend.runtime.api_read import reply
 from backend.runtime.replies import Reply
 from backend.services.bodies import MAX_ITEMS
 from backend.services.metrics import HOST_SERIES
@@ -133,7 +134,7 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [*PAYLOADS.values(), AlertCommand, InsightFeedback, ModelCommand, OutboundAlert, RejectReplay, SimulatorCommand]
+    kinds = [*PAYLOADS.values(), AlertCommand, InsightFeedback, InsightRequest, ModelCommand, OutboundAlert, RejectReplay, SimulatorCommand]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     for name, kind in PAYLOADS.items():
         schemas[f"{kind.__name__}Event"] = _event(name, kind.__name__)

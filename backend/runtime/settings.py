@@ -80,6 +80,7 @@ TABLE = (
     Setting(
         "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
     ),
+    Setting("IOPS_LLM_SHARE", "llm_share", "1", "share of entities, 0 to 1, that a model is asked about"),
     Setting(
         "IOPS_LLM_URL",
         "llm_url",
@@ -149,6 +150,7 @@ class Settings:
     llm_model: tuple[str, ...] = ()
     llm_daily_calls: int = 500
     llm_rate_per_minute: int = 30
+    llm_share: float = 1.0
     llm_url: str | None = None
     llm_key: str | None = None
     partner_url: str | None = None
@@ -226,6 +228,14 @@ def _value(setting: Setting, text: str) -> Any:
         if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65_535:
             raise BadSetting(f"{setting.variable} must be a number from 0 to 65535, not {text!r}")
         return int(text)
+    if kind == "float":
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            raise BadSetting(f"{setting.variable} must be a number from 0 to 1, not {text!r}")
+        return share
     if kind == "bool":
         if text.lower() not in _BOOLEANS:
             raise BadSetting(f"{setting.variable} must be on or off, not {text!r}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from backend.domain import evidence
 from backend.domain.alerts import Alert
+from backend.domain.errors import NotFound
 from backend.domain.insights import Case
 from backend.domain.profiles import Profile
 
@@ -24,3 +25,12 @@ def of_segment(store: Any, entity: tuple[str, str], before: str, after: str, now
         return None
     rows = store.entities(kind, [entity_id])
     return evidence.case_of_segment(rows[0]["profile"], before, after, now_us) if rows else None
+
+
+def of_entity(store: Any, entity: tuple[str, str], now_us: int) -> Case:
+    """The case of a student, tutor or cell that somebody asks about. Raises NotFound."""
+    kind, entity_id = entity
+    rows = store.entities(kind, [entity_id])
+    if not rows:
+        raise NotFound(f"no {kind} {entity_id} is known")
+    return evidence.case_of_entity(rows[0]["profile"], now_us)

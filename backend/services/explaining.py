@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from zlib import crc32
 
 import msgspec
 
@@ -19,7 +20,7 @@ from backend.ports import Completion, Explainer, Insights, ProviderFailed
 from backend.services.breaker import Breaker
 
 log = logging.getLogger("iops.explaining")
-TRIES = 3
+TRIES = 4  # the first, and three more after about 1, 2 and 4 seconds
 DEADLINE_US = 8 * SECOND  # for everything that is explained together
 LEAST_S = 0.5  # less time than this is not worth a call
 CACHE_US = DAY
@@ -27,10 +28,11 @@ AGAIN_US = 15 * MINUTE  # the same entity is worded by a model at most once in t
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What may be spent: calls a day (kept durably) and calls a minute."""
+    """What may be spent: calls a day (kept durably), calls a minute, and the share of entities put to a model at all."""
 
     daily_calls: int = 500
     per_minute: int = 30
+    share: float = 1.0
 
 
 class Chain:
@@ -52,6 +54,11 @@ class Chain:
         self._recent: deque[int] = deque()  # when calls of the last minute were made
         self._worded: dict[tuple[str, str], int] = {}  # when an entity was last put to a model
 
+    @property
+    def has_models(self) -> bool:
+        """Whether there is anybody to ask but the rules."""
+        return bool(self._providers)
+
     def explain(self, cases: Sequence[Case]) -> list[Insight]:
         """One insight per case, in order, within the deadline whatever the models do. Never raises for them."""
         now_us = self._clock()
@@ -59,7 +66,7 @@ class Chain:
         groups: defaultdict[str, list[int]] = defaultdict(list)
         counts: defaultdict[str, int] = defaultdict(int)
         for place, case in enumerate(cases):
-            cached = self._cached(case, now_us) if self._providers else None
+            cached = self._cached(case, now_us) if self._providers and self._in_share(case) else None
             if cached is not None:
                 found[place] = cached
                 counts["cached"] += 1
@@ -96,9 +103,14 @@ class Chain:
             return "off"
         if case.confidence == CONFIDENCES[0]:
             return "not enough evidence"
+        if not self._in_share(case):
+            return "outside the share that is put to a model"
         if now_us - self._worded.get((case.entity_type, case.entity_id), -AGAIN_US) < AGAIN_US:
             return "explained a moment ago"
         return ""
+
+    def _in_share(self, case: Case) -> bool:
+        return share_of(case.entity_type, case.entity_id) < self._limits.share
 
     def _cached(self, case: Case, now_us: int) -> Insight | None:
         """A text about exactly these facts, checked once more, as this case's insight."""
@@ -153,7 +165,7 @@ class Chain:
         deadline: int,
         counts: defaultdict[str, int],
     ) -> dict[int, insights.Answer]:
-        """Up to TRIES calls, a second apart, then two, with jitter, inside the deadline. Raises ProviderFailed."""
+        """Up to TRIES calls, about 1, 2 and 4 seconds apart, with jitter, inside the deadline. Raises ProviderFailed."""
         breaker = self.breakers[id(provider)]
         for attempt in range(TRIES):
             self._may_call(breaker, deadline)
@@ -206,6 +218,11 @@ class Chain:
         if not self._store.use_llm(day_of(now_us), self._limits.daily_calls):
             raise ProviderFailed("calls of today used up", retry=False)
         self._recent.append(now_us)
+
+
+def share_of(entity_type: str, entity_id: str) -> float:
+    """Where an entity stands between 0 and 1: always the same place, so that a share of 0.2 is always the same fifth."""
+    return crc32(f"{entity_type}/{entity_id}".encode()) / 2**32
 
 
 def day_of(at_us: int) -> int:

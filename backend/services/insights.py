@@ -14,6 +14,7 @@ from backend.domain.errors import NotFound, Rejected
 from backend.domain.insights import HIGH_RISK, OUTCOMES, VERDICTS, Insight, by_rules
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, iso
+from backend.services import cases
 from backend.services.explaining import day_of
 
 SCAN = 1_000  # living alerts that are looked at, at most
@@ -21,32 +22,6 @@ LOOSE = 200  # insights without an alert that are looked at, at most
 MAX_REASON = 500
 # Estimate of what tokens cost, USD per million: the list price of a Haiku-class Claude, rounded up.
 INPUT_USD, OUTPUT_USD = 1.0, 5.0
-
-
-class _NoneKept:
-    """Stands in for a store that keeps no insights: readers get the rules' text of each alert."""
-
-    def insights_of_alerts(self, _ids: Sequence[str]) -> dict[str, Insight]:
-        return {}
-
-    def insights_of(self, *_: Any) -> list[Insight]:
-        return []
-
-    def loose_insights(self, *_: Any) -> list[Insight]:
-        return []
-
-    def insight(self, _insight_id: str) -> Insight | None:
-        return None
-
-    def llm_usage(self, _day_us: int) -> dict[str, int]:
-        return {}
-
-    def feedback_counts(self, _since_us: int) -> dict[str, int]:
-        return {"accepted": 0, "dismissed": 0}
-
-
-def _kept(store: Any) -> Any:
-    return store if hasattr(store, "insights_of_alerts") else _NoneKept()
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -69,9 +44,7 @@ def items(store: Any, since_us: int) -> list[Item]:
         for alert in alerts
         if alert.opened_us > since_us and _explained(alert)
     ]
-    found += [
-        Item(insight.created_us, None, insight) for insight in _kept(store).loose_insights(since_us, LOOSE)
-    ]
+    found += [Item(insight.created_us, None, insight) for insight in store.loose_insights(since_us, LOOSE)]
     return sorted(found, key=lambda item: (-item.at_us, item.alert.alert_id if item.alert else ""))
 
 
@@ -95,7 +68,7 @@ def at_risk(store: Any, found: Sequence[Item], floor: float) -> list[tuple[Item,
 
 def of_alerts(store: Any, alerts: Sequence[Alert]) -> dict[str, Insight]:
     """The insight of each alert: the kept one of its present severity, else by rules from what is known now."""
-    kept: dict[str, Insight] = _kept(store).insights_of_alerts([alert.alert_id for alert in alerts])
+    kept: dict[str, Insight] = store.insights_of_alerts([alert.alert_id for alert in alerts])
     found = {}
     for alert in filter(_explained, alerts):
         insight = kept.get(alert.alert_id)
@@ -110,12 +83,40 @@ def of_alert(store: Any, alert_id: str) -> Insight | None:
     return None if alert is None else of_alerts(store, [alert]).get(alert_id)
 
 
+ASKED = "explain"  # document: who asked about whom, newest last
+MOST_ASKED = 50
+
+
+def ask(store: Any, entity_type: str, entity_id: str, now_us: int) -> Insight:
+    """Explain one student, tutor or cell because somebody asks: at once by rules, and later by a model if there is one.
+
+    Where an alert lives, its own insight is the answer. Raises NotFound, or Rejected for another type.
+    """
+    if entity_type not in ("student", "tutor", "cell"):
+        raise Rejected("only a student, a tutor or a cell can be explained")
+    alerts, _ = store.alert_list({}, status=LIVING, entity=(entity_type, entity_id), limit=1)
+    if alerts and (known := of_alerts(store, alerts).get(alerts[0].alert_id)):
+        return known
+    insight = by_rules(cases.of_entity(store, (entity_type, entity_id), now_us), now_us, "asked")
+    store.save_insights([insight], now_us)
+    asks = (store.document(ASKED) or {}).get("asks", [])
+    asks = [*asks, [entity_type, entity_id, now_us]][-MOST_ASKED:]
+    store.put_document(ASKED, {"asks": asks}, now_us)
+    return insight
+
+
+def asked_since(store: Any, since_us: int) -> list[tuple[str, str, int]]:
+    """(type, id, when) of what was asked after the moment, oldest first."""
+    asks = (store.document(ASKED) or {}).get("asks", [])
+    return [(kind, entity_id, at_us) for kind, entity_id, at_us in asks if at_us > since_us]
+
+
 def of_entity(store: Any, entity_type: str, entity_id: str) -> Insight | None:
     """The insight of the gravest living alert, else the newest one that is kept."""
     alerts, _ = store.alert_list({}, status=LIVING, entity=(entity_type, entity_id), limit=1)
     if alerts:
         return of_alerts(store, alerts).get(alerts[0].alert_id)
-    return next(iter(_kept(store).insights_of(entity_type, entity_id)), None)
+    return next(iter(store.insights_of(entity_type, entity_id)), None)
 
 
 def _explained(alert: Alert) -> bool:
@@ -133,7 +134,7 @@ def _unkept(store: Any, alert: Alert) -> Insight:
 
 def find(store: Any, insight_id: str) -> tuple[Insight, Alert | None]:
     """An insight by its id or by its alert's. Raises NotFound."""
-    insight = _kept(store).insight(insight_id) or of_alert(store, insight_id)
+    insight = store.insight(insight_id) or of_alert(store, insight_id)
     if insight is None:
         raise NotFound(f"there is no insight {insight_id}")
     return insight, store.alert_by_id(insight.alert_id) if insight.alert_id else None
@@ -203,9 +204,9 @@ def _graded(item: Item) -> tuple[str, str, float | None]:
 
 def explainer(store: Any, now_us: int, breaker_open: bool) -> dict[str, Any]:
     """Meters of today, and how useful people found the insights of 30 days."""
-    usage = _kept(store).llm_usage(day_of(now_us))
+    usage = store.llm_usage(day_of(now_us))
     explained = usage.get("explained", 0)
-    verdicts = _kept(store).feedback_counts(now_us - 30 * DAY)
+    verdicts = store.feedback_counts(now_us - 30 * DAY)
     judged = verdicts["accepted"] + verdicts["dismissed"]
     return {
         "explained": explained,
@@ -221,7 +222,21 @@ def explainer(store: Any, now_us: int, breaker_open: bool) -> dict[str, Any]:
         "breaker": "open" if breaker_open else "closed",
         **verdicts,
         "precision": round(verdicts["accepted"] / judged, 4) if judged else None,
+        "by_source": by_source(store, now_us),
     }
+
+
+def by_source(store: Any, now_us: int) -> dict[str, dict[str, Any]]:
+    """What people said in 30 days, by who worded it, so that rules and models can be compared."""
+    found: dict[str, dict[str, Any]] = {}
+    for insight in store.insights_judged(now_us - 30 * DAY):
+        said = (insight.feedback or {}).get("verdict")
+        if said in VERDICTS:
+            counts = found.setdefault(insight.source, dict.fromkeys(VERDICTS, 0))
+            counts[said] += 1
+    for counts in found.values():
+        counts["precision"] = round(counts["accepted"] / (counts["accepted"] + counts["dismissed"]), 4)
+    return dict(sorted(found.items()))
 
 
 def cost_usd(usage: Mapping[str, int]) -> float:
@@ -251,9 +266,7 @@ def feedback(
     if reason is not None and len(reason) > MAX_REASON:
         raise Rejected(f"a reason holds at most {MAX_REASON} characters")
     insight, _ = find(store, insight_id)
-    if not hasattr(store, "put_feedback"):
-        raise Rejected("this store keeps no feedback on insights")
-    if _kept(store).insight(insight.insight_id) is None:  # rules' text that was made for the reader
+    if store.insight(insight.insight_id) is None:  # rules' text that was made for the reader
         store.save_insights([insight], now_us)
     said = {"verdict": verdict, "reason": reason, "outcome": outcome}
     merged = (insight.feedback or {}) | {name: value for name, value in said.items() if value is not None}

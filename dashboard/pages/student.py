@@ -117,7 +117,9 @@ def body(
             entity.next_action(detail.alerts, loss_text(row), view),
             facts(detail, row, view),
             entity.contacts(detail),
-            insight_card.panel(insight, view) if insight else None,
+            insight_card.panel(insight, view)
+            if insight
+            else insight_card.ask_panel("student", detail.entity_id, view),
             main,
         )
         if part is not None

@@ -86,3 +86,11 @@ def test_meters_stand_in_the_figures_of_the_engine(running: Running) -> None:
         "insights_explained_today",
     ):
         assert f"\niops_{name} " in text
+
+
+def test_an_operator_may_ask_about_anybody(running: Running) -> None:
+    found = running.command("/v1/insights", {"entity_type": "tutor", "entity_id": "tara"})
+    assert found.status in (200, 201)
+    assert found.json()["entity_id"] == "tara"
+    assert running.command("/v1/insights", {"entity_type": "tutor", "entity_id": "nobody"}).status == 404
+    assert running.command("/v1/insights", {"entity_type": "region", "entity_id": "west"}).status == 422

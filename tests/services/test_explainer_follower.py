@@ -13,7 +13,7 @@ from backend.runtime.explainer_follower import ExplainerFollower
 from backend.services import insights
 from backend.services.explaining import Chain
 from tests.builders import NOW, call, catch_up, fold_all, open_store, session
-from tests.services.llm_stubs import Clock
+from tests.services.llm_stubs import Clock, Model, answer
 
 
 class Desk:
@@ -132,3 +132,36 @@ def test_insights_of_demo_data_go_with_it(desk: Desk) -> None:
     desk.store.erase_source("simulator", NOW)
     assert desk.store.insight("in_demo") is None
     assert desk.store.insight(kept.insight_id) is not None
+
+
+def test_somebody_asked_about_is_explained_by_rules_at_once_and_by_a_model_after(tmp_path: Path) -> None:
+    store, clock = open_store(tmp_path), Clock()
+    store.append([session(f"s{i}", NOW - (i + 1) * DAY, rating=5) for i in range(8)])
+    fold_all(store, clock())
+    catch_up(store, clock())
+    model = Model(
+        clock,
+        lambda _prompt: answer({"text": "All is well: 0 inbound calls in 14 days.", "confidence": 0.9}),
+        0.2,
+    )
+    chain = Chain(store, [model], clock, clock.sleep, lambda: 1.0)
+    follower = ExplainerFollower(store, chain, clock)
+    clock.sleep(1)
+    first = insights.ask(store, "student", "stu_1", clock())
+    assert (first.source, first.reason, first.kind) == ("rules", "asked", "churn_risk")
+    assert first.claim.endswith("gives no cause for concern")
+    assert first.text.startswith("All looks well. For it: ")
+    assert (
+        "Keep the main tutor and the times as they are." in first.actions
+    )  # a thriving student needs no rescue
+    while follower.look():
+        continue
+    newest = insights.of_entity(store, "student", "stu_1")
+    assert newest.source == "anthropic"
+    assert newest.text.startswith("All is well: 0 inbound calls in 14 days")
+    follower.look()
+    assert len(model.asked) == 1
+    with pytest.raises(NotFound):
+        insights.ask(store, "student", "nobody", clock())
+    with pytest.raises(Rejected):
+        insights.ask(store, "region", "west", clock())

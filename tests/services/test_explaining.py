@@ -14,7 +14,7 @@ from backend.domain.number_check import mismatches
 from backend.domain.times import DAY, MINUTE, SECOND
 from backend.ports import Completion, ProviderFailed
 from backend.services import insights
-from backend.services.explaining import TRIES, Chain, Limits, day_of
+from backend.services.explaining import TRIES, Chain, Limits, day_of, share_of
 from tests.builders import NOW, open_store
 from tests.services.llm_stubs import Clock, Model, answer, cases, student_alert, student_profile
 
@@ -24,7 +24,7 @@ GOOD = "The student made 5 inbound calls in 14 days."
 class Bench:
     """A store, a stopped clock, and a chain over the given models."""
 
-    def __init__(self, folder: Path, *says: Any, seconds: float = 0.3, **limits: int) -> None:
+    def __init__(self, folder: Path, *says: Any, seconds: float = 0.3, **limits: float) -> None:
         self.clock, self.store = Clock(), open_store(folder)
         self.models = [
             Model(self.clock, say if callable(say) else lambda _p, s=say: s, seconds) for say in says
@@ -70,17 +70,27 @@ def test_rules_answer_within_the_deadline_whatever_fails(tmp_path: Path, mode: s
     assert bench.store.llm_usage(day_of(NOW))["calls"] == len(bench.models[0].asked)
 
 
-def test_a_call_is_tried_three_times_one_and_two_seconds_apart(tmp_path: Path) -> None:
+def test_a_call_is_tried_again_after_one_two_and_four_seconds(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ProviderFailed("HTTP 500", retry=True), seconds=0.0)
     began = bench.clock()
     bench.explain()
-    assert (len(bench.models[0].asked), bench.clock() - began) == (TRIES, 3 * SECOND)
+    assert (len(bench.models[0].asked), bench.clock() - began) == (TRIES, 7 * SECOND)
 
 
 def test_what_another_try_cannot_help_is_not_tried_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ProviderFailed("HTTP 401", retry=False))
     (found,) = bench.explain()
     assert (len(bench.models[0].asked), found.reason) == (1, "HTTP 401")
+
+
+def test_only_the_chosen_share_is_put_to_a_model_and_always_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, answer({"text": GOOD, "confidence": 0.9}), share=0.3, per_minute=1_000)
+    told = {i: bench.explain(start=i)[0] for i in range(60)}
+    asked = {i for i, insight in told.items() if insight.source != "rules"}
+    assert asked == {i for i in told if share_of("student", f"stu_{i}") < 0.3}
+    assert 8 <= len(asked) <= 30
+    reasons = {insight.reason for i, insight in told.items() if i not in asked}
+    assert reasons == {"outside the share that is put to a model"}
 
 
 def test_a_second_model_stands_in(tmp_path: Path) -> None:

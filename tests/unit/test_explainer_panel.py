@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ class Kept:
     def __init__(self, usage: dict[str, int], verdicts: tuple[int, int] = (0, 0)) -> None:
         self._usage, self._verdicts = usage, verdicts
 
-    def insights_of_alerts(self, _ids: Any) -> dict[str, Any]:
-        return {}
+    def insights_judged(self, _since_us: int) -> list[Any]:
+        said = ["accepted"] * self._verdicts[0] + ["dismissed"] * self._verdicts[1]
+        return [SimpleNamespace(source="rules", feedback={"verdict": verdict}) for verdict in said]
 
     def llm_usage(self, _day_us: int) -> dict[str, int]:
         return self._usage
@@ -43,7 +45,7 @@ def test_cost_and_usefulness_are_told():
     usage = {"explained": 3, "worded": 2, "calls": 3, "failures": 1, "input_tokens": 1_000_000}
     told = words(explainer_panel.panel(Kept(usage, (3, 1)), a_view()))
     assert "3, 1" in told
-    assert "3 of 4" in told
+    assert "Rules 3 of 4" in told
     assert "$1.0000" in told
 
 
