@@ -10,7 +10,7 @@ from dash import html
 
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Point, StudentRow
-from dashboard import comparisons, components, figures, forecast_figures
+from dashboard import comparisons, components, figures, forecast_figures, periods
 from dashboard.components import severity
 from dashboard.context import View
 from dashboard.filters import window_text
@@ -63,6 +63,7 @@ def volume(
     step_us: int,
     view: View,
     expected: Expected = NOTHING_EXPECTED,
+    earlier: Sequence[Point] = (),
 ) -> html.Section:
     """Is it unusual: calls by hour, some hours or day on what was expected the day before, and the day to come.
 
@@ -91,6 +92,9 @@ def volume(
         foot = "; ".join(
             filter(None, ["band: 10 to 90 % of the same time in the 4 weeks before", expected.why_not])
         )
+    if earlier:
+        periods.lay_over(figure, points, earlier, view.zone)
+        foot += "; dotted: the period before"
     title = _volume_title(calls, points, above, step, step_us, view)
     says = f"{title}: {plural(calls.total, 'call')} in {window_text(view.filters, view.zone)}"
     rows = [
@@ -101,7 +105,7 @@ def volume(
     both = components.chart_or_table(components.graph(figure, says, 214), names, rows[-100:], caption=says)
     return components.panel(
         title, both, view, sub=f"calls in {'an' if step == 'hour' else 'a' if step == 'day' else ''} {step}".replace("  ", " "),
-        foot=foot, export="calls", className="cal-volume cal-chart",
+        end=periods.switch(view), foot=foot, export="calls", className="cal-volume cal-chart",
     )  # fmt: skip
 
 

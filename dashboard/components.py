@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from dash import dcc, html
 
-from backend.services.read_models import AlertRow, Kpi
+from backend.services.read_models import AlertRow
 from dashboard import theme
 from dashboard.context import View
-from dashboard.figures import Figure, line_on_band
+from dashboard.figures import Figure
 from dashboard.words import initials, number, plural
 from dashboard.zones import span
 
@@ -253,28 +253,6 @@ def spark(values: list[float | None], says: str, width: int = 72, height: int = 
     mask = f'url("data:image/svg+xml,{quote(svg)}")'
     size = {"width": f"{width}px", "height": f"{height}px", "maskImage": mask, "WebkitMaskImage": mask}
     return html.Span(className="io-spark", role="img", style=size, **wild({"aria-label": says}))
-
-
-def kpi_tile(kpi: Kpi, view: View, *, href: str | None = None) -> html.Section:
-    """Is this number unusual: finding, value with unit, difference in words, line against the usual band, window."""
-    small = f"{kpi.unit} " if kpi.unit else ""
-    change = severity("warning", kpi.delta_text) if kpi.unusual else html.Span(kpi.delta_text)
-    value = html.B(number(kpi.value)) if kpi.value is not None else html.B("–", title="not known")
-    parts: list[Children] = [
-        html.H3(html.A(kpi.title, href=href) if href else kpi.title, className="el", title=kpi.title),
-        html.P([value, html.Small(small), html.Span(change, className="d")], className="v"),
-    ]
-    if kpi.series:
-        figure = line_on_band(kpi.series, view.zone, view.filters.key, unit=kpi.unit, compact=True)
-        parts.append(graph(figure, f"{kpi.title}: {number(kpi.value)} {kpi.unit}, {kpi.delta_text}", 96))
-    else:
-        parts.append(html.Div("No series for this number yet", className="io-nochart t3"))
-    feet = [
-        html.Span(kpi.window_text, className="el", title=kpi.window_text),
-        html.Span(view.zone.clock(view.now_us)),
-    ]
-    parts.append(html.Div([*feet, html.Span("updating", className="io-updating")], className="c"))
-    return html.Section(parts, className="io-p io-kpi", **wild({"data-scope": view.filters.key}))
 
 
 def strip(facts: list[tuple[str, Children, Children]], label: str, className: str = "") -> html.Dl:

@@ -24,6 +24,7 @@ RANGES = {
 }
 DEFAULT_RANGE = "24h"
 THEMES = ("light", "dark")
+KIOSK_SECONDS = range(5, 3601)
 # What single pages keep in the address beside the shared keys; the order here is the order in the address.
 PAGE_KEYS = (
     "open",
@@ -38,6 +39,7 @@ PAGE_KEYS = (
     "status",
     "cell",
     "metric",
+    "compare",
 )
 _LONGEST = 120  # characters of one value; ids are shorter
 _FIRST, _LAST = (
@@ -59,6 +61,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     at_us: int | None = None  # the page as it was known then
     paused: bool = False
     zone: str | None = None  # IANA name; None: the browser's
+    kiosk: str | None = None  # on a wall: "1", or the seconds after which the next page comes
     theme: str | None = None  # only when a link asks for one; else the person's own choice
     embed: bool = False  # shown in a frame of somebody else's page
     own: tuple[tuple[str, str], ...] = ()  # keys of PAGE_KEYS
@@ -93,6 +96,7 @@ def parse(search: str | None, zone: Zone = UTC_ZONE) -> tuple[Filters, list[str]
         values[kind] = _text(kind, given.pop(kind, None), notices)
     values["range"] = _choice("range", given.pop("range", None), tuple(RANGES), notices) or DEFAULT_RANGE
     values["theme"] = _choice("theme", given.pop("theme", None), THEMES, notices)
+    values["kiosk"] = _kiosk(given.pop("kiosk", None), notices)
     values["paused"] = given.pop("paused", "") == "1"
     values["embed"] = given.pop("embed", "") == "1"
     values["at_us"] = _time("at", given.pop("at", None), own_zone, notices)
@@ -118,7 +122,7 @@ def encode(filters: Filters) -> str:
     if filters.at_us is not None:
         pairs.append(("at", str(iso(filters.at_us))))
     pairs += [(name, "1") for name in ("paused", "embed") if getattr(filters, name)]
-    pairs += [(name, value) for name in ("zone", "theme") if (value := getattr(filters, name))]
+    pairs += [(name, value) for name in ("zone", "theme", "kiosk") if (value := getattr(filters, name))]
     pairs += filters.own
     return "?" + urlencode(pairs, safe=":/,") if pairs else ""
 
@@ -166,6 +170,15 @@ def _choice(key: str, value: str | None, choices: tuple[str, ...], notices: list
     if value is None or value in choices:
         return value
     notices.append(f"“{value[:40]}” is not a {key}; choose one of {', '.join(choices)}.")
+    return None
+
+
+def _kiosk(value: str | None, notices: list[str]) -> str | None:
+    if not value or value == "1" or (value.isdecimal() and len(value) < 5 and int(value) in KIOSK_SECONDS):
+        return value or None
+    notices.append(
+        f"“{value[:40]}” is not a wall mode; write 1, or {KIOSK_SECONDS[0]} to {KIOSK_SECONDS[-1]} seconds a page."
+    )
     return None
 
 

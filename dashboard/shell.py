@@ -28,6 +28,7 @@ _KEYS = (
     ("R", "refresh: ask for this page's data again"),
     ("P", "pause or resume"),
     ("T", "light or dark"),
+    ("W", "wall mode: no navigation, larger type"),
     ("?", "this sheet"),
     ("Esc", "close what is open"),
 )
@@ -44,6 +45,12 @@ def layout(config: WebConfig, now_us: int) -> html.Div:
             html.Div([_rail(config), _body(config)], className="io-app"),
             _phone_bar(),
             html.Div(id="io-toasts", className="io-toasts", role="status", **wild({"aria-live": "polite"})),
+            html.Button(
+                "Leave wall mode",
+                className="io-btn io-leave",
+                type="button",
+                **wild({"data-set": '{"kiosk":null}'}),
+            ),
             _help(),
             _clear_dialog(),
         ],

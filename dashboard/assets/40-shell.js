@@ -3,7 +3,7 @@
   "use strict";
   const iops = (window.iops = window.iops || {});
   const root = document.documentElement;
-  const SCOPE_KEYS = ["student", "tutor", "subject", "region", "range", "from", "to", "at", "zone", "theme", "paused", "embed"];
+  const SCOPE_KEYS = ["student", "tutor", "subject", "region", "range", "from", "to", "at", "zone", "theme", "paused", "embed", "kiosk"];
   const DONE_FOR = 5000, UNDO_FOR = 10000; // milliseconds a toast stays
   const byId = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
@@ -44,6 +44,8 @@
     document.querySelectorAll("[data-nav]").forEach((a) => {
       a.dataset.nav === here ? a.setAttribute("aria-current", "page") : a.removeAttribute("aria-current");
     });
+    const wall = query.get("kiosk");
+    wall ? (root.dataset.kiosk = wall) : delete root.dataset.kiosk;
     closeMenus();
     compareScopes();
     if (iops.modeChanged) iops.modeChanged(root.dataset.mode);

@@ -26,6 +26,7 @@
     u: () => iops.undo(),
     r: () => iops.refresh(true),
     p: () => iops.change({ paused: document.documentElement.dataset.mode === "paused" ? null : "1", at: null }),
+    w: () => iops.change({ kiosk: document.documentElement.dataset.kiosk ? null : "1" }),
     t: () => iops.setTheme(document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark"),
     "?": () => document.getElementById("shell-help-open").click(),
     "/": () => iops.focusFind && iops.focusFind(),
@@ -35,7 +36,9 @@
     if (event.key === "Escape") {
       const menu = document.querySelector("details.io-menu[open]");
       if (menu) { menu.open = false; menu.querySelector("summary").focus(); return; }
-      if (new URLSearchParams(location.search).get("open") && !document.querySelector(".modal.show")) iops.change({ open: null });
+      if (document.querySelector(".modal.show")) return;
+      if (new URLSearchParams(location.search).get("open")) iops.change({ open: null });
+      else if (document.documentElement.dataset.kiosk) iops.change({ kiosk: null });
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector(".modal.show")) return;

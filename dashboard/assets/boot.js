@@ -32,4 +32,6 @@
   window.iops.writeZone();
   if (new URLSearchParams(location.search).get("embed") === "1") root.dataset.embed = "1"; // in a frame of somebody else's page
   root.dataset.mode = new URLSearchParams(location.search).has("at") ? "at" : "live";
+  const wall = new URLSearchParams(location.search).get("kiosk");
+  if (wall) root.dataset.kiosk = wall;
 })();

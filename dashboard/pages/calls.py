@@ -8,9 +8,9 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.queries_counts import filters_of, series
-from backend.services.read_models import CallBreakdown
+from backend.services.read_models import CallBreakdown, Point
 from dashboard import calls_panels as panels
-from dashboard import components, forecast_panels, frames, markup
+from dashboard import components, forecast_panels, frames, markup, periods
 from dashboard.context import Context, View
 from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named
@@ -49,9 +49,12 @@ def body(ctx: Context, view: View) -> list[Any]:
             points = series(
                 ctx.reads, filters_of(seen.scope), "calls", seen.scope.start_us, seen.scope.at_us, step
             )
-        return panels.volume(
-            breakdown, points, step, seen, forecast_panels.expected(ctx.reads, seen, "calls", step)
-        )
+        earlier: list[Point] = []
+        if periods.wanted(seen):
+            then = periods.before(seen.scope)
+            earlier = series(ctx.reads, filters_of(then), "calls", then.start_us, then.at_us, step)
+        expected = forecast_panels.expected(ctx.reads, seen, "calls", step)
+        return panels.volume(breakdown, points, step, seen, expected, earlier)
 
     def quality(_breakdown: CallBreakdown, seen: View) -> html.Section:
         return forecast_panels.quality_of(ctx.reads, seen, ("calls",), "calls")

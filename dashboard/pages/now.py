@@ -12,8 +12,8 @@ from dash import Input, Output, html
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.anomalies import anomalies
-from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, QueueItem
-from dashboard import components, forecast_panels, markup
+from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
+from dashboard import components, forecast_panels, markup, periods, tiles
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
@@ -74,8 +74,16 @@ def body(ctx: Context, view: View) -> list[Any]:
             [ctx.guarded("What needs a person", queue), html.Div(side, className="now-side")],
             className="now-grid",
         ),
-        ctx.guarded("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view)),
+        ctx.guarded("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),
     ]
+
+
+def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
+    """The courses of the period before by key of the number, when the address asks to compare."""
+    if not periods.wanted(view):
+        return {}
+    then = periods.before(view.scope)
+    return {key: queries.timeseries(reads, then, key) for key in ("ib_calls", "sessions")}
 
 
 def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
@@ -322,15 +330,23 @@ def _news(row: AlertRow, view: View) -> html.Li:
     )  # fmt: skip
 
 
-def kpi_row(kpis: list[Kpi], view: View) -> html.Div:
+def kpi_row(kpis: list[Kpi], view: View, before: dict[str, list[Point]] | None = None) -> html.Div:
     """Numbers with a course as tiles with their usual band, four at most; the others as facts in one strip."""
     drawn = [kpi for kpi in kpis if kpi.series][:4]
     plain = [kpi for kpi in kpis if kpi not in drawn][:6]
-    tiles = [components.kpi_tile(kpi, view, href=_KPI_PAGE.get(kpi.key)) for kpi in drawn]
-    columns = {"gridTemplateColumns": f"repeat({max(1, len(tiles))}, minmax(0, 1fr))"}
+
+    def tile(kpi: Kpi) -> html.Section:
+        then = (before or {}).get(kpi.key, [])
+        return tiles.kpi_tile(
+            kpi, view, href=_KPI_PAGE.get(kpi.key), lay_over=lambda figure: periods.lay_over(figure, kpi.series, then, view.zone)
+        )  # fmt: skip
+
+    shown = [tile(kpi) for kpi in drawn]
+    columns = {"gridTemplateColumns": f"repeat({max(1, len(shown))}, minmax(0, 1fr))"}
     return html.Div(
         [
-            html.Div(tiles, className="io-kpis now-kpis", style=columns) if tiles else None,
+            html.Div(periods.switch(view), className="now-compare") if shown else None,
+            html.Div(shown, className="io-kpis now-kpis", style=columns) if shown else None,
             components.strip([_fact(kpi) for kpi in plain], "Other numbers", "six") if plain else None,
         ],
         className="now-numbers",

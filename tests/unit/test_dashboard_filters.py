@@ -32,7 +32,7 @@ def any_filters(draw: st.DrawFn) -> Filters:
         range="24h" if absolute else draw(st.sampled_from(sorted(RANGES))),
         from_us=absolute[0] if absolute else None, to_us=absolute[1] if absolute else None,
         at_us=draw(st.none() | times), paused=draw(st.booleans()),
-        zone=draw(st.sampled_from([None, *(name for name, _ in CHOICES if name)])), theme=draw(st.sampled_from([None, "light", "dark"])),
+        zone=draw(st.sampled_from([None, *(name for name, _ in CHOICES if name)])), theme=draw(st.sampled_from([None, "light", "dark"])), kiosk=draw(st.sampled_from([None, "1", "30"])),
         own=tuple((key, draw(texts)) for key in keys),
     )  # fmt: skip
 
@@ -58,6 +58,7 @@ def test_no_address_breaks_the_codec_and_its_correction_is_clean(search: str) ->
         ("?from=2025-11-20T10:00Z&to=2025-11-19T10:00Z", "start before its end"),
         ("?zone=Mars/Olympus", "time zone"),
         ("?theme=pink", "theme"),
+        ("?kiosk=3", "wall mode"),
         ("?colour=red", "colour"),
         ("?student=" + "x" * 400, "student"),
         ("?at=9999-01-01T00:00Z", "time"),
