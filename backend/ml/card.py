@@ -18,7 +18,9 @@ def card_data(raw: bytes, name: str) -> dict[str, Any]:
     """
     try:
         data = json.loads(raw)
-        plain = {key: data[key] for key in ("version", "entity_type", "trained_at", "feature_version", "data")}
+        plain = {
+            key: data[key] for key in ("version", "entity_type", "trained_at", "feature_version", "data")
+        }
         figures = {target: made["figures"] for target, made in data["targets"].items()}
         return plain | {"features": len(data["features"]), "targets": figures}
     except (KeyError, TypeError, ValueError) as error:
