@@ -17,7 +17,7 @@ from backend.domain.times import DAY, HOUR
 from backend.services import queries
 from backend.services.ingest import reject_row
 from backend.services.read_models import Freshness
-from dashboard import first_event, mending
+from dashboard import first_event, mending, rejects
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse as parse_filters
 from dashboard.filters import scope
@@ -128,7 +128,7 @@ def store(tmp_path: Path) -> SqliteStore:
 
 
 def test_refused_items_stand_with_reason_and_first_error(store: SqliteStore) -> None:
-    text = words(data.rejects_area(store, a_view()))
+    text = words(rejects.area(store, a_view()))
     assert "3 items were refused" in text
     assert "Missing field" in text
     assert "session_id is missing" in text
@@ -136,14 +136,14 @@ def test_refused_items_stand_with_reason_and_first_error(store: SqliteStore) -> 
 
 def test_one_refused_item_opens_with_all_errors_and_its_body(store: SqliteStore) -> None:
     row = queries.rejects(store).rows[-1]
-    text = words(data.rejects_area(store, a_view(f"?open={row.reject_id}")))
+    text = words(rejects.area(store, a_view(f"?open={row.reject_id}")))
     assert "Body as received" in text
     assert row.errors[0]["message"] in text
     assert '"event_type": "session_started"' in text
 
 
 def test_an_item_that_is_no_longer_kept_is_said_so(store: SqliteStore) -> None:
-    assert "No longer kept" in words(data.rejects_area(store, a_view("?open=99999")))
+    assert "No longer kept" in words(rejects.area(store, a_view("?open=99999")))
 
 
 def test_doubles_contradictions_and_unknown_fields_are_counted(store: SqliteStore) -> None:
@@ -158,7 +158,7 @@ def test_doubles_contradictions_and_unknown_fields_are_counted(store: SqliteStor
     ("body", "shown"), [('{"a":1}', '{\n  "a": 1\n}'), ("not json", "not json"), ("[" * 50_000, "…")]
 )
 def test_a_body_is_laid_out_or_shown_as_it_came(body: str, shown: str) -> None:
-    text = data.pretty(body)
+    text = rejects.pretty(body)
     assert shown in text
     assert len(text) < 30_000
 
@@ -216,6 +216,6 @@ def test_a_refused_item_can_be_corrected_and_sent_again_from_its_drawer(store: S
     assert (done, "not JSON" in said) == (False, True)
     assert mending.replayed(ctx, replace(a_view(), role="viewer"), number, json.dumps(good))[0] is False
     assert mending.replayed(ctx, a_view(), number, json.dumps(good)) == (True, "Sent again and accepted")
-    shown = words(data.rejects_area(store, a_view(f"?open={number}")))
+    shown = words(rejects.area(store, a_view(f"?open={number}")))
     assert "Sent again" in shown
     assert "Correct it and send it again" not in shown
