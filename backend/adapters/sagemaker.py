@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.domain.events import Event
-from backend.domain.predictions import Prediction, Scored
+from backend.domain.predictions import ENTITY_TYPES, Prediction, Scored
 from backend.domain.times import from_us
 from backend.ml import features
 from backend.ml.history import as_mapping
@@ -71,6 +71,9 @@ class SageMakerModels:
             missing=[name for name in features.names(entity_type) if name not in known],
             features=known,
         )
+
+    def kinds(self) -> tuple[str, ...]:
+        return ENTITY_TYPES
 
     def decided_us(self) -> int:
         return self._decided()

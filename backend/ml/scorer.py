@@ -48,6 +48,9 @@ class LocalModels:
             features=known,
         )
 
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(kind for kind in ENTITY_TYPES if self.active(kind) is not None)
+
     def decided_us(self) -> int:
         lines = [line["at"] for use in self._used().values() for line in use["log"] if line["what"] != "keep"]
         return max((to_us(datetime.fromisoformat(at)) for at in lines), default=0)

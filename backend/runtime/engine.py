@@ -75,7 +75,7 @@ class Engine:
         began = time.monotonic()
         explainer = self._explainer = explainer_of(store, settings, clock)
         forecaster = self._forecaster = ForecastFollower(store, clock)
-        scorer = self._scorer = local_models.follower(store, settings.data_dir, clock)
+        scorer = self._scorer = local_models.follower(store, settings, clock)
 
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
@@ -83,7 +83,7 @@ class Engine:
                 found
                 | explainer.figures()
                 | forecaster.figures()
-                | scorer.figures()
+                | (scorer.figures() if scorer is not None else {})
                 | {"uptime_seconds": time.monotonic() - began}
             )
 
@@ -98,7 +98,8 @@ class Engine:
         self._follower.start()
         explainer.start()
         forecaster.start()
-        scorer.start()
+        if scorer is not None:
+            scorer.start()
         self._webhook = webhook_of(store, settings, clock)
         if self._webhook is not None:
             self._webhook.start()

@@ -12,6 +12,7 @@ from backend.ml.promotion import ModelRegistry
 
 if TYPE_CHECKING:
     from backend.runtime.scoring_follower import ScoringFollower
+    from backend.runtime.settings import Settings
 
 
 def registry(data_dir: Path) -> ModelRegistry:
@@ -19,11 +20,18 @@ def registry(data_dir: Path) -> ModelRegistry:
     return ModelRegistry(FolderFiles(data_dir / "models"), SHIPPED)
 
 
-def follower(store: Any, data_dir: Path, clock: Callable[[], int]) -> ScoringFollower:
-    """What scores in the engine."""
+def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> ScoringFollower | None:
+    """What scores in the engine; None where nobody should."""
+    if settings.models == "off":
+        return None
     from backend.ml import drift_watch
     from backend.ml.scorer import LocalModels
     from backend.runtime.scoring_follower import ScoringFollower
 
-    models = LocalModels(registry(data_dir))
+    endpoint = settings.models.removeprefix("sagemaker:")
+    if endpoint != settings.models:
+        from backend.adapters.sagemaker import SageMakerModels
+
+        return ScoringFollower(store, SageMakerModels(endpoint), clock)
+    models = LocalModels(registry(settings.data_dir))
     return ScoringFollower(store, models, clock, lambda now_us: drift_watch.watch(store, models, now_us))

@@ -50,7 +50,8 @@ class ScoringFollower:
 
     def stop(self, timeout: float = 1.0) -> None:
         self._stop.set()
-        self._thread.join(timeout)
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def figures(self) -> dict[str, float]:
         """Meters for /metrics."""

@@ -76,6 +76,12 @@ TABLE = (
         "who words explanations: `off` (rules, nothing leaves), `anthropic`, `bedrock` or `openai`; a second one after a comma stands in",
     ),
     Setting("IOPS_LLM_MODEL", "llm_model", "a Haiku-class Claude", "model of each, in the same order"),
+    Setting(
+        "IOPS_MODELS",
+        "models",
+        "local",
+        "who scores students and tutors: `local` (files in the data folder), `off`, or `sagemaker:NAME` (an endpoint)",
+    ),
     Setting("IOPS_LLM_DAILY_CALLS", "llm_daily_calls", "500", "most calls to language models in a day (UTC)"),
     Setting(
         "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
@@ -148,6 +154,7 @@ class Settings:
     web_threads: int = 48
     llm: tuple[str, ...] = ()
     llm_model: tuple[str, ...] = ()
+    models: str = "local"
     llm_daily_calls: int = 500
     llm_rate_per_minute: int = 30
     llm_share: float = 1.0
@@ -245,9 +252,17 @@ def _value(setting: Setting, text: str) -> Any:
         return _providers(parts) if setting.field == "llm" else parts
     if setting.field == "runtime" and text not in ("local", "aws"):
         raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
+    if setting.field == "models":
+        return _models(text)
     if setting.field == "log_level" and text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadSetting(f"{setting.variable} must be DEBUG, INFO, WARNING or ERROR, not {text!r}")
     return text.upper() if setting.field == "log_level" else text
+
+
+def _models(text: str) -> str:
+    if text in ("local", "off") or (text.startswith("sagemaker:") and text != "sagemaker:"):
+        return text
+    raise BadSetting(f"IOPS_MODELS must be local, off or sagemaker:NAME, not {text!r}")
 
 
 def _providers(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ class Predictions(Protocol):
     def scored_at(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """When each was scored last; those that never were are left out."""
 
-    def unscored(self, before_us: int, limit: int) -> list[tuple[str, str]]:
-        """Entities never scored, changed since, or scored before that moment; the longest ago first."""
+    def unscored(self, kinds: Sequence[str], before_us: int, limit: int) -> list[tuple[str, str]]:
+        """Entities of these types never scored, changed since, or scored before that moment; the longest ago first."""
 
     def predictions(self, kind: str, ids: Sequence[str], at_us: int | None = None) -> dict[str, Scored]:
         """The newest of each, or the newest known at `at_us` (to the last of an hour)."""
@@ -48,7 +48,10 @@ class Models(Protocol):
     """Models that score: files of this installation, or an endpoint elsewhere."""
 
     def predict(self, entity_type: str, entity_id: str, events: Sequence[Event], at_us: int) -> Scored | None:
-        """Predictions from the events up to the moment; None where no model can be used. Raises ModelsUnavailable."""
+        """Predictions from the events up to the moment; None where no model can be used any more. Raises ModelsUnavailable."""
+
+    def kinds(self) -> tuple[str, ...]:
+        """The entity types that can be scored now."""
 
     def decided_us(self) -> int:
         """When it was last decided which model scores whom; what was scored before is due again. 0: never."""
@@ -68,13 +71,13 @@ def score(store: Store, models: Models, changed: Mapping[Key, int], now_us: int)
     `changed`: when each changed, by what the store says. The log is read after `now_us`, so that whatever comes later makes
     the entity due again. Raises ModelsUnavailable with nothing saved.
     """
-    known = store.scored_at(list(changed))
+    known, kinds = store.scored_at(list(changed)), models.kinds()
     done = []
     for (kind, entity_id), at_us in changed.items():
-        if known.get((kind, entity_id), -1) >= at_us:
+        if kind not in kinds or known.get((kind, entity_id), -1) >= at_us:
             continue
         events = list(store.log({kind: entity_id}, now_us - LOOK_BACK_US, now_us))
-        found = models.predict(kind, entity_id, events, now_us) if events else None
+        found = models.predict(kind, entity_id, events, now_us)
         if found is not None:
             done.append(found)
     if done:
@@ -84,7 +87,7 @@ def score(store: Store, models: Models, changed: Mapping[Key, int], now_us: int)
 
 def due(store: Predictions, models: Models, now_us: int, limit: int) -> list[Key]:
     """Entities to score although no change of theirs is waiting: never scored, scored long ago, or by what is not in use now."""
-    return store.unscored(max(now_us - FRESH_US, models.decided_us()), limit)
+    return store.unscored(models.kinds(), max(now_us - FRESH_US, models.decided_us()), limit)
 
 
 def document(scored: Scored | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.domain.predictions import Contribution, Prediction, Scored
+from backend.domain.predictions import ENTITY_TYPES, Contribution, Prediction, Scored
 from backend.domain.times import DAY, HOUR, MINUTE
 from tests.builders import NOW, catch_up, fold_all, session
 
@@ -67,16 +67,17 @@ def test_who_changed_or_was_scored_long_ago_is_due(store: Any) -> None:
     fold_all(store, NOW)
     catch_up(store, NOW)
     everybody = {("student", "stu_1"), ("student", "stu_2"), ("tutor", "tut_1"), ("tutor", "tut_2")}
-    assert set(store.unscored(0, 10)) == everybody
-    assert len(store.unscored(0, 3)) == 3
+    assert set(store.unscored(ENTITY_TYPES, 0, 10)) == everybody
+    assert len(store.unscored(ENTITY_TYPES, 0, 3)) == 3
+    assert {kind for kind, _ in store.unscored(("tutor",), 0, 10)} == {"tutor"}
     later = NOW + MINUTE
     store.save_predictions([scored("stu_1", later, 0.2), scored("stu_2", later, 0.4)], later)
-    assert {kind for kind, _ in store.unscored(0, 10)} == {"tutor"}
-    assert set(store.unscored(later + 1, 10)) == everybody
+    assert {kind for kind, _ in store.unscored(ENTITY_TYPES, 0, 10)} == {"tutor"}
+    assert set(store.unscored(ENTITY_TYPES, later + 1, 10)) == everybody
     store.append([session("c", NOW + 2 * MINUTE)])
     fold_all(store, NOW + 3 * MINUTE)
-    assert ("student", "stu_1") in store.unscored(0, 10)
-    assert ("student", "stu_2") not in store.unscored(0, 10)
+    assert ("student", "stu_1") in store.unscored(ENTITY_TYPES, 0, 10)
+    assert ("student", "stu_2") not in store.unscored(ENTITY_TYPES, 0, 10)
 
 
 def test_totals_count_by_model_and_features_are_those_of_the_newest(store: Any) -> None:

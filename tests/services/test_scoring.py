@@ -47,6 +47,9 @@ class Counting:
         said = {"churn_30d": Prediction("churn_30d", len(events) / 100, None, None, [])}
         return Scored(entity_type, entity_id, at_us, "student-1", False, "a test", said, [], {})
 
+    def kinds(self) -> tuple[str, ...]:
+        return ("student", "tutor")
+
     def decided_us(self) -> int:
         return self.decided
 
@@ -203,6 +206,7 @@ def test_a_promotion_is_noticed_and_what_cannot_be_read_is_not_used(tmp_path: Pa
     seconds[0] = 5.0
     assert models.decided_us() > 0
     assert models.predict("student", "stu_1", [], NOW) is None
+    assert models.kinds() == ("tutor",)
     registry.rollback("student", "it cannot be read", datetime.now(UTC))
     seconds[0] = 10.0
     assert models.active("student") is not None

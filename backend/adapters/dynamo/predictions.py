@@ -60,10 +60,10 @@ class DynamoPredictions:
         places = {_key(*key): key for key in keys}
         return {places[place]: integer(item, "t") for place, item in self.table.get_many(places).items()}
 
-    def unscored(self, before_us: int, limit: int) -> list[tuple[str, str]]:
+    def unscored(self, kinds: Sequence[str], before_us: int, limit: int) -> list[tuple[str, str]]:
         """Reads every student and tutor: for a schedule, not for every event."""
         found: list[tuple[int, str, str]] = []
-        for kind in ENTITY_TYPES:
+        for kind in kinds:
             scored = {i["SK"]["S"]: integer(i, "t") for p in _partitions(kind) for i in self.table.query(p)}
             for partition in entity_partitions(kind):
                 for item in self.table.query(partition):

@@ -17,7 +17,7 @@ _SAVE = """INSERT OR REPLACE INTO predictions (entity_type, entity_id, at_us, mo
 _KEEP = """INSERT OR REPLACE INTO prediction_history (entity_type, entity_id, hour_us, at_us, body) VALUES (?, ?, ?, ?, ?)"""
 # Scanned seldom: what changed is normally known from the feed.
 _UNSCORED = """SELECT e.entity_type, e.entity_id FROM entities e LEFT JOIN predictions p USING (entity_type, entity_id)
-  WHERE e.entity_type IN ('student', 'tutor') AND (p.at_us IS NULL OR p.at_us < e.updated_us OR p.at_us < ?)
+  WHERE e.entity_type IN (SELECT value FROM json_each(?)) AND (p.at_us IS NULL OR p.at_us < e.updated_us OR p.at_us < ?)
   ORDER BY p.at_us, e.entity_id LIMIT ?"""
 _NEWEST = "SELECT body FROM predictions WHERE entity_type = ? AND entity_id = ?"
 _AS_OF = """SELECT body FROM prediction_history WHERE entity_type = ? AND entity_id = ? AND hour_us <= ? AND at_us <= ?
@@ -55,8 +55,9 @@ class SqlitePredictions(Connections):
                 found[key] = row[0]
         return found
 
-    def unscored(self, before_us: int, limit: int) -> list[tuple[str, str]]:
-        return self.connection().execute(_UNSCORED, (before_us, limit)).fetchall()
+    def unscored(self, kinds: Sequence[str], before_us: int, limit: int) -> list[tuple[str, str]]:
+        wanted = msgspec.json.encode(list(kinds)).decode()
+        return self.connection().execute(_UNSCORED, (wanted, before_us, limit)).fetchall()
 
     def predictions(self, kind: str, ids: Sequence[str], at_us: int | None = None) -> dict[str, Scored]:
         found = {}
