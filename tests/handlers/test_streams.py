@@ -11,7 +11,7 @@ import pytest
 
 from backend.adapters.dynamo.items import pack
 from backend.runtime import aws_explain
-from tests.builders import NOW, call, session
+from tests.builders import NOW, call, event, session
 from tests.handlers.conftest import Home, record
 from tests.handlers.shapes import bus
 
@@ -178,3 +178,23 @@ def test_browsers_are_told_and_those_who_left_are_forgotten(
 def test_records_of_other_things_are_passed_over(home: Home) -> None:
     item = {"PK": {"S": "META"}, "SK": {"S": "META"}, "done": {"N": "1"}}
     assert process(home, [record(item)]) == {"batchItemFailures": []}
+
+
+def health(event_id: str, score: float, at_us: int) -> Any:
+    return event(event_id, "customer_health_update", at_us, {"student_id": "stu_1", "health_score": score})
+
+
+def test_a_move_to_a_worse_segment_is_announced_and_explained(home: Home) -> None:
+    from backend.handlers import ai, alert
+
+    process(home, accept(home, session("e1", NOW - 90 * 86_400_000_000), health("h1", 90, NOW - 3_000_000)))
+    seen = len(home.records("state", "CHG#"))
+    process(home, accept(home, health("h2", 20, NOW - 1_000_000)))
+    alert.handler({"Records": home.records("state", "CHG#")[seen:]}, home.context)
+    (moved,) = [m for m in home.messages() if m["detail-type"] == "SegmentChanged"]
+    detail = moved["detail"]
+    assert (detail["entity_id"], detail["after"]) == ("stu_1", home.store.segments()["student", "stu_1"])
+    assert detail["url"] == "https://dash.example/students/stu_1"
+    ai._explainer.cache_clear()
+    ai.handler(bus("SegmentChanged", detail), home.context)
+    assert home.store.insights_of("student", "stu_1")[0].alert_id is None

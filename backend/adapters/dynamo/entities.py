@@ -38,6 +38,12 @@ class Held(msgspec.Struct):
     as_of_us: int = 0
     living: dict[str, str] = {}
     state: Any = None
+    row: Any = None
+
+    @property
+    def segment(self) -> str | None:
+        """The segment it was in; None when it was in none."""
+        return None if self.row is None else unpack(self.row)[COLUMNS.index("segment")]
 
     def profile(self, key: Key) -> Profile:
         """A fresh copy of the profile each time."""
@@ -49,7 +55,9 @@ def held_from(item: Item | None) -> Held:
     if item is None:
         return Held()
     living = {rule: value["S"] for rule, value in item["l"]["M"].items()} if "l" in item else {}
-    return Held(integer(item, "v"), integer(item, "p"), integer(item, "t"), living, item.get("b"))
+    return Held(
+        integer(item, "v"), integer(item, "p"), integer(item, "t"), living, item.get("b"), item.get("r")
+    )
 
 
 def load(table: Table, keys: Iterable[Key]) -> dict[Key, Held]:

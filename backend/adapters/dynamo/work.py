@@ -16,6 +16,7 @@ from backend.adapters.dynamo.series import Detectors
 from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
+from backend.domain.evidence import WORSE
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
 from backend.domain.times import HOUR, SECOND
@@ -51,6 +52,7 @@ class Work:
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
         self._news: list[str] = []
+        self._moves: list[str] = []  # <type>/<id>/<segment before>/<after>
 
     def run(self) -> None:
         self._count()
@@ -90,6 +92,7 @@ class Work:
         """What to announce when the step is done."""
         names = sorted(f"{kind}/{identity}" for kind, identity in self.touched if kind in JUDGED)
         found = [("alert", alert_id) for alert_id in _shortened(sorted(self._news))]
+        found += [("segment", move) for move in sorted(self._moves)[:MANY_CHANGES]]
         found += [("entity", name) for name in _shortened(names)]
         if any(event.event_type == "supply_demand_update" for event in self._step.events):
             found.append(("market", "*"))
@@ -193,7 +196,13 @@ class Work:
         self.touched.add(key)
         if judgement:
             self._news += judgement.news
+            self._note_segment(key, held.segment, entities.row_from(item)["segment"])
         return True
+
+    def _note_segment(self, key: Key, before: str | None, after: str | None) -> None:
+        """Remember who moved to a segment that is worse: that is announced by name."""
+        if before is not None and after is not None and before != after and (key[0], after) in WORSE:
+            self._moves.append(f"{key[0]}/{key[1]}/{before}/{after}")
 
 
 def _shortened(names: list[str]) -> Sequence[str]:
