@@ -29,7 +29,7 @@ ALLOWED = {
         "backend.ml",
         "backend.adapters",
     },
-    "backend/topology.py": {"backend.http_api"},
+    "backend/topology.py": {"backend.http_api", "backend.topology_kinds"},
     "backend/runtime": {"backend", "simulator", "dashboard"},
     "backend/handlers": {"backend"},
     "dashboard": {"backend.domain", "backend.ports", "backend.services", "dashboard"},
