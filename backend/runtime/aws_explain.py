@@ -60,7 +60,7 @@ class AwsExplainer:
     def __init__(self, home: Installation) -> None:
         self._home = home
         self._store = _Metered(home.store)
-        limits = Limits(home.settings.llm_daily_calls)
+        limits = Limits(home.settings.llm_daily_calls, share=home.settings.llm_share)
         pause, chance = threading.Event().wait, random.Random().random
         self._chain = Chain(self._store, providers(home), home.clock, pause, chance, limits)
 
