@@ -1,16 +1,16 @@
 """Online anomaly score of any numeric series: several cheap views of the newest value, each judged by its own past.
 
-Idea. Nine features ask in nine ways "how far from what I know": distance of the value, of its short and long averages and of
+Idea. Eight features ask in eight ways "how far from what I know": distance of the value, of its short and long averages and of
 its short and long roughness to what this time of day showed before (`anomaly_day`); distance of two short shapes to every
-prototype (`anomaly_shapes`); height above and depth below the usual value at this time. Each distance becomes digits of rarity
+prototype (`anomaly_shapes`); height above the usual value at this time. Each distance becomes digits of rarity
 against the feature's own past (`anomaly_rarity`), so no unit, scale or distribution is assumed, and a series that is wild by
-nature has a high bar. The fourth-power mean lets one very rare feature count as much as several fairly rare ones.
+nature has a high bar. The sum of cubes lets one very rare feature count as much as several fairly rare ones.
 
 Assumptions: past values only; the day (UTC) is the only cycle known in advance, other cycles are learned as ranges or shapes;
 `MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold: one alarm
 for one incident.
 
-Cost: about 40 us a record on one core, memory constant (some 100 kB).
+Cost: some 25 to 40 us a record on one core, memory constant (some 100 kB).
 Sources: Ahmad, Lavin, Purdy, Agha, Unsupervised real-time anomaly detection for streaming data, Neurocomputing 262 (2017) for
 judging a score by its own distribution; Carpenter and Grossberg (1987) for the prototypes. The constants were tuned on
 one half of the Numenta benchmark; `tests/benchmarks/bench_anomaly.py` prints what they reach, held-out families included.
@@ -30,14 +30,16 @@ from backend.domain.anomaly_rarity import Rarity
 from backend.domain.anomaly_shapes import Shapes
 
 THRESHOLD = 0.5
-ALARM_DIGITS = 3.7  # combined rarity that scores THRESHOLD
+ALARM_DIGITS = 4.2  # combined rarity that scores THRESHOLD
 REFRACTORY = 120  # records
 MATURE = 100  # records
-POWER = 4.0
+POWER = 3.0
 LARGEST = 1e150  # beyond this, differences could overflow
-STATE_VERSION = 1
+STATE_VERSION = 2
 MEAN_SPANS = (4, 12, 48, 1000)  # records; the last one is the long memory that scales shapes
 ROUGH_SPANS = (16, 64)  # records behind the mean absolute change
+CALMEST = 1e-3  # share of the spread below which one calm is as calm as another
+NO_ZERO = 1e-300  # keeps the logarithm of a series that never moved finite
 VIGILANCE = (0.5, 0.1)  # radius of a prototype in spreads: averages, single values
 
 TRACKS = ("value", "average of 12", "average of 48", "roughness over 16", "roughness over 64")
@@ -46,8 +48,8 @@ FEATURES = (
     "shape of averages",
     "shape of the last three",
     "height above usual",
-    "depth below usual",
 )
+RATIO_TRACK = TRACKS.index("roughness over 16")  # judged by ratios, so that sudden calm counts as well
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ class Detector:
             return None
         digits, sizes, tracks, slot, score = self._evidence
         rarest = max(range(len(digits)), key=digits.__getitem__)
-        usual = self._days.usual(slot, rarest) if rarest < len(tracks) else None
+        ranged = rarest < len(tracks) and rarest != RATIO_TRACK
+        usual = self._days.usual(slot, rarest) if ranged else None
         value = tracks[rarest] if usual else sizes[rarest]
         low, high = usual or (0.0, self._rarity.usual_high(rarest))
         return Explanation(FEATURES[rarest], value, low, high, 10.0 ** max(0.0, digits[rarest]), score)
@@ -122,17 +125,19 @@ class Detector:
         for place, span in enumerate(ROUGH_SPANS):
             rough[place] += (change - rough[place]) * max(start, 1.0 / span)
         self._spread += (abs(value - means[3]) - self._spread) * max(start, 1.0 / MEAN_SPANS[3])
-        return [value, means[1], means[2], *rough]
+        # The logarithm of the short roughness, times the spread so that all tracks are in units of the series.
+        ratio = self._spread * math.log(rough[0] + CALMEST * self._spread + NO_ZERO)
+        return [value, means[1], means[2], ratio, rough[1]]
 
     def _sizes(self, day: int, slot: int, tracks: np.ndarray, value: float) -> list[float]:
-        """The nine feature sizes, all >= 0."""
+        """The eight feature sizes, all >= 0."""
         distances, usual = self._days.distances(day, slot, tracks)
         means, (newer, older) = self._means, self._last
         shapes = np.array(((means[0], value), (means[1], newer), (means[2], older)))
         novelty = self._shapes.distances(shapes, self._spread)
         self._last = (value, self._last[0])
         above = 0.0 if usual is None else value - usual
-        return [*distances, *novelty, max(0.0, above), max(0.0, -above)]
+        return [*distances, *novelty, max(0.0, above)]
 
     def _score(self, digits: float) -> float:
         """Digits of rarity to [0, 1]: ALARM_DIGITS scores one half; under the threshold when immature or just alarmed."""
@@ -181,3 +186,8 @@ class Detector:
 def detector() -> Detector:
     """A fresh detector for one series."""
     return Detector()
+
+
+def resumed(state: dict[str, Any]) -> Detector:
+    """A detector that continues from a kept state; a fresh one where another version kept it, which learns anew."""
+    return Detector.from_state(state) if state.get("version") == STATE_VERSION else Detector()

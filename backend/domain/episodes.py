@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from backend.domain.anomaly import THRESHOLD, Detector
+from backend.domain.anomaly import THRESHOLD, Detector, resumed
 from backend.domain.times import DAY, HOUR, from_us
 
 MEASURES = ("calls", "sessions", "rating", "ratio")
@@ -181,7 +181,7 @@ class Watch:
         measure, place, since_us, through_us, known, seen_us = state["series"]
         self = cls(measure, place, since_us)
         self.through_us, self.known, self._seen_us = through_us, known, seen_us
-        self._detector = Detector.from_state(state["detector"])
+        self._detector = resumed(state["detector"])
         self._ring = np.frombuffer(state["ring"], np.float32).copy()
         self.current = None if state["current"] is None else msgspec.convert(state["current"], Episode)
         return self

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from backend.domain.anomaly import FEATURES, THRESHOLD, Detector, detector
+from backend.domain.anomaly import FEATURES, THRESHOLD, Detector, detector, resumed
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -150,6 +150,13 @@ def test_state_goes_through_json_and_continues_exactly():
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(ValueError, match="version"):
         Detector.from_state({**detector().to_state(), "version": 0})
+
+
+def test_a_kept_state_is_resumed_and_one_of_another_version_learns_anew():
+    values, one = daily(3, 2), detector()
+    scores(values, one)
+    assert resumed(one.to_state()).to_state() == one.to_state()
+    assert resumed({**one.to_state(), "version": 0}).to_state() == detector().to_state()
 
 
 def test_state_size_stops_growing():

@@ -134,7 +134,7 @@ def _restored(state: Item, known: Sequence[Sample]) -> _Judge | None:
 
     if not state and len(known) < FIRST_SAMPLES - 1:
         return None
-    saved = anomaly.Detector.from_state(msgspec.json.decode(unpack(state["b"]))) if state else None
+    saved = anomaly.resumed(msgspec.json.decode(unpack(state["b"]))) if state else None
     judge = _Judge(saved or anomaly.detector(), integer(state, "t"))
     for at_us, _, value in known:
         judge.score(at_us, value)

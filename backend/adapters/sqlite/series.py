@@ -91,7 +91,7 @@ def _load(connection: sqlite3.Connection, series: Series) -> _Judge | None:
     ).fetchall()
     if row is None and len(samples) < FIRST_SAMPLES - 1:
         return None
-    known = anomaly.detector() if row is None else anomaly.Detector.from_state(msgspec.json.decode(row[1]))
+    known = anomaly.detector() if row is None else anomaly.resumed(msgspec.json.decode(row[1]))
     judge = _Judge(known, since)
     for at_us, value in samples:
         judge.score(at_us, value)
