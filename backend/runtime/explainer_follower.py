@@ -10,16 +10,17 @@ from typing import Any
 
 from backend.domain import evidence, insights
 from backend.domain.insights import Case
-from backend.domain.times import DAY, HOUR, SECOND
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ports import Explainer
 from backend.runtime.settings import Settings
 from backend.services import cases
 from backend.services.explaining import Chain, Limits, day_of
-from backend.services.insights import asked_since, cost_usd
+from backend.services.insights import asked_since, cost_usd, expired
 
 log = logging.getLogger("iops.explainer")
 LOOK_SECONDS = 0.5
 AT_ONCE = 20  # alerts explained in one round
+RENEW_US = 5 * MINUTE  # how often insights are looked through for those that are a day old
 COMPARE_US = 5 * SECOND  # how often segments are compared
 MOST_MOVED = 50  # changes of segment explained in one comparison; a whole history at once is no news
 
@@ -39,6 +40,7 @@ class ExplainerFollower:
         self._compared_us, self._compared_change = 0, -1
         self._pruned_us = 0
         self._asked_us = clock()
+        self._renewed_us = clock()
 
     def start(self) -> None:
         self._thread.start()
@@ -82,11 +84,11 @@ class ExplainerFollower:
         now_us = self._clock()
         self._prune(now_us)
         change = self._store.last_change()
-        moved = self._moved(now_us, change)
-        if change == self._seen and not moved:
+        more = [*self._moved(now_us, change), *self._renewed(now_us)]
+        if change == self._seen and not more:
             return False
         opened = self._alert_cases(now_us)
-        done = self._chain.explain([*opened, *moved, *self._asked(now_us)])
+        done = self._chain.explain([*opened, *more, *self._asked(now_us)])
         if done:
             self._store.save_insights(done, self._clock())
         self._seen = change
@@ -112,6 +114,13 @@ class ExplainerFollower:
             if case is not None:
                 found.append(case)
         return found
+
+    def _renewed(self, now_us: int) -> list[Case]:
+        """Cases of living alerts whose insight has expired."""
+        if now_us - self._renewed_us < RENEW_US:
+            return []
+        self._renewed_us = now_us
+        return [cases.of_alert(self._store, alert, now_us) for alert in expired(self._store, now_us, AT_ONCE)]
 
     def _asked(self, now_us: int) -> list[Case]:
         """Cases of those somebody asked about; rules have answered already, so only a model has more to say."""

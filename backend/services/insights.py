@@ -111,6 +111,14 @@ def asked_since(store: Any, since_us: int) -> list[tuple[str, str, int]]:
     return [(kind, entity_id, at_us) for kind, entity_id, at_us in asks if at_us > since_us]
 
 
+def expired(store: Any, now_us: int, limit: int) -> list[Alert]:
+    """Living alerts whose kept insight is older than a day: what it says of the last days is no longer so."""
+    alerts, _ = store.alert_list({}, status=LIVING, sort="oldest", limit=SCAN)
+    kept = store.insights_of_alerts([alert.alert_id for alert in alerts])
+    old = [a for a in alerts if a.alert_id in kept and kept[a.alert_id].created_us <= now_us - DAY]
+    return old[:limit]
+
+
 def of_entity(store: Any, entity_type: str, entity_id: str) -> Insight | None:
     """The insight of the gravest living alert, else the newest one that is kept."""
     alerts, _ = store.alert_list({}, status=LIVING, entity=(entity_type, entity_id), limit=1)

@@ -157,6 +157,7 @@ def test_somebody_asked_about_is_explained_by_rules_at_once_and_by_a_model_after
     while follower.look():
         continue
     newest = insights.of_entity(store, "student", "stu_1")
+    assert newest is not None
     assert newest.source == "anthropic"
     assert newest.text.startswith("All is well: 0 inbound calls in 14 days")
     follower.look()
@@ -165,3 +166,19 @@ def test_somebody_asked_about_is_explained_by_rules_at_once_and_by_a_model_after
         insights.ask(store, "student", "nobody", clock())
     with pytest.raises(Rejected):
         insights.ask(store, "region", "west", clock())
+
+
+def test_an_insight_is_renewed_after_a_day_while_its_alert_lives(desk: Desk) -> None:
+    desk.calls(0, 3)
+    desk.look()
+    first = insights.of_entity(desk.store, "student", "stu_1")
+    desk.clock.sleep(3 * 3_600)
+    desk.look()
+    assert insights.of_entity(desk.store, "student", "stu_1") == first
+    desk.clock.sleep(22 * 3_600)
+    desk.look()
+    second = insights.of_entity(desk.store, "student", "stu_1")
+    assert first is not None
+    assert second is not None
+    assert second.alert_id == first.alert_id
+    assert second.created_us - first.created_us >= DAY
