@@ -1,6 +1,7 @@
-"""The engine's one writer thread: group commits what arrives, folds the backlog in between, sweeps once a second.
+"""The engine's two writing threads: one commits what arrives in groups, the other folds it and sweeps once a second.
 
-Arriving events come first: everything waiting goes into one transaction, and its senders are answered when that is durable.
+Everything waiting goes into one transaction, and its senders are answered when that is durable. Folding works out a step
+beside that, and takes the one write transaction there can be only to write it.
 """
 
 from __future__ import annotations
@@ -114,10 +115,14 @@ class LogWriter:
         self._waiting = 0
         self._wake = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._fresh = threading.Event()  # events to fold, or the end
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (("log-writer", self._append), ("folding", self._fold_and_sweep))
+        ]
         self._pace = _Pace()
         self._pending = (
-            1  # about how many events are not folded yet; more than none until a look has shown otherwise
+            1  # about how many events are not folded; more than none until a look has shown otherwise
         )
         self._fold_cost = 1e-4  # seconds an event, smoothed
         self._counts = {
@@ -132,14 +137,26 @@ class LogWriter:
     def start(self) -> None:
         """Bring the state to the present and begin."""
         self._store.recover(self._clock())
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout: float = 3.0) -> None:
         """Commit what is waiting, then end. What is not folded yet is folded at the next start."""
+        self._end()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _end(self, *, drop: bool = False) -> list[Submission]:
+        """Take nothing more. What is queued is committed still, or with `drop` returned instead."""
         with self._wake:
             self._stopping = True
+            left = list(self._queue) if drop else []
+            if drop:
+                self._queue.clear()
             self._wake.notify()
-        self._thread.join(timeout)
+        self._fresh.set()
+        return left
 
     def submit(
         self,
@@ -168,37 +185,44 @@ class LogWriter:
         """Counters since start, for /metrics."""
         return {**self._counts, "waiting": self._waiting}
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
         try:
-            self._work()
+            work()
         except BaseException:
-            log.critical("the log writer failed; nothing acknowledged is lost", exc_info=True)
-            with self._wake:
-                self._stopping = True
-                left = list(self._queue)
-                self._queue.clear()
-            for submission in left:
+            log.critical("a writing thread failed; nothing acknowledged is lost", exc_info=True)
+            for submission in (left := self._end(drop=True)):
                 submission.error = Unavailable("the engine has to be restarted; send again in a moment", 5)
             self._deliver(left)
             self._failed()
 
-    def _work(self) -> None:
-        next_sweep = next_fold = next_look = 0.0
+    def _append(self) -> None:
         while True:
-            now = time.monotonic()
-            group = self._take(wait=min(IDLE_SECONDS, next_fold - now) if self._pending else IDLE_SECONDS)
+            group = self._take(wait=LOOK_SECONDS)
             if group:
                 self._commit(group)
-                self._pace.note(len(group), now)
+                self._pace.note(len(group), time.monotonic())
+                self._fresh.set()
             elif self._stopping:
                 return
-            if now >= next_fold and (self._pending or now >= next_look):
-                began = time.monotonic()
+
+    def _fold_and_sweep(self) -> None:
+        next_sweep = next_fold = next_look = 0.0
+        while not self._stopping:
+            now = time.monotonic()
+            due = next_fold if self._pending else max(next_fold, next_look)
+            if now < min(due, next_sweep):
+                self._fresh.clear()
+                if not self._pending:
+                    self._fresh.wait(min(due, next_sweep) - now)
+                elif not self._stopping:
+                    time.sleep(min(IDLE_SECONDS, due - now, next_sweep - now))
+                continue
+            if now >= due:
                 self._fold(self._step())
                 ended = time.monotonic()
-                next_fold = ended + self._rest(ended - began)
+                next_fold = ended + self._rest(ended - now)
                 next_look = ended + LOOK_SECONDS
-            if now >= next_sweep:
+            if time.monotonic() >= next_sweep:
                 more = self._sweep()
                 next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
 
@@ -265,13 +289,14 @@ class LogWriter:
         self._counts["commits"] += 1
         accepted = verdicts.count("accepted")
         self._counts["appended"] += accepted
-        self._pending += accepted
+        with self._wake:
+            self._pending += accepted
         self._counts["duplicates"] += verdicts.count("duplicate")
         self._counts["conflicts"] += verdicts.count("conflict")
 
     def _fold(self, limit: int) -> None:
         """Fold one chunk. An event that cannot be folded is set aside, never in the way."""
-        began = time.monotonic()
+        began, pending = time.monotonic(), self._pending
         try:
             folded = self._store.fold(limit, self._now())
         except Unavailable:
@@ -281,21 +306,23 @@ class LogWriter:
             log.exception("fold failed; going one by one")
             self._fold_singly(limit)
         else:
-            self._note_folded(folded, limit)
+            self._note_folded(folded, pending, full=folded == limit)
             if folded:
                 self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
 
-    def _note_folded(self, folded: int, limit: int) -> None:
+    def _note_folded(self, folded: int, pending: int, *, full: bool) -> None:
+        """Of `pending` at the start of a step all are folded, or as many as it took when it was `full`: then more may wait."""
         self._counts["folded"] += folded
-        self._pending = max(1, self._pending - folded) if folded == limit else 0
+        with self._wake:
+            self._pending = max(int(full), self._pending - (folded if full else pending))
 
     def _fold_singly(self, limit: int) -> None:
         for _ in range(limit):
             try:
                 folded = self._store.fold(1, self._clock())
-                self._note_folded(folded, 1)
                 if not folded:
                     return
+                self._note_folded(folded, 1, full=True)
             except Unavailable:
                 return
             except Exception as error:

@@ -47,6 +47,7 @@ class Batch:
         self.snapshots: list[Event] = []
         self.samples: list[Event] = []
         self.touched: defaultdict[Key, list[Event]] = defaultdict(list)
+        self._moves: defaultdict[Key, list[tuple[Delta, int | None, int | None]]] = defaultdict(list)
 
     def profile(self, key: Key) -> Profile:
         found = self.profiles.get(key)
@@ -106,19 +107,35 @@ class Batch:
                 self.buckets[*key, hour] = counters if bucket is None else added(bucket, counters)
 
     def move(self, event: Event, delta: Delta, ring: int | None, to_ring: int | None) -> None:
-        """An event grew older: it moves from one ring of its entities to another; None is outside of every window."""
+        """An event grew older: it moves from one ring of its entities to another; None is outside of every window.
+
+        All moves come before the first `fold`.
+        """
         for key in entities_of(event):
-            rings = self.profile(key).tally.rings
-            if ring is not None:
-                apply_delta(rings[ring], delta, -1)
-            if to_ring is not None:
-                apply_delta(rings[to_ring], delta)
+            _move(self.profile(key), delta, ring, to_ring)
+            if key[0] in JUDGED:
+                self._moves[key].append((delta, ring, to_ring))
+
+    def before(self, key: Key, stored: Profile | None) -> Profile | None:
+        """A profile at the instant of the batch without the events folded in, from the one that is stored."""
+        if stored is not None:
+            for move in self._moves.get(key, ()):
+                _move(stored, *move)
+        return stored
 
     def _link(self, event: Event) -> None:
         if event.student_id and event.tutor_id:
             key = (event.student_id, event.tutor_id, event.subject or "", event.region or "")
             sessions, last_us = self.links.get(key, (0, 0))
             self.links[key] = (sessions + 1, max(last_us, event.occurred_us))
+
+
+def _move(profile: Profile, delta: Delta, ring: int | None, to_ring: int | None) -> None:
+    rings = profile.tally.rings
+    if ring is not None:
+        apply_delta(rings[ring], delta, -1)
+    if to_ring is not None:
+        apply_delta(rings[to_ring], delta)
 
 
 def is_history(events: list[Event]) -> bool:

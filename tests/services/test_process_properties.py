@@ -208,3 +208,39 @@ def test_a_fold_that_is_rolled_back_leaves_nothing_behind_in_memory(tmp_path, mo
     store.fold(10, NOW)
     query = "SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'"
     assert store.connection().execute(query).fetchone() == (2,)
+
+
+def test_a_repeated_event_between_new_ones_is_counted_once(tmp_path):
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    first, again, last = call("c1", NOW - 3), call("c1", NOW - 3), call("c2", NOW - 2)
+    store.append([call("c0", NOW - 4)])
+    assert store.append([first, again, last]) == ["accepted", "duplicate", "accepted"]
+    store.append([call("c3", NOW - 1)])
+    assert store.append([call("c4", NOW), first, call("c5", NOW)]) == ["accepted", "duplicate", "accepted"]
+    fold_all(store, NOW, size=2)
+    query = "SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'"
+    assert store.connection().execute(query).fetchone() == (6,)
+    store.close()
+
+
+def test_a_step_that_an_erasure_overtakes_counts_nothing_that_is_gone(tmp_path, monkeypatch):
+    """Between working a step out and writing it, somebody erases events."""
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    payload = {"call_id": "demo", "student_id": "stu_1"}
+    demo = event("demo", "ib_call_logged", NOW - 3, payload, source="simulator")
+    store.append([demo, call("own", NOW - 2)])
+    elsewhere = SqliteStore(tmp_path / "x.db")
+    honest = state.work_out
+
+    def overtaken(batch, now_us):
+        monkeypatch.undo()
+        assert elsewhere.erase_source("simulator", NOW) == 1
+        return honest(batch, now_us)
+
+    monkeypatch.setattr(state, "work_out", overtaken)
+    assert store.fold(10, NOW) == 0
+    assert store.fold(10, NOW) == 1
+    query = "SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'"
+    assert store.connection().execute(query).fetchone() == (1,)
+    elsewhere.close()
+    store.close()

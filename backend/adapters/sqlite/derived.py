@@ -16,4 +16,7 @@ def forget_derived(connection: sqlite3.Connection) -> None:
         "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)",
         [("cursor", 0), ("events_total", 0), ("rebuild_until", last)],
     )
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('rewound', 1) ON CONFLICT (key) DO UPDATE SET value = value + 1"
+    )
     connection.execute("DELETE FROM meta WHERE key IN ('events_simulated', 'last_event_us')")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -78,6 +78,14 @@ _MARKET = """INSERT OR IGNORE INTO market (subject, region, at_us, event_id, ava
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
+class Stamp(NamedTuple):
+    """Place in the log up to which everything is folded; the instant windows are exact for; how often all was forgotten."""
+
+    cursor: int
+    swept_us: int | None
+    rewound: int
+
+
 class Meta:
     """The table of single values, inside one transaction."""
 
@@ -87,6 +95,14 @@ class Meta:
     def get(self, key: str, default: Any) -> Any:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return default if row is None else row[0]
+
+    def stamp(self) -> Stamp:
+        """Where the state stands; while it is the same, nobody has folded, swept or erased."""
+        rows = self._connection.execute(
+            "SELECT key, value FROM meta WHERE key IN ('cursor', 'swept_us', 'rewound')"
+        )
+        found = dict(rows.fetchall())
+        return Stamp(found.get("cursor", 0), found.get("swept_us"), found.get("rewound", 0))
 
     def put(self, key: str, value: Any) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
@@ -104,26 +120,38 @@ def stored_profiles(connection: sqlite3.Connection) -> Callable[[Key], Profile |
     return load
 
 
-def save(
-    connection: sqlite3.Connection, batch: Batch, now_us: int, *, judge: bool, detectors: Detectors | None
-) -> None:
-    """Everything a batch came to; rules are asked when `judge` says so."""
-    if batch.buckets:
-        connection.executemany(_BUCKET, [(*key, *counts) for key, counts in batch.buckets.items()])
-    if batch.links:
-        connection.executemany(_LINK, [(*key, *value) for key, value in batch.links.items()])
-    if batch.snapshots:
-        connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
-    if batch.samples and detectors is not None:
-        detectors.record(connection, batch.samples)
+class Worked(NamedTuple):
+    """A batch worked out: what is left is to ask the rules and to write."""
+
+    batch: Batch
+    assessed: dict[Key, Assessment]
+    entities: list[tuple]
+    buckets: list[tuple]
+
+
+def work_out(batch: Batch, now_us: int) -> Worked:
+    """Everything about a batch that no transaction is needed for, so that others can write meanwhile."""
     assessed = {key: Assessment(profile, batch.now_us) for key, profile in batch.profiles.items()}
-    if judge:
-        _judge(connection, batch, assessed, now_us)
-    rows = []
+    entities = []
     for key, assessment in assessed.items():
         row = columns(assessment).get
-        rows.append((*key, *map(row, _ROW), now_us, _pack(assessment.profile)))
-    connection.executemany(_ENTITY, rows)
+        entities.append((*key, *map(row, _ROW), now_us, _pack(assessment.profile)))
+    return Worked(batch, assessed, entities, [(*key, *counts) for key, counts in batch.buckets.items()])
+
+
+def save(
+    connection: sqlite3.Connection, done: Worked, now_us: int, *, judge: bool, detectors: Detectors
+) -> None:
+    """Everything a batch came to; rules are asked when `judge` says so."""
+    batch = done.batch
+    if judge:
+        _judge(connection, batch, done.assessed, now_us)
+    connection.executemany(_BUCKET, done.buckets)
+    connection.executemany(_LINK, [(*key, *value) for key, value in batch.links.items()])
+    connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
+    if batch.samples:
+        detectors.record(connection, batch.samples)
+    connection.executemany(_ENTITY, done.entities)
     _announce(connection, batch, now_us)
 
 
@@ -137,9 +165,8 @@ def _judge(
     load = stored_profiles(connection)
     repeats, news = [], []
     for key in keys:
-        for transition in settle(
-            assessed[key], batch.touched.get(key, []), living.get(key, {}), functools.partial(load, key)
-        ):
+        before = functools.partial(_before, batch, load, key)
+        for transition in settle(assessed[key], batch.touched.get(key, []), living.get(key, {}), before):
             if transition.entry is None:
                 repeats.append(transition.alert)
             else:
@@ -149,6 +176,10 @@ def _judge(
     if len(news) > MANY_CHANGES:
         news = ["*"]
     connection.executemany(CHANGE, [(now_us, "alert", alert_id) for alert_id in news])
+
+
+def _before(batch: Batch, load: Callable[[Key], Profile | None], key: Key) -> Profile | None:
+    return batch.before(key, load(key))
 
 
 def _announce(connection: sqlite3.Connection, batch: Batch, now_us: int) -> None:

@@ -18,9 +18,9 @@ class Kept:
 
     def __init__(self) -> None:
         self._profiles: OrderedDict[Key, Profile] = OrderedDict()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int | None, int] | None = None
 
-    def check(self, stamp: tuple[int, int]) -> None:
+    def check(self, stamp: tuple[int, int | None, int]) -> None:
         """Forget everything unless the file stands where it was left."""
         if stamp != self._stamp:
             self.clear()
@@ -28,7 +28,7 @@ class Kept:
     def get(self, key: Key) -> Profile | None:
         return self._profiles.get(key)
 
-    def keep(self, profiles: dict[Key, Profile], stamp: tuple[int, int]) -> None:
+    def keep(self, profiles: dict[Key, Profile], stamp: tuple[int, int | None, int]) -> None:
         """After a commit, never before: what a rolled-back transaction made of a profile must not survive."""
         for key, profile in profiles.items():
             self._profiles[key] = profile

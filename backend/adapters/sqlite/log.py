@@ -45,9 +45,10 @@ class SqliteLog(Connections):
             verdicts = append_entries(connection, entries, origins)
             if beside is not None:
                 beside(connection, verdicts)
-            whole = last_seq(connection) == last + len(entries)
-            version = data_version(connection)
-        if whole:
+            # A known event between new ones leaves a gap, or none: the places are certain only where all were new.
+            certain = verdicts.count("accepted") == last_seq(connection) - last == len(verdicts)
+            version = rewound(connection)
+        if certain:
             self.tail.note(last + 1, [entry.event for entry in entries], version)
         return verdicts
 
@@ -134,9 +135,10 @@ def last_seq(connection: sqlite3.Connection) -> int:
     return connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
 
 
-def data_version(connection: sqlite3.Connection) -> int:
-    """Changes when another connection than this has committed."""
-    return connection.execute("PRAGMA data_version").fetchone()[0]
+def rewound(connection: sqlite3.Connection) -> int:
+    """How often everything derived was forgotten, as it is whenever events are erased."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'rewound'").fetchone()
+    return row[0] if row else 0
 
 
 def keep_rejects(connection: sqlite3.Connection, rows: Sequence[tuple]) -> None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
 from backend.adapters.sqlite.alerts import living_alerts, write_transition
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.derived import forget_derived
-from backend.adapters.sqlite.effects import CHANGE, Meta, count_arrivals, note_lag, save, stored_profiles
+from backend.adapters.sqlite.effects import (
+    CHANGE,
+    Meta,
+    Stamp,
+    count_arrivals,
+    note_lag,
+    save,
+    stored_profiles,
+    work_out,
+)
 from backend.adapters.sqlite.kept import Kept
-from backend.adapters.sqlite.log import EVENT_COLUMNS, data_version, event_from, keep_rejects
+from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
 from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.tail import Tail
 from backend.adapters.sqlite.watch import watch
@@ -32,6 +42,18 @@ KEEP_CHANGES = 20_000
 KEEP_ARRIVALS_US = 8 * DAY
 
 
+class Overtaken(Exception):
+    """Somebody erased events while a batch was worked out; it is worked out again from what is left."""
+
+
+class Outcome(NamedTuple):
+    """How many were done, the profiles as they were written, and where the state stands then; None: nothing was written."""
+
+    n: int
+    profiles: dict[Key, Profile]
+    stamp: Stamp | None
+
+
 class SqliteState(Connections):
     """The processor; mixed into SqliteStore. Only one process folds."""
 
@@ -42,55 +64,71 @@ class SqliteState(Connections):
     def fold(self, limit: int, now_us: int) -> int:
         return self._guarded(self._fold, limit, now_us)
 
-    def _guarded(self, step: Callable[..., tuple[int, dict[Key, Profile]]], *arguments: int) -> int:
-        """One transaction; what is held in memory follows the file, committed or rolled back."""
+    def _guarded(self, step: Callable[..., Outcome], *arguments: int) -> int:
+        """What is held in memory follows the file, committed or rolled back."""
         try:
-            done, profiles = step(*arguments)
-        except BaseException:
+            done = step(*arguments)
+        except BaseException as error:
             self.detectors.forget()  # they may have seen samples that were rolled back
             self.kept.clear()
+            if isinstance(error, Overtaken):
+                return 0
             raise
-        self.kept.keep(profiles, _stamp(Meta(self.connection())))
-        return done
+        if done.stamp is not None:
+            self.kept.keep(done.profiles, done.stamp)
+        return done.n
 
-    def _load_kept(self, connection: sqlite3.Connection, meta: Meta) -> Callable[[Key], Profile | None]:
-        self.kept.check(_stamp(meta))
-        stored = stored_profiles(connection)
-        return lambda key: self.kept.get(key) or stored(key)
-
-    def _fold(self, limit: int, now_us: int) -> tuple[int, dict[Key, Profile]]:
+    def _fold(self, limit: int, now_us: int) -> Outcome:
+        """Work out what the next events come to, beside those who write; then write it, if the state still stands there."""
+        reader = self.connection()
+        stamp = Meta(reader).stamp()
+        events = self._after(reader, stamp, limit)
+        if not events:
+            return Outcome(0, {}, None)
+        batch = self._moved(reader, stamp, now_us)
+        batch.fold(events)
+        done = work_out(batch, now_us)
         with self.transaction() as connection:
             meta = Meta(connection)
-            cursor = meta.get("cursor", 0)
-            events = self._after(connection, cursor, limit)
-            load = self._load_kept(connection, meta)
-            if not events:
-                return 0, {}
-            as_of, moved = _advance(connection, meta, now_us, load)
-            batch = Batch(as_of, load)
-            batch.fold(events)
-            rebuild_until = meta.get("rebuild_until", 0)
+            if meta.stamp() != stamp:
+                raise Overtaken
+            meta.put("swept_us", batch.now_us)
             if is_history(events):
                 meta.put("quiet_until", max(now_us + QUIET_US, meta.get("quiet_until", 0)))
-            save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
+            save(connection, done, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             note_lag(meta, events, now_us)
             count_arrivals(connection, events)
             meta.put("cursor", events[-1].seq)
+            rebuild_until = meta.get("rebuild_until", 0)
             if rebuild_until and events[-1].seq >= rebuild_until:
                 # Rules were silent while history was half there; now every entity is judged once by the sweep.
                 meta.put("rebuild_until", 0)
                 connection.execute("UPDATE entities SET refresh_us = 0")
-            return len(events), {**moved, **batch.profiles}
+            return Outcome(len(events), batch.profiles, meta.stamp())
 
-    def _after(self, connection: sqlite3.Connection, cursor: int, limit: int) -> list[Event]:
+    def _after(self, connection: sqlite3.Connection, stamp: Stamp, limit: int) -> list[Event]:
         """Events of the log after the cursor, from memory where they are."""
-        found = self.tail.take(cursor, limit, data_version(connection))
+        found = self.tail.take(stamp.cursor, limit, stamp.rewound)
         if found:
             return found
         rows = connection.execute(
-            f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (cursor, limit)
+            f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (stamp.cursor, limit)
         )
         return [event_from(row) for row in rows]
+
+    def _moved(self, connection: sqlite3.Connection, stamp: Stamp, now_us: int) -> Batch:
+        """A batch for the instant that windows can be moved to now, with the events in it that change rings on the way."""
+        target_us = _target(stamp.swept_us, now_us)
+        self.kept.check(stamp)
+        stored = stored_profiles(connection)
+        batch = Batch(target_us, lambda key: self.kept.get(key) or stored(key))
+        if stamp.swept_us is not None and stamp.swept_us != target_us:
+            low, high = sorted((stamp.swept_us, target_us))
+            for start, end in crossed(low, high):
+                for event in _between(connection, start, end, stamp.cursor):
+                    at = event.occurred_us
+                    batch.move(event, delta_of(event), ring_of(at, stamp.swept_us), ring_of(at, target_us))
+        return batch
 
     def set_aside(self, reason: str, now_us: int) -> None:
         """Step over the next event, which cannot be folded, and keep it among the rejects with the reason."""
@@ -133,23 +171,23 @@ class SqliteState(Connections):
         """Also wakes snoozed alerts, refreshes ageing scores and prunes the change feed. Returns entities touched."""
         return self._guarded(self._sweep, now_us)
 
-    def _sweep(self, now_us: int) -> tuple[int, dict[Key, Profile]]:
+    def _sweep(self, now_us: int) -> Outcome:
         with self.transaction() as connection:
             meta = Meta(connection)
-            load = self._load_kept(connection, meta)
-            as_of, moved = _advance(connection, meta, now_us, load)
-            batch = Batch(as_of, load)
+            batch = self._moved(connection, meta.stamp(), now_us)
+            meta.put("swept_us", batch.now_us)
             if meta.get("quiet_until", 0) and _judging(meta, now_us):
                 # History has stopped pouring in: everything is judged once, on the whole of it.
                 meta.put("quiet_until", 0)
                 connection.execute("UPDATE entities SET refresh_us = 0")
             due = connection.execute(
                 "SELECT entity_type, entity_id FROM entities WHERE refresh_us <= ? LIMIT ?",
-                (as_of, REFRESH_LIMIT),
+                (batch.now_us, REFRESH_LIMIT),
             ).fetchall()
             for key in due:
                 batch.profile(tuple(key))
-            save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
+            done = work_out(batch, now_us)
+            save(connection, done, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             if _judging(meta, now_us):
                 _wake(connection, now_us)
             if _judging(meta, now_us) and now_us - meta.get("watched_us", 0) >= MINUTE:
@@ -158,7 +196,7 @@ class SqliteState(Connections):
             connection.execute(
                 "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?", (KEEP_CHANGES,)
             )
-            return len(due), {**moved, **batch.profiles}
+            return Outcome(len(due), batch.profiles, meta.stamp())
 
     def swept_us(self) -> int:
         """The instant for which every window is exact; 0 before the first event."""
@@ -185,33 +223,13 @@ def _judging(meta: Meta, now_us: int) -> bool:
     return not 0 < meta.get("quiet_until", 0) - now_us <= DOUBT_US
 
 
-def _stamp(meta: Meta) -> tuple[int, int]:
-    return meta.get("cursor", 0), meta.get("swept_us", 0)
-
-
-def _advance(
-    connection: sqlite3.Connection, meta: Meta, now_us: int, load: Callable[[Key], Profile | None]
-) -> tuple[int, dict[Key, Profile]]:
-    """Move the edges of all windows towards `now_us`; back only after a clock that was far ahead.
-
-    Returns the instant for which state is exact afterwards, and the profiles that changed.
-    """
-    swept_us = meta.get("swept_us", None)
+def _target(swept_us: int | None, now_us: int) -> int:
+    """The instant that the edges of all windows move to: towards `now_us`, back only after a clock that was far ahead."""
     if swept_us is None:
-        meta.put("swept_us", now_us)
-        return now_us, {}
+        return now_us
     if swept_us - BACK_US <= now_us <= swept_us:
-        return swept_us, {}
-    target = max(min(now_us, swept_us + SWEEP_STEP_US), swept_us - SWEEP_STEP_US)
-    cursor = meta.get("cursor", 0)
-    batch = Batch(target, load)
-    for start, end in crossed(min(swept_us, target), max(swept_us, target)):
-        for event in _between(connection, start, end, cursor):
-            at = event.occurred_us
-            batch.move(event, delta_of(event), ring_of(at, swept_us), ring_of(at, target))
-    save(connection, batch, now_us, judge=_judging(meta, now_us), detectors=None)
-    meta.put("swept_us", target)
-    return target, batch.profiles
+        return swept_us
+    return max(min(now_us, swept_us + SWEEP_STEP_US), swept_us - SWEEP_STEP_US)
 
 
 def _between(connection: sqlite3.Connection, start_us: int, end_us: int, cursor: int) -> Iterable[Event]:

@@ -17,8 +17,7 @@ KEEP_EVENTS = 30_000  # some 2 kB each; what is older is read from the file
 class Tail:
     """Events in order of their place in the log, without gaps.
 
-    `version` is SQLite's data_version: when another connection has written since, events may have been erased, and
-    nothing here counts any more.
+    `version` changes when events are erased (Stamp.rewound); nothing here counts then any more.
     """
 
     def __init__(self) -> None:
