@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dash import html
 
+from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
@@ -48,6 +49,7 @@ def drawer(
         chart(detail, market, view),
         numbers(alert),
         rule(detail),
+        brought(detail.impact),
         notes(detail, view),
         evidence(detail.evidence, view),
         similar(detail.similar, view),
@@ -258,6 +260,24 @@ def evidence(entries: Sequence[TimelineEntry], view: View) -> html.Section | Non
         for e in entries[:6]
     ]
     return section("Newest events behind it", html.Ul(items, className="al-log"), f"{len(items)} of {len(entries)}")  # fmt: skip
+
+
+def brought(found: Impact | None) -> html.Section | None:
+    """What taking up such alerts has brought so far; nothing while not one has had its seven days."""
+    if found is None or not found.taken + found.left:
+        return None
+    told = [
+        f"Taken up: {number(found.taken_recovered)} of {number(found.taken)} went back to normal within 7 days. ",
+        f"Left alone: {number(found.left_recovered)} of {number(found.left)}. ",
+    ]
+    if found.more is None or found.low is None or found.high is None:
+        told.append(f"With {number(LEAST)} of each the difference will be told.")
+        return section("What acting brought", html.P(told, className="al-text"), "90 days")
+    told.append(
+        f"That is {signed(100 * found.more, 0)} points, {signed(100 * found.low, 0)} to {signed(100 * found.high, 0)} "
+        "with 90 % confidence. People choose whom they help, so this is a hint, not a proof."
+    )
+    return section("What acting brought", html.P(told, className="al-text"), "90 days")
 
 
 def similar(rows: Sequence[AlertRow], view: View) -> html.Section | None:

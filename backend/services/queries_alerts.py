@@ -10,6 +10,7 @@ import msgspec
 
 from backend.domain.alerts import Alert
 from backend.domain.errors import NotFound
+from backend.domain.impact import impact
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
 from backend.domain.times import DAY, WEEK
@@ -122,6 +123,9 @@ def _tallies(reads: Reads, scope: Scope) -> list[tuple[str, str, bool, int]]:
     return [(alert.status, alert.severity, alert.owner is not None, 1) for alert in found]
 
 
+ALIKE = 500  # newest alerts of the same kind that are looked at
+
+
 def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
     """One alert with its rule, every change, the events behind it, a series and alerts like it. Raises NotFound."""
     found = reads.alert_by_id(alert_id)
@@ -131,7 +135,7 @@ def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
         mine, _ = reads.alert_list({}, entity=(found.entity_type, found.entity_id), as_of_us=scope.at_us)
         found = next((then for then in mine if then.alert_id == alert_id), found)
     audit = reads.audit_rows([alert_id], scope.at_us)
-    alike, _ = reads.alert_list({}, status=(), alert_type=found.alert_type, limit=12)
+    alike, _ = reads.alert_list({}, status=(), alert_type=found.alert_type, sort="newest", limit=ALIKE)
     rule = RULES.get(found.rule_id)
     return AlertDetail(
         alert=alert_row(found),
@@ -140,6 +144,7 @@ def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
         evidence=_evidence(reads, found, scope.at_us),
         series=_series(reads, found, scope.at_us),
         similar=[alert_row(other) for other in alike if other.alert_id != alert_id][:10],
+        impact=impact([other for other in alike if other.rule_id == found.rule_id], scope.at_us),
     )
 
 

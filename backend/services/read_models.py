@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from backend.domain.impact import Impact
 from backend.domain.predictions import Scored
 from backend.domain.times import DAY
 
@@ -293,6 +294,7 @@ class AlertDetail(msgspec.Struct, frozen=True, kw_only=True):
     evidence: list[TimelineEntry]
     series: list[Point]
     similar: list[AlertRow]
+    impact: Impact | None = None
 
 
 class Freshness(msgspec.Struct, frozen=True, kw_only=True):
