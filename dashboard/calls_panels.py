@@ -89,9 +89,7 @@ def volume(
         foot = "50 % and 90 % bands, as forecast 24 h before"
     else:
         figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
-        foot = "; ".join(
-            filter(None, ["band: 10 to 90 % of the same time in the 4 weeks before", expected.why_not])
-        )
+        foot = "; ".join(filter(None, ["usual: 10 to 90 % of the 4 weeks before", expected.why_not]))
     if earlier:
         periods.lay_over(figure, points, earlier, view.zone)
         foot += "; dotted: the period before"

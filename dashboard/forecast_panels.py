@@ -68,7 +68,7 @@ def expected(store: Any, view: View, measure: str, step_us: int) -> Expected:
     rows = anomalies(store, scope, measure=measure).rows
     own = [row for row in rows if (row.subject, row.region) == (scope.subject, scope.region)]
     return Expected(
-        band, own, "" if band else "no forecast: " + queries_forecast.history_words(found.get(place))
+        band, own, "" if band else "no forecast: " + queries_forecast.history_words(store, found.get(place))
     )
 
 
@@ -169,8 +169,8 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html
     scores = [row.published if published else row.replayed for row in judged]
     title = _verdict(scores, what)
     if not judged:
-        why = "Each hour is forecast a day, six hours and one hour before, and judged when it is over; a week is needed."
-        return components.panel(title, components.empty("Nothing to judge yet", why, sign="check"), view)
+        why = "Nothing to judge yet: each hour is forecast a day and an hour before, from a week of history on, and judged when it is over."
+        return components.panel(title, html.P(why, className="io-pad t3 now-calm"), view)
     lines = [_line(row, score) for row, score in zip(judged, scores, strict=True)]
     columns = ["Forecast of", "Hours", "Error", "Last week's", "50 % band held", "90 % band held"]
     foot = (
@@ -221,7 +221,10 @@ def _verdict(scores: Sequence[Score], what: str) -> str:
 def unusual_now(found: Anomalies, view: View) -> html.Section:
     """What is out of its usual course at this moment, rarest first; or that nothing is."""
     rows = sorted((row for row in found.rows if row.end_us is None), key=lambda row: -row.score)
-    if found.through_us is None or found.days_known < found.days_needed:
+    if found.through_us is None:
+        text = "Once there are events, what is usual is learned from them in a minute or two."
+        return components.panel("Not watched yet", html.P(text, className="io-pad t3 now-calm"), view)
+    if found.days_known < found.days_needed:
         title = "Too early to tell what is unusual"
         text = f"Needs {number(found.days_needed, 0)} days of history, has {number(found.days_known, 1)}."
         return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)

@@ -25,11 +25,15 @@ def forecasts(api: Api, call: Call) -> Reply:
     scope, measure = call.scope(), call.choice("metric", MEASURES, "calls") or "calls"
     found = queries_forecast.outlooks(api.store, scope, measure)[:MOST_SERIES]
     short = queries_forecast.shortages(api.store, scope) if measure == "gap" else {}
-    items = [_item(outlook) | ({"shortage": _shortage(short, outlook)} if short else {}) for outlook in found]
-    return reply({"metric": measure, "items": items, "needed_days": NEEDED_HOURS / 24})
+    items = [
+        _item(api.store, outlook) | ({"shortage": _shortage(short, outlook)} if short else {})
+        for outlook in found
+    ]
+    learning = {"note": queries_forecast.LEARNING} if api.store.forecast_head() is None else {}
+    return reply({"metric": measure, "items": items, "needed_days": NEEDED_HOURS / 24, **learning})
 
 
-def _item(outlook: Outlook) -> dict[str, Any]:
+def _item(store: Any, outlook: Outlook) -> dict[str, Any]:
     subject, region = parts_of(outlook.place)
     first = outlook.through_us + HOUR
     hours = [{"at": iso(first + n * HOUR), **step._asdict()} for n, step in enumerate(outlook.steps)]
@@ -42,7 +46,7 @@ def _item(outlook: Outlook) -> dict[str, Any]:
         "hours": hours,
     }
     if not hours:
-        item["note"] = queries_forecast.history_words(outlook)
+        item["note"] = queries_forecast.history_words(store, outlook)
     return item
 
 

@@ -47,15 +47,17 @@ class Forecasting:
         """Closes every hour that is over; True when there was one. Does nothing while many events wait to be folded."""
         if not self._settled(now_us):
             return False
-        head = self._present_head()
+        head, anew = self._present_head()
         if head is not None and _rewritten(late_events(self._store, head), head):
-            self._store.clear_forecasts()
-            head = self._present_head()
+            head, anew = None, True
+            self._courses, self._watches = {}, {}
         first_us = self._first_us(head, now_us)
         last_us = floor_hour(now_us - GRACE_US) - HOUR
         if first_us is None or first_us > last_us:
+            if anew:
+                self._store.clear_forecasts()  # nothing is left to learn from
             return False
-        self._close(head, first_us, last_us, now_us)
+        self._close(head, first_us, last_us, now_us, anew=anew)
         return True
 
     def _settled(self, now_us: int) -> bool:
@@ -65,18 +67,19 @@ class Forecasting:
             return False
         return bool(self._store.pipeline()["last_seq"] - meta.get("cursor", 0) < BACKLOG)
 
-    def _present_head(self) -> HoursHead | None:
-        """How far hours are closed; what is in memory is read anew when it is not of that moment."""
-        found = self._store.forecast_head()
-        if found != self._head or found is None:
-            self._courses, self._watches = {}, {}
-            try:
-                self._restore()
-            except (ValueError, KeyError, TypeError, msgspec.MsgspecError):
-                self._store.clear_forecasts()  # of another version: learned anew from the buckets
-                self._courses, self._watches, found = {}, {}, None
-            self._head = found
-        return self._head
+    def _present_head(self) -> tuple[HoursHead | None, bool]:
+        """How far hours are closed, and whether all has to be learned anew; what is in memory follows the store."""
+        found: HoursHead | None = self._store.forecast_head()
+        if found == self._head and found is not None:
+            return found, False
+        self._head, self._courses, self._watches = None, {}, {}
+        try:
+            self._restore()
+        except (ValueError, KeyError, TypeError, msgspec.MsgspecError):
+            self._courses, self._watches = {}, {}  # of another version: what was learned then is of no use
+            return None, True
+        self._head = found
+        return found, False
 
     def _restore(self) -> None:
         courses, watches = self._store.forecast_states()
@@ -96,7 +99,7 @@ class Forecasting:
             return None
         return max(floor_hour(begun) + HOUR, floor_hour(now_us) - LEARN_HOURS * HOUR)
 
-    def _close(self, head: HoursHead | None, first_us: int, last_us: int, now_us: int) -> None:
+    def _close(self, head: HoursHead | None, first_us: int, last_us: int, now_us: int, *, anew: bool) -> None:
         known = {place for _, place in (*self._courses, *self._watches)}
         readings = read_hours(self._store, first_us, last_us, known)
         episodes = [*self._watch(readings, now_us)]
@@ -112,11 +115,10 @@ class Forecasting:
             closed_us=now_us,
             left_out=readings.left_out,
         )
-        self._store.save_forecasts(
-            Closed(after, self._outlooks(now_us), self._days(), *self._states(), episodes),
-            last_us - KEEP_DAYS_US,
-            last_us - KEEP_EPISODES_US,
-        )
+        closed = Closed(after, self._outlooks(now_us), self._days(), *self._states(), episodes)
+        if anew:
+            self._store.clear_forecasts()  # only now: until here everybody saw what was known before
+        self._store.save_forecasts(closed, last_us - KEEP_DAYS_US, last_us - KEEP_EPISODES_US)
         self._head = after
         settle_episodes(self._store, [w.current for w in self._watches.values() if w.current], now_us)
 

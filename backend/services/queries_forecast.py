@@ -33,6 +33,7 @@ from backend.services.read_models import Scope
 
 SCORED_DAYS = 7
 DAY_BEFORE = HORIZONS[-1]
+LEARNING = "the past is being learned, which takes a minute or two"
 LIKELY = 0.5  # chance of running short from which an hour belongs to a shortage
 _NOTHING = Step(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -99,8 +100,10 @@ def place_asked(scope: Scope) -> str | None:
     return None if scope.student or scope.tutor else place_of(scope.subject, scope.region)
 
 
-def history_words(found: Outlook | None) -> str:
-    """Why there is no forecast: "not enough history: needs 7 days, has 2.5"."""
+def history_words(store: Any, found: Outlook | None) -> str:
+    """Why there is no forecast: "not enough history: needs 7 days of hours, has 2.5"."""
+    if store.forecast_head() is None:
+        return LEARNING
     known = 0 if found is None else found.hours_known
     return f"not enough history: needs {NEEDED_HOURS // 24} days of hours, has {known / 24:.1f}"
 

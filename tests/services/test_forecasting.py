@@ -116,7 +116,7 @@ def test_with_too_little_history_it_says_how_much_is_missing(tmp_path: Path) -> 
     assert Forecasting(store).step(now)
     (outlook,) = [found for found in store.forecasts("calls") if found.place == "|"]
     assert outlook.steps == []
-    words = queries_forecast.history_words(outlook)
+    words = queries_forecast.history_words(store, outlook)
     assert words.startswith("not enough history: needs 7 days")
     assert words.endswith("has 3.0")
     assert queries_forecast.band(store, scope(now), "calls", "|") == []
@@ -124,8 +124,34 @@ def test_with_too_little_history_it_says_how_much_is_missing(tmp_path: Path) -> 
     store.close()
 
 
+def test_a_state_of_another_version_is_learned_anew_and_seen_until_then(store: Any) -> None:
+    forecasting = Forecasting(store)
+    forecasting.step(LATER)
+    before, head = said(store), store.forecast_head()
+    with store.transaction() as connection:
+        connection.execute("UPDATE watched SET state = ?", (msgspec.msgpack.encode({"version": 0}),))
+    seen: list[Any] = []
+    take(store, calls(16 * 24, 16 * 24 + 1), LATER + HOUR)
+    assert Forecasting(store, lambda: seen.append(store.forecast_head())).step(LATER + HOUR)
+    assert set(seen) == {head}
+    after = said(store)
+    assert after.keys() == before.keys()
+    assert after["calls", "|"].hours_known == before["calls", "|"].hours_known + 1
+
+
+def test_when_everything_is_erased_nothing_is_forecast(store: Any) -> None:
+    forecasting = Forecasting(store)
+    forecasting.step(LATER)
+    store.erase_source("test", LATER)
+    store.fold(1_000, LATER)
+    assert not forecasting.step(LATER + 1_000_000)
+    assert store.forecast_head() is None
+    assert said(store) == {}
+
+
 def test_an_empty_store_closes_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path, "empty.db")
+    assert queries_forecast.history_words(store, None) == queries_forecast.LEARNING
     assert not Forecasting(store).step(LATER)
     assert store.forecast_head() is None
     store.close()
