@@ -100,10 +100,10 @@ def environ(folder: Path, api_port: int, port: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def engine(folder: Path) -> Iterator[Process]:
-    """`iops engine` over a data folder."""
+def engine(folder: Path, **settings: str) -> Iterator[Process]:
+    """`iops engine` over a data folder, with further settings by the names of their variables."""
     port = free_port()
-    process = Process([*IOPS, "engine"], port, environ(folder, port, free_port()))
+    process = Process([*IOPS, "engine"], port, environ(folder, port, free_port()) | settings)
     try:
         yield process
     finally:
