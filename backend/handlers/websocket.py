@@ -7,7 +7,7 @@ from typing import Any
 from backend.adapters.dynamo.connections import Person
 from backend.handlers.edge import logger
 from backend.runtime.aws import installation
-from backend.runtime.aws_authorize import allow, required
+from backend.runtime.aws_authorize import admit
 from backend.services.pushing import PONG
 
 _DONE = {"statusCode": 200}
@@ -15,10 +15,10 @@ _DONE = {"statusCode": 200}
 
 @logger.inject_lambda_context
 def authorize(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Spend the ticket in the address; without a good one the handshake ends with 401."""
+    """Spend the ticket in the address; without a good one the handshake ends with 403."""
     home = installation()
     ticket = (event.get("queryStringParameters") or {}).get("ticket", "")
-    return allow(event["methodArn"], required(home.connections.spend(ticket, home.clock())))
+    return admit(event["methodArn"], home.connections.spend(ticket, home.clock()))
 
 
 @logger.inject_lambda_context

@@ -36,18 +36,20 @@ def person_of(gate: Gate, header: str, now_us: int) -> Credential:
 
 def allow(method_arn: str, who: Known) -> dict[str, Any]:
     """A policy for everything of the stage: the answer is kept for a while, and the roles are checked behind it."""
+    context = {"kind": "access", "name": who.name, "role": who.role, "key_id": who.key_id}
+    return _policy(method_arn, "Allow", who.key_id) | {"context": context}
+
+
+def admit(method_arn: str, who: Known | None) -> dict[str, Any]:
+    """The policy for somebody with a good ticket; whoever has none is told no (403)."""
+    return _policy(method_arn, "Deny", "nobody") if who is None else allow(method_arn, who)
+
+
+def _policy(method_arn: str, effect: str, principal: str) -> dict[str, Any]:
     arn, _, rest = method_arn.partition("/")
     resource = f"{arn}/{rest.partition('/')[0]}/*"
-    statement = {"Action": "execute-api:Invoke", "Effect": "Allow", "Resource": resource}
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resource}
     return {
-        "principalId": who.key_id,
+        "principalId": principal,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-        "context": {"kind": "access", "name": who.name, "role": who.role, "key_id": who.key_id},
     }
-
-
-def required(found: Any) -> Any:
-    """What was found. Raises Unauthorized when it was nothing."""
-    if found is None:
-        raise Unauthorized
-    return found

@@ -95,8 +95,9 @@ def test_a_ticket_opens_the_socket_once(home: Home) -> None:
     event = socket("$connect", "conn-1", ticket=given["ticket"])
     policy = websocket.authorize(event, home.context)
     assert policy["context"]["name"] == "Vera"
-    with pytest.raises(Exception, match=r"^Unauthorized$"):
-        websocket.authorize(event, home.context)
+    again = websocket.authorize(event, home.context)
+    assert again["policyDocument"]["Statement"][0]["Effect"] == "Deny"
+    assert "context" not in again
     assert (
         websocket.connect(socket("$connect", "conn-1", policy["context"]), home.context)["statusCode"] == 200
     )
