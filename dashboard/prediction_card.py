@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from dash import html
 
 from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored
+from backend.services.read_models import Point
 from dashboard import components
 from dashboard.context import View
 from dashboard.words import number, percent, plural, readable
@@ -29,8 +31,8 @@ _BAR = 2.5  # log-odds of a full bar; a factor of 12
 _CERTAIN = 0.01
 
 
-def panel(scored: Scored | None, view: View, entity_type: str) -> html.Section:
-    """Everything the model says, or why it says nothing."""
+def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[Point] = ()) -> html.Section:
+    """Everything the model says, or why it says nothing. `risks`: what it said of leaving, hour by hour."""
     models = html.A("All models", href="/models")
     if scored is None:
         why = (
@@ -67,9 +69,18 @@ def panel(scored: Scored | None, view: View, entity_type: str) -> html.Section:
         html.Div(parts, className="io-pad prd"),
         view,
         sub="as the model expects",
-        end=html.Span(f"scored {ago(scored.at_us, view.now_us)}", className="t3 fs12"),
+        end=html.Span([way(risks), f"scored {ago(scored.at_us, view.now_us)}"], className="t3 fs12 prd-end"),
         foot=foot,
     )
+
+
+def way(risks: Sequence[Point]) -> html.Span | None:
+    """How the chance to leave went in the last days; None while there are fewer than two hours of it."""
+    known = [point.value for point in risks if point.value is not None]
+    if len(known) < 2:
+        return None
+    says = f"Chance to leave by hour, 7 days: from {percent(known[0])} to {percent(known[-1])}"
+    return html.Span(components.spark(list(known), says), title=says)
 
 
 def title(p: Prediction) -> str:

@@ -349,6 +349,7 @@ def _detail(detail: EntityDetail, scope: Scope) -> dict[str, Any]:
         "by_subject": plain(detail.by_subject),
         "alerts": plain(detail.alerts),
         "predictions": scoring.document(detail.scored),
+        "predicted_risk": [{"at": iso(point.at_us), "value": point.value} for point in detail.risks],
         "first_event_at": iso(detail.first_event_us),
         "last_event_at": iso(detail.last_event_us),
     }

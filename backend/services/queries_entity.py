@@ -10,7 +10,7 @@ import msgspec
 from backend.domain import scores
 from backend.domain.errors import NotFound
 from backend.domain.events import Event
-from backend.domain.predictions import Scored
+from backend.domain.predictions import Scored, risk_of
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, WEEK
 from backend.domain.usual import unusual, usual
@@ -58,6 +58,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
     profile = folded(kind, entity_id, events, at)
     alerts = _alerts(reads, scope, kind, entity_id)
     scored = reads.predictions(kind, [entity_id], at if scope.time_travel else None).get(entity_id)
+    said = reads.prediction_history(kind, entity_id, at - WEEK, at)
     row = row_of(profile, at)
     weeks = _weekly(events, at)
     shown = _row(row, weeks, events, alerts, at, scored)
@@ -78,6 +79,7 @@ def _detail(reads: Reads, scope: Scope, kind: str, entity_id: str) -> EntityDeta
         by_subject=_by_subject(reads, events, at),
         alerts=alerts,
         scored=scored,
+        risks=[Point(one.at_us, risk_of(one)) for one in said],
         first_event_us=profile.since_us,
         last_event_us=profile.seen_us,
     )

@@ -193,6 +193,7 @@ class EntityDetail(msgspec.Struct, frozen=True, kw_only=True):
     first_event_us: int | None
     last_event_us: int | None
     scored: Scored | None = None  # what the model said last; None: not scored yet, or no model
+    risks: list[Point] = []  # what it said hour by hour in the last 7 days: the chance to leave, 0..1
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

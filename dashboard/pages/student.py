@@ -101,7 +101,7 @@ def body(
             [score_panel(detail, row, health, view), why_panel(health, before, days, view)],
             className="ppl-row a",
         ),
-        prediction_card.panel(detail.scored, view, "student"),
+        prediction_card.panel(detail.scored, view, "student", detail.risks),
         html.Div([parts_panel(health, view), entity.weeks_panel(detail, view)], className="ppl-row b"),
         html.Div(
             [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)],

@@ -66,7 +66,7 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     assert isinstance(row, TutorRow)
     left = [
         html.Div([load_panel(row, view), reliability_panel(detail, row, view)], className="ppl-row half"),
-        prediction_card.panel(detail.scored, view, "tutor"),
+        prediction_card.panel(detail.scored, view, "tutor", detail.risks),
         html.Div(
             [entity.weeks_panel(detail, view), students_panel(students, view)], className="ppl-row half"
         ),

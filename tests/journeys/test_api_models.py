@@ -41,6 +41,8 @@ def test_a_student_is_scored_with_reasons_soon_after_the_events(fresh: Running) 
     assert detail["health"]["predicted"] == said["health_score"]["value"]
     before = fresh.get(f"/v1/entities/student/ada?as_of={iso(time.time_ns() // 1_000 - DAY)}").json()
     assert before["predictions"] == {}
+    assert before["predicted_risk"] == []
+    assert detail["predicted_risk"][-1]["value"] == churn["value"]
     listed = fresh.get("/v1/entities/student").json()["items"]
     assert [row["predicted"] for row in listed if row["entity_id"] == "ada"] == [churn["value"]]
     tutor = eventually(lambda: fresh.get("/v1/entities/tutor/tim").json().get("predictions"), 30)

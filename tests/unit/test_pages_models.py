@@ -13,6 +13,7 @@ from backend.domain.predictions import Contribution, Prediction, Scored
 from backend.domain.times import HOUR, to_us
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
+from backend.services.read_models import Point
 from dashboard import model_panels, prediction_card
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse, scope
@@ -90,6 +91,14 @@ def test_the_card_tells_range_reasons_and_where_it_comes_from() -> None:
 )
 def test_what_is_not_known_is_said(given: Scored | None, search: str, says: str) -> None:
     assert says in words(prediction_card.panel(given, a_view(search), "student"))
+
+
+def test_the_way_of_the_chance_is_drawn_once_there_are_two_hours_of_it() -> None:
+    hours = [Point(NOW - 2 * HOUR, 0.2), Point(NOW - HOUR, None), Point(NOW, 0.96)]
+    assert prediction_card.way(hours[:2]) is None
+    drawn = prediction_card.way(hours)
+    assert drawn is not None
+    assert drawn.title == "Chance to leave by hour, 7 days: from 20 % to 96 %"
 
 
 @pytest.fixture
