@@ -294,8 +294,9 @@ def history(
 def _missing_note(short: Shortage, demand: Hours, supply: Hours, zone: Zone) -> dict[str, Any]:
     """How much is missing, above the worst hour."""
     worst = dict(demand).get(short.worst_us) or max((step for _, step in demand), key=lambda step: step.mean)
-    late = short.worst_us > demand[len(demand) // 4][0]
+    place = [at for at, _ in demand].index(short.worst_us) if short.worst_us in dict(demand) else 0
+    anchor = "left" if place < 6 else "right" if place >= 18 else "center"
     unit = "h " if short.unit == "hours" else ""
     text = f"{number(short.missing, 1)} {unit}short"
-    where = note(text, zone.axis(short.worst_us), worst.high90, theme.TEXT, "right" if late else "left")
+    where = note(text, zone.axis(short.worst_us), worst.high90, theme.TEXT, anchor)
     return where | {"font": {"size": 11, "color": theme.TEXT, "weight": 600}}

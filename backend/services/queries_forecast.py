@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from backend.domain.outlook import (
     within,
 )
 from backend.domain.times import DAY, HOUR, floor_hour
+from backend.ports import HoursHead
 from backend.services.read_models import Scope
 
 SCORED_DAYS = 7
@@ -166,6 +168,17 @@ def _said(
 
 def shortages(store: Any, scope: Scope) -> dict[str, Shortage]:
     """Cells that are more likely short than not in some hour of the next day, by place."""
+    return _shortages(store, store.forecast_head(), _by_hour(scope))
+
+
+def _by_hour(scope: Scope) -> Scope:
+    """What answers about the next day depend on: live it is the hour alone, so that they are worked out once for it."""
+    hour = floor_hour(scope.at_us)
+    return scope if scope.time_travel else msgspec.structs.replace(scope, at_us=hour, start_us=hour - DAY)
+
+
+@lru_cache(maxsize=64)
+def _shortages(store: Any, _head: HoursHead | None, scope: Scope) -> dict[str, Shortage]:
     first = floor_hour(scope.at_us)
     units = {o.place: o.unit for o in outlooks(store, scope, "gap")}
     found = {}
@@ -201,6 +214,13 @@ def scorecard(
     store: Any, scope: Scope, measures: Iterable[str] = MEASURES, *, days: int = SCORED_DAYS
 ) -> list[ScoreRow]:
     """How good forecasts were in the last days, for each measure, level and horizon that has anything to judge."""
+    return list(_scorecard(store, store.forecast_head(), _by_hour(scope), tuple(measures), days))
+
+
+@lru_cache(maxsize=64)
+def _scorecard(
+    store: Any, _head: HoursHead | None, scope: Scope, measures: tuple[str, ...], days: int
+) -> list[ScoreRow]:
     end = floor_hour(scope.at_us)
     start = end - days * DAY
     rows = []
@@ -262,6 +282,13 @@ def next_day(
     store: Any, scope: Scope, measure: str, places: Sequence[str]
 ) -> dict[str, list[tuple[int, Step]]]:
     """For each place (start of hour, forecast) of the hour of `at_us` and those after it, as far as there is a forecast."""
+    return _next_day(store, store.forecast_head(), _by_hour(scope), measure, tuple(places))
+
+
+@lru_cache(maxsize=64)
+def _next_day(
+    store: Any, _head: HoursHead | None, scope: Scope, measure: str, places: tuple[str, ...]
+) -> dict[str, list[tuple[int, Step]]]:
     first = floor_hour(scope.at_us)
     said = _said(store, scope, measure, places, first)
     return {
