@@ -1,20 +1,23 @@
-# One image for both processes: `iops web` and `iops engine` (see Procfile and compose.yaml).
+# One image for every process: `iops up` (both on one machine), or `iops web` and `iops engine` apart (Procfile), or training.
 FROM python:3.12-slim AS build
 WORKDIR /src
-COPY requirements-uv.lock requirements.lock ./
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-uv.lock
-COPY pyproject.toml README.md ./
+# Extras of pyproject.toml: `--build-arg EXTRAS=ml` makes the image that trains.
+ARG EXTRAS=""
+COPY pyproject.toml requirements.lock README.md ./
+COPY infra/__init__.py infra/image.py infra/
+RUN python infra/image.py $EXTRAS > image.txt \
+ && pip install --no-cache-dir --no-compile --require-hashes --prefix=/install -r image.txt
 COPY backend backend
 COPY dashboard dashboard
 COPY simulator simulator
-COPY infra infra
-RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock && /venv/bin/pip install --no-cache-dir --no-deps .
+RUN pip install --no-cache-dir --no-compile --no-deps --prefix=/install .
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 iops && install -d -o iops /data
-COPY --from=build /venv /venv
+COPY --from=build /install /usr/local
 USER iops
-ENV PATH=/venv/bin:$PATH IOPS_DATA_DIR=/data PYTHONUNBUFFERED=1
+ENV IOPS_DATA_DIR=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+VOLUME /data
 EXPOSE 8050 8051
-HEALTHCHECK --interval=10s --timeout=3s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8050/healthz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8050/healthz', timeout=2)"]
 CMD ["iops", "up"]

@@ -5,8 +5,12 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# An environment of infra/stages.py, and more of its fields: make deploy STAGE=dev ARGS="-c rate=500"
+STAGE ?= dev
+ARGS ?=
+CDK := npx --yes aws-cdk@2.1148.1
 
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench lock audit synth deploy destroy clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +45,19 @@ bench: setup ## the benchmarks, printing figures
 
 lock: ## resolve the dependencies again
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-emit-index-url --upgrade -q -o requirements.lock
+
+audit: setup ## known faults in the locked dependencies
+	@$(BIN)/uv tool run pip-audit --require-hashes --disable-pip -r requirements.lock
+
+synth: setup ## templates of a stage into cdk.out, checked; no Docker, no account
+	@$(BIN)/python -m infra.app -c stage=$(STAGE) $(ARGS)
+
+deploy: synth ## all stacks of a stage to AWS, with the credentials of this shell
+	@mkdir -p build
+	@$(CDK) deploy --app cdk.out --all --require-approval never --outputs-file build/outputs-$(STAGE).json
+
+destroy: synth ## take the stacks of a stage away; what it retains stays
+	@$(CDK) destroy --app cdk.out --all --force
 
 clean: ## remove what this file made
 	rm -rf $(VENV) build *.egg-info cdk.out
