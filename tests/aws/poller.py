@@ -51,6 +51,18 @@ class Poller:
             thread.join(10)
 
 
+def history(client: Callable[[str], Any], function: str) -> list[Record]:
+    """Everything that the function's stream holds, as it is delivered, from the beginning."""
+    (mapping,) = client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    follower = _Follower(client, mapping, function, threading.Event(), {})
+    found: list[Record] = []
+    for shard in follower.shards():
+        iterators: dict[str, str | None] = {shard: follower.first(shard)}
+        while part := follower.gathered(shard, iterators):
+            found += part
+    return found
+
+
 class _Follower:
     """One mapping: its shards in turn, from their beginning."""
 
@@ -86,16 +98,16 @@ class _Follower:
 
     def _look(self, iterators: dict[str, str | None]) -> bool:
         busy = False
-        for shard in self._shards():
+        for shard in self.shards():
             if shard not in iterators:
-                iterators[shard] = self._first(shard)
-            records = self._gathered(shard, iterators)
+                iterators[shard] = self.first(shard)
+            records = self.gathered(shard, iterators)
             if records:
                 busy = True
                 self._delivery(shard).deliver(records)
         return busy
 
-    def _gathered(self, shard: str, iterators: dict[str, str | None]) -> list[Record]:
+    def gathered(self, shard: str, iterators: dict[str, str | None]) -> list[Record]:
         """A batch: full, or as old as the window allows."""
         found: list[Record] = []
         since = None
@@ -116,14 +128,14 @@ class _Follower:
             self._stop.wait(IDLE_S)
         return found
 
-    def _shards(self) -> Iterator[str]:
+    def shards(self) -> Iterator[str]:
         if self._kinesis:
             listed = self._streams.list_shards(StreamARN=self._arn)["Shards"]
         else:
             listed = self._streams.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
         yield from (shard["ShardId"] for shard in listed)
 
-    def _first(self, shard: str) -> str:
+    def first(self, shard: str) -> str:
         name = "StreamARN" if self._kinesis else "StreamArn"
         where = {name: self._arn, "ShardId": shard, "ShardIteratorType": self._mapping["StartingPosition"]}
         return self._streams.get_shard_iterator(**where)["ShardIterator"]

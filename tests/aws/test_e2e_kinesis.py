@@ -1,0 +1,85 @@
+"""The ingest path `kinesis` from end to end, on a deployment of its own that takes few requests; at the end it is destroyed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.aws.cloud import Cloud, eventually
+from tests.aws.emulator import Emulator
+from tests.aws.made import call
+from tests.aws.poller import history
+from tests.aws.test_e2e_failures import calls_of, poison_row
+
+pytestmark = [pytest.mark.aws, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def kinesis(emulator: Emulator, assemblies: Path) -> Iterator[Cloud]:
+    deployed = Cloud(emulator, assemblies / "kinesis")
+    yield deployed
+    deployed.close()
+
+
+def test_events_travel_over_kinesis_spread_by_whom_they_are_about(kinesis: Cloud) -> None:
+    answer = kinesis.post([call(f"kin-{i}", f"stu_{i % 5}") for i in range(20)])
+    assert answer.status == 202
+    assert eventually(lambda: sum(calls_of(kinesis, f"stu_{i}") for i in range(5)) == 20)
+    assert [calls_of(kinesis, f"stu_{i}") for i in range(5)] == [4] * 5
+    records = history(kinesis.emulator.client, f"iops-{kinesis.stage}-process")
+    assert {record["kinesis"]["partitionKey"] for record in records} == {f"stu_{i}" for i in range(5)}
+    assert kinesis.store.meta()["events_total"] == 20
+
+
+def test_a_repeated_event_is_carried_again_and_counts_once(kinesis: Cloud) -> None:
+    for expected in ("accepted", "duplicate"):
+        answer = kinesis.post([call("kin-twice", "stu_twice")])
+        assert answer.json()["results"][0]["status"] == expected
+    assert eventually(lambda: calls_of(kinesis, "stu_twice") == 1)
+    records = history(kinesis.emulator.client, f"iops-{kinesis.stage}-process")
+    assert [r["kinesis"]["partitionKey"] for r in records].count("stu_twice") == 2
+    time.sleep(1)
+    assert calls_of(kinesis, "stu_twice") == 1
+
+
+def test_a_record_that_nobody_can_read_reaches_the_queue_and_holds_up_nothing(kinesis: Cloud) -> None:
+    client, stream = kinesis.emulator.client("kinesis"), kinesis.arrivals()
+    for data in (b"not what we write", poison_row("kin-poison")):
+        client.put_record(StreamName=stream, Data=data, PartitionKey="stu_bad")
+    kinesis.post([call("kin-after", "stu_bad")])
+    assert eventually(lambda: calls_of(kinesis, "stu_bad") == 1)
+    found = []
+    assert eventually(
+        lambda: found.extend(kinesis.messages(kinesis.outputs["ProcessDlqUrl"])) or len(found) == 2
+    )
+    assert {message["KinesisBatchInfo"]["batchSize"] for message in found} == {1}
+
+
+def test_more_than_the_plan_allows_is_turned_away(kinesis: Cloud) -> None:
+    """The plan of this stage: 20 requests a second, 10 at once."""
+    answers = kinesis.store.table.each(lambda i: kinesis.post([call(f"rush-{i}", "stu_rush")]), range(80))
+    refused = [answer for answer in answers if answer.status == 429]
+    accepted = [answer for answer in answers if answer.status == 202]
+    assert len(refused) + len(accepted) == 80
+    assert refused
+    assert eventually(lambda: calls_of(kinesis, "stu_rush") == len(accepted))
+
+
+def test_destroying_leaves_nothing_and_deploying_again_works(kinesis: Cloud, emulator: Emulator) -> None:
+    kinesis.invoke("archive")
+    kinesis.destroy()
+    mine = f"iops-{kinesis.stage}-"
+    functions = emulator.client("lambda").list_functions()["Functions"]
+    assert [each["FunctionName"] for each in functions if each["FunctionName"].startswith(mine)] == []
+    assert kinesis.outputs["StateTable"] not in emulator.client("dynamodb").list_tables()["TableNames"]
+    assert kinesis.outputs["ArchiveBucket"] not in [
+        bucket["Name"] for bucket in emulator.client("s3").list_buckets()["Buckets"]
+    ]
+    again = Cloud(emulator, kinesis.assembly)
+    assert again.post([call("kin-again", "stu_again")]).status == 202
+    assert eventually(lambda: calls_of(again, "stu_again") == 1)
+    again.destroy()
+    again.close()
