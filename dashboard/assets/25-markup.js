@@ -5,17 +5,15 @@
   const iops = (window.iops = window.iops || {});
 
   /* ---- figures: those in sight at once, the others when the browser has time; equal ones not at all ---- */
-  const waiting = new Set();
+  const waiting = new Set(), PATIENCE = 200, ENOUGH = 10; // milliseconds: until it is done anyway, that must be left for one more
   let planned = false;
-  const idle = window.requestIdleCallback ? (act) => window.requestIdleCallback(act, { timeout: 500 }) : (act) => setTimeout(act, 50);
+  const idle = window.requestIdleCallback ? (act) => window.requestIdleCallback(act, { timeout: PATIENCE }) : (act) => setTimeout(() => act({ timeRemaining: () => 0 }), 50);
   function plan() {
     if (planned || !waiting.size) return;
     planned = true;
-    idle(() => {
+    idle((left) => {
       planned = false;
-      const [act] = waiting;
-      waiting.delete(act);
-      act();
+      do { const [draw] = waiting; draw(); } while (waiting.size && left.timeRemaining() > ENOUGH);
       plan();
     });
   }
@@ -23,31 +21,35 @@
     const box = el.getBoundingClientRect();
     return box.bottom > 0 && box.top < window.innerHeight && box.width > 0;
   }
+  /* One figure. What waits is drawn as it is by then: a refresh meanwhile neither loses nor delays its place in the queue. */
+  function drawer(el) {
+    const one = { key: "", shown: "", figure: null, config: null };
+    one.draw = () => {
+      waiting.delete(one.draw);
+      if (one.shown === one.key) return;
+      one.shown = one.key;
+      try { window.Plotly.react(el, one.figure.data, one.figure.layout, Object.assign({}, one.config, { responsive: false })); }
+      catch (e) { console.error("a figure could not be drawn", e); } // the page around it stays
+    };
+    one.fit = new ResizeObserver(() => {
+      const width = el._fullLayout && el._fullLayout.width;
+      if (width && el.clientWidth && Math.abs(width - el.clientWidth) > 1) window.Plotly.Plots.resize(el);
+    });
+    one.fit.observe(el);
+    one.end = () => { waiting.delete(one.draw); one.fit.disconnect(); window.Plotly.purge(el); };
+    return one;
+  }
   function Graph({ figure, config, style, className, id }) {
     const { useRef, useLayoutEffect, createElement } = window.React;
-    const at = useRef(null), shown = useRef("");
+    const at = useRef(null), mine = useRef(null);
     const key = JSON.stringify(figure);
     useLayoutEffect(() => {
-      if (shown.current === key) return undefined;
-      const el = at.current;
-      const draw = () => {
-        waiting.delete(draw);
-        shown.current = key;
-        window.Plotly.react(el, figure.data, figure.layout, Object.assign({}, config, { responsive: false }));
-      };
-      if (inSight(el)) draw();
-      else { waiting.add(draw); plan(); }
-      return () => waiting.delete(draw);
+      if (!mine.current) mine.current = drawer(at.current);
+      Object.assign(mine.current, { key, figure, config });
+      if (inSight(at.current)) mine.current.draw();
+      else { waiting.add(mine.current.draw); plan(); }
     }, [key]);
-    useLayoutEffect(() => {
-      const el = at.current;
-      const fit = new ResizeObserver(() => {
-        const width = el._fullLayout && el._fullLayout.width;
-        if (width && el.clientWidth && Math.abs(width - el.clientWidth) > 1) window.Plotly.Plots.resize(el);
-      });
-      fit.observe(el);
-      return () => { fit.disconnect(); window.Plotly.purge(el); };
-    }, []);
+    useLayoutEffect(() => () => mine.current.end(), []);
     return createElement("div", { ref: at, id, style, className });
   }
 

@@ -6,16 +6,17 @@
   let kept = null;
   try { kept = localStorage.getItem("iops-theme"); } catch (e) { kept = null; } // storage can be forbidden
   const choice = asked || kept || "system";
-  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const dark = matchMedia("(prefers-color-scheme: dark)"), forced = matchMedia("(forced-colors: active)");
   function apply(name) {
-    const isDark = name === "dark" || ((name === "system" || name === "contrast") && dark.matches);
+    // Where the system forces its colours, ours follow its darkness: figures take theirs from us.
+    const isDark = forced.matches ? dark.matches : name === "dark" || ((name === "system" || name === "contrast") && dark.matches);
     root.dataset.bsTheme = isDark ? "dark" : "light";
-    if (name === "contrast" || matchMedia("(prefers-contrast: more)").matches) root.dataset.contrast = "more";
+    if (name === "contrast" || forced.matches || matchMedia("(prefers-contrast: more)").matches) root.dataset.contrast = "more";
     else delete root.dataset.contrast;
     root.dataset.choice = name;
   }
   apply(choice);
-  dark.addEventListener("change", () => { apply(root.dataset.choice); document.dispatchEvent(new Event("iops-theme")); });
+  for (const query of [dark, forced]) query.addEventListener("change", () => { apply(root.dataset.choice); document.dispatchEvent(new Event("iops-theme")); });
   window.iops = {
     setTheme(name) {
       try { localStorage.setItem("iops-theme", name); } catch (e) { /* storage can be forbidden */ }
