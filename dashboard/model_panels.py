@@ -103,7 +103,7 @@ def _actions(v: dict[str, Any], found: dict[str, Any], forbidden: str | None) ->
             "Give a share",
             version,
             "canary",
-            "These are scored by it from now on, always the same ones.",
+            "They are scored by it from now on, always the same ones.",
             share,
         ),
         _menu("Put in use", version, "promote", "Everybody is scored by it within minutes."),
@@ -274,7 +274,10 @@ def drift(kind: str, found: dict[str, Any] | None, view: View) -> html.Section:
         f"{number(found['rows'])} {kind}s of the last day, {ago(found['at_us'], view.now_us)}; "
         f"{number(len(features))} inputs, moved from {MOVED:g}, far from {DRIFTED:g}"
     )
-    return components.panel(title, html.Div(table, className="mdl-scroll mdl-drift"), view, foot=foot)
+    advice = "time to train anew" if far else None
+    return components.panel(
+        title, html.Div(table, className="mdl-scroll mdl-drift"), view, foot=foot, sub=advice
+    )
 
 
 def _moved(index: float) -> html.Span:

@@ -12,7 +12,7 @@ from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, 
 from backend.services.read_models import Point
 from dashboard import components
 from dashboard.context import View
-from dashboard.words import number, percent, plural, readable
+from dashboard.words import chance, number, percent, plural, readable
 from dashboard.zones import ago
 
 # Target -> (name of the fact, what "for certain" would mean, what the held-out share is a share of)
@@ -28,7 +28,6 @@ WORDS = {
 _ORDER = tuple(WORDS)
 _LEADS = ("churn_30d", "first_session_success", "burnout_14d", "retention_30d", "health_score")
 _BAR = 2.5  # log-odds of a full bar; a factor of 12
-_CERTAIN = 0.01
 
 
 def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[Point] = ()) -> html.Section:
@@ -97,9 +96,7 @@ def _probabilities() -> set[str]:
 def value_text(p: Prediction) -> str:
     """A probability never as 0 or 100 %: nothing is that sure."""
     if p.target in _probabilities():
-        if p.value < _CERTAIN:
-            return "under 1 %"
-        return "over 99 %" if p.value > 1 - _CERTAIN else percent(p.value)
+        return chance(p.value)
     return f"{number(p.value, 1)} / wk" if p.target == "session_velocity" else f"{number(p.value, 0)} of 100"
 
 

@@ -31,6 +31,11 @@ def percent(share: float | None, digits: int = 0) -> str:
     return UNKNOWN if share is None else f"{number(100 * share, digits)} %"
 
 
+def chance(value: float) -> str:
+    """A probability as a model says it, never for certain: "<1 %", "94 %", ">99 %"."""
+    return "<1 %" if value < 0.01 else ">99 %" if value > 0.99 else percent(value)
+
+
 def money(value: float | None) -> str:
     return UNKNOWN if value is None else f"${number(value, 0)}"
 

@@ -17,7 +17,7 @@ from dashboard.context import Context, View
 from dashboard.ids import SHELL, STUDENTS
 from dashboard.lists import Asked, column
 from dashboard.pages import page_named
-from dashboard.words import money, number, percent, plural, readable, signed
+from dashboard.words import chance, money, number, percent, plural, readable, signed
 from dashboard.zones import ago
 
 PAGE = page_named("students")
@@ -231,7 +231,7 @@ def row_data(row: StudentRow, view: View, tutors: dict[str, str]) -> dict[str, A
         "student_id": row.student_id, "name": row.name, "href": f"/students/{quote(row.student_id, safe='')}",
         "reason": row.reason, "segment": segments.cell("student", row.segment),
         "health": [health, row.health_source if row.health is not None else "not scored"],
-        "risk": [number(row.risk, 0), "" if row.predicted is None else f"model {percent(row.predicted)}"],
+        "risk": [number(row.risk, 0), "" if row.predicted is None else f"model {chance(row.predicted)}"],
         "expected_loss": [loss, f"of {money(row.monthly_value)}" if row.monthly_value is not None else "no value"],
         "velocity": [number(row.velocity, 2), _change(row.velocity_change)],
         "sessions_30d": [f"{row.sessions_7d} · {row.sessions_14d} · {row.sessions_30d}", "7 · 14 · 30 d"],

@@ -55,8 +55,8 @@ def scored(*predictions: Prediction, missing: int = 2) -> Scored:
 
 def test_the_title_says_how_likely_what_is_and_never_for_certain() -> None:
     assert prediction_card.title(churn(0.96)) == "96 % likely: leaves within 30 days"
-    assert prediction_card.value_text(churn(0.9999)) == "over 99 %"
-    assert prediction_card.value_text(churn(0.0001)) == "under 1 %"
+    assert prediction_card.value_text(churn(0.9999)) == ">99 %"
+    assert prediction_card.value_text(churn(0.0001)) == "<1 %"
     assert (
         prediction_card.title(Prediction("health_score", 41.6, 30, 50, [])) == "Next health score: 42 of 100"
     )
@@ -185,6 +185,7 @@ def test_moved_inputs_are_named_with_how_far(ctx: Context) -> None:
     text = words(model_panels.drift("student", found, a_view()))
     for part in (
         "1 input has moved far",
+        "time to train anew",
         "Sessions, 7 days",
         "0.61",
         "far",
