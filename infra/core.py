@@ -42,6 +42,8 @@ class CoreStack(cdk.Stack):
         tell(self, "ArchiveBucket", self.stores.archive.bucket_name)
         tell(self, "ModelsBucket", self.stores.models.bucket_name)
         tell(self, "BusName", self.routing.bus.event_bus_name)
+        if "arrivals" in self.places:
+            tell(self, "ArrivalsStream", self.places["arrivals"].value)
         for name, topic in self.routing.topics.items():
             tell(self, camel(f"{name}-topic"), topic.topic_arn)
         for name, queue in self.routing.queues.items():

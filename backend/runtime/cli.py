@@ -34,7 +34,7 @@ def main() -> None:
     """iOps Dashboard: students at risk, inbound calls, supply and demand, alerts."""
 
 
-for _command in (cli_aws.cost, cli_models.train, cli_models.models, *cli_simulator.COMMANDS):
+for _command in (*cli_aws.COMMANDS, cli_models.train, cli_models.models, *cli_simulator.COMMANDS):
     main.add_command(_command)
 
 
@@ -101,10 +101,19 @@ def url(data_dir: Path | None) -> None:
 
 @main.command()
 @data_dir_option
-def doctor(data_dir: Path | None) -> None:
-    """Check this installation; exit code 1 when something must be mended."""
+@click.option(
+    "--aws", is_flag=True, help="Check a stage on AWS instead: credentials, quotas, what is deployed."
+)
+@click.option("--stage", default="dev", show_default=True, help="With --aws: which one.")
+@click.option("--region", help="With --aws: where [that of the credentials].")
+def doctor(data_dir: Path | None, aws: bool, stage: str, region: str | None) -> None:
+    """Check this installation, or a stage on AWS; exit code 1 when something must be mended."""
     from backend.runtime import doctor as checks
 
+    if aws:
+        from backend.runtime import aws_doctor, aws_stage
+
+        sys.exit(checks.told(aws_doctor.check(aws_stage.clients(region), stage), say))
     sys.exit(checks.report(settings.read(data_dir=data_dir), os.environ, say))
 
 
@@ -256,10 +265,14 @@ def churn_eval(
 
 
 def _access(data_dir: Path | None) -> Any:
+    chosen = settings.read(data_dir=data_dir)
+    if chosen.runtime == "aws":
+        from backend.runtime.aws import installation
+
+        return installation().access
     from backend.adapters.sqlite.access import SqliteAccess
     from backend.adapters.sqlite.connections import Connections
 
-    chosen = settings.read(data_dir=data_dir)
     if chosen.runtime == "aws":
         from backend.runtime.aws import installation
 

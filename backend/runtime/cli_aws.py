@@ -1,7 +1,8 @@
-"""Commands about the AWS side: what a month costs."""
+"""Commands about the AWS side: what a month costs, how to reach a deployed stage."""
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -37,6 +38,20 @@ def cost(parts: tuple[str, ...], as_json: bool, **fields: Any) -> None:
         click.echo(line)
 
 
+@click.command("aws-env")
+@click.option("--stage", default="dev", show_default=True, help="Which stage.")
+@click.option("--region", help="Where [that of the credentials].")
+def aws_env(stage: str, region: str | None) -> None:
+    """Print the environment with which a process here works on a deployed stage: eval "$(iops aws-env)"."""
+    from backend.runtime import aws_stage
+
+    told = aws_stage.outputs(aws_stage.stacks(aws_stage.clients(region), stage))
+    if not told:
+        raise click.ClickException(f"stage {stage} is not deployed; make deploy STAGE={stage}")
+    for name, value in aws_stage.environment(told, stage).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
 def written(bill: Bill) -> list[str]:
     """The bill as lines of text."""
     lines = ["Assumptions", *(f"  {each}" for each in bill.assumptions), ""]
@@ -57,3 +72,6 @@ def moved(load: Load, bill: Bill) -> list[str]:
         usd = estimate(change).usd
         lines.append(f"  {says:<40}{usd:>10,.2f}  {usd - bill.usd:>+10,.2f}")
     return lines
+
+
+COMMANDS = (cost, aws_env)

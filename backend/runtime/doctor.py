@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from backend.runtime.settings import TABLE, Settings
@@ -26,12 +26,18 @@ class Finding(NamedTuple):
 
 def report(settings: Settings, environ: Mapping[str, str], say: Callable[[str], Any]) -> int:
     """Say every finding; 1 when one is an error, else 0."""
-    findings = list(check(settings, environ))
+    return told(check(settings, environ), say)
+
+
+def told(findings: Iterable[Finding], say: Callable[[str], Any]) -> int:
+    """Say each finding as it comes; 1 when one is an error, else 0."""
+    failed = 0
     for finding in findings:
         say(
             f"{finding.level:<8}{finding.text}" + (f"\n        -> {finding.remedy}" if finding.remedy else "")
         )
-    return 1 if any(finding.level == "error" for finding in findings) else 0
+        failed |= finding.level == "error"
+    return failed
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:

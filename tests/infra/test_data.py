@@ -186,3 +186,14 @@ def test_logs_go_after_thirty_days(each: Assembly) -> None:
     written = {each.function(f.name).properties["LoggingConfig"]["LogGroup"] for f in topology.FUNCTIONS}
     assert written <= {f"{g.stack}.{g.id}" for g in groups}
     assert len(written) == len(topology.FUNCTIONS)
+
+
+def test_every_resource_tells_its_name_as_the_command_line_expects(each: Assembly) -> None:
+    from backend.runtime.aws_stage import output_of
+
+    for resource in topology.RESOURCES:
+        exists = resource.path in (None, each.stage.ingest_path) and (
+            resource.name != "scores" or each.stage.learning
+        )
+        if resource.variable and exists:
+            assert output_of(resource) in each.outputs(), resource.name
