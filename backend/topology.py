@@ -201,6 +201,18 @@ FUNCTIONS: tuple[Function, ...] = (
         reserved=1,
     ),
     Function(
+        name="forecast",
+        handler="backend.handlers.forecast.handler",
+        summary="Closes the hours that are over: forecasts, anomalies and their alerts",
+        stack="intelligence",
+        triggers=(Trigger(kind="schedule", source="5"),),
+        grants=(_STATE,),
+        layers=("core", "numeric"),
+        memory_mb=1024,
+        timeout_s=240,
+        reserved=1,
+    ),
+    Function(
         name="partner",
         handler="backend.handlers.partner.handler",
         summary="Tells the partner's webhook about high risks, signed",

@@ -1,4 +1,4 @@
-"""Scoring on AWS: the models that came with the program, or those of the models bucket, over whoever changed."""
+"""Scoring and forecasting on AWS: models of the bucket or behind an endpoint over whoever changed; hours that are over."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backend.ml.scorer import LocalModels
 from backend.runtime.aws import Installation
 from backend.runtime.aws_settings import MissingSetting
 from backend.runtime.scoring_follower import ScoringFollower
+from backend.services.forecasting import Forecasting
 from backend.topology import HIGH_RISK
 
 MOST_RISKY = 1_000  # more at high risk than this are not told apart
@@ -18,6 +19,10 @@ MOST_RISKY = 1_000  # more at high risk than this are not told apart
 
 def scorer(home: Installation) -> ScoringFollower:
     """What scores; kept by the process, so that it knows where it was in the change feed."""
+    if endpoint := home.settings.optional("scores"):
+        from backend.adapters.sagemaker import SageMakerModels
+
+        return ScoringFollower(home.store, SageMakerModels(endpoint), home.clock)
     if home.models is None:
         raise MissingSetting("IOPS_MODELS_BUCKET is not set: scoring needs the bucket of models")
     models = LocalModels(home.models)
@@ -31,6 +36,16 @@ def score_for(home: Installation, scoring: ScoringFollower, seconds: float) -> N
     until_us = home.clock() + int(seconds * SECOND)
     while scoring.look() and home.clock() < until_us:
         pass
+
+
+def close_hours(home: Installation, seconds: float) -> int:
+    """Close the hours that are over until all are or the time is used up; how many times something was closed."""
+    learning = Forecasting(home.store)  # what was learned so far is in the store
+    until_us = home.clock() + int(seconds * SECOND)
+    closed = 0
+    while home.clock() < until_us and learning.step(home.clock()):
+        closed += 1
+    return closed
 
 
 class Population(NamedTuple):

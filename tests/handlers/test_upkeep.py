@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backend.domain.errors import Rejected, Unavailable
-from backend.domain.times import HOUR
+from backend.domain.times import DAY, HOUR
 from backend.runtime import aws_partner, aws_redrive
 from backend.services import partner
 from backend.topology import FUNCTIONS
@@ -198,3 +198,35 @@ def test_a_record_of_the_stream_carries_base64() -> None:
     """What the tests pretend is what Lambda sends: see the documented record."""
     made = record({"PK": {"S": "a"}, "SK": {"S": "b"}, "b": {"B": b"\x00\xff"}})
     assert made["dynamodb"]["NewImage"]["b"] == {"B": "AP8="}
+
+
+@pytest.mark.aws
+def test_hours_that_are_over_are_closed_once(home: Home) -> None:
+    from backend.runtime.aws_scoring import close_hours
+
+    home.store.take_in([session(f"e{n}", NOW - n * HOUR).event for n in range(30)], NOW)
+    home.installation.clock = lambda: NOW + HOUR
+    home.store.sweep(NOW + HOUR)
+    assert close_hours(home.installation, 60) == 1
+    assert home.store.forecast_head().through_us <= NOW + HOUR
+    assert close_hours(home.installation, 60) == 0
+    assert home.store.forecasts("calls")
+
+
+@pytest.mark.aws
+def test_whoever_changed_is_scored_with_the_models_that_came_along(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from backend.handlers import score
+
+    monkeypatch.setenv(
+        "IOPS_MODELS_BUCKET", home.environ["IOPS_ARCHIVE_BUCKET"]
+    )  # empty: what is shipped scores
+    home.installation.clock = lambda: NOW
+    home.store.take_in([session(f"e{n}", NOW - n * DAY).event for n in range(8)], NOW)
+    score._scorer.cache_clear()
+    score.handler({}, home.context)
+    found = home.store.predictions("student", ["stu_1"], None)
+    assert found["stu_1"].predictions
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert any("AverageHealth" in line for line in lines)
