@@ -10,8 +10,8 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.anomalies import EpisodeRow, anomalies
-from backend.services.queries_forecast import Shortage, next_day, shortages
 from backend.services.queries_counts import filters_of, totals
+from backend.services.queries_forecast import Shortage, next_day, shortages
 from backend.services.read_models import AlertRow, Cell, Scope
 from dashboard import components, forecast_panels, frames, markup, waits_panel
 from dashboard import supply_panels as panels
