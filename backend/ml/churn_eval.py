@@ -28,6 +28,7 @@ _COMMON_KIND = (
 )
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
+_MOST_PAST = 2_000  # earlier rows of a cohort that tell its level, thinned evenly
 _FEW_POSITIVES = 1500  # below this the trees get fewer rounds
 _RARE = 0.03  # share of positives below which an outcome is rare
 _BETWEEN, _WITHIN = 0.4, 0.6  # log-odds by which levels differ between cohorts, and between the days of one
@@ -90,7 +91,7 @@ def predict_in_time(
     known = ~np.isnan(y)
     given = x[known]
     x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
-    p, level = np.full(len(y), np.nan), np.full(len(y), np.nan)
+    p = np.full(len(y), np.nan)
     fitted, trained_on = None, 0
     for cutoff in np.unique(day[~known]):
         now = ~known & (day == cutoff)
@@ -99,15 +100,16 @@ def predict_in_time(
         if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
             outcome = np.where(known, y, observed)[use]
             fitted, trained_on = _fit(x[use], outcome), int(use.sum())
-            # How far a cohort is off is asked of the model in use, which may have learned part of it meanwhile.
-            if seen.any():
-                p[seen] = blend([member.predict(x[seen]) for member in fitted])
-        p[now] = level[now] = blend([member.predict(x[now]) for member in fitted])
+        p[now] = blend([member.predict(x[now]) for member in fitted])
         for name in np.unique(cohort[now]) if cohort is not None else ():
-            own, past = now & (cohort == name), seen & (cohort == name)
-            shift = level_shift(p[past], observed[past], day[past], _BETWEEN, _WITHIN)
-            level[own] = expit(logit(p[own]) + shift)
-    return level
+            past = _thinned(np.flatnonzero(seen & (cohort == name)), _MOST_PAST)
+            if len(past):
+                # Asked of the model in use: it may have learned part of what sets the cohort apart.
+                expected = blend([member.predict(x[past]) for member in fitted])
+                own = now & (cohort == name)
+                shift = level_shift(expected, observed[past], day[past], _BETWEEN, _WITHIN)
+                p[own] = expit(logit(p[own]) + shift)
+    return p
 
 
 def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
@@ -138,10 +140,14 @@ def _entity_days(rows: pd.DataFrame, index: np.ndarray) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(rows.iloc[index][["entity", "day"]])
 
 
+def _thinned(places: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the places, evenly."""
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
+
+
 def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
-    if len(y) > _MOST_ROWS:
-        kept = np.linspace(0, len(y) - 1, _MOST_ROWS).astype(int)
-        x, y = x[kept], y[kept]
+    kept = _thinned(np.arange(len(y)), _MOST_ROWS)
+    x, y = x[kept], y[kept]
     few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
     # A weak penalty helps an outcome that hardly ever happens; a common one carries over better to new cohorts with a strong.
     strength = 0.003 if y.mean() < _RARE else 0.0005 if few else 0.001
