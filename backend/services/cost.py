@@ -176,7 +176,7 @@ def _functions(load: Load) -> list[Line]:
     calls = {  # calls, seconds, GB
         "ingest": (requests, 0.04, 0.5), "process": (folds, 0.12, 1.0), "sweep": (sweeps, 1.5, 1.0),
         "alert": (folds, 0.03, 0.5), "broadcast": (folds, 0.03, 0.5), "query": (asked, 0.15, 1.0),
-        "archive": (MINUTES / 15, 2.0, 1.0), "score": (MINUTES / 5, 5.0, 1.0),
+        "archive": (MINUTES / 15, 2.0, 1.0), "score": (MINUTES / 5, 5.0, 1.0), "forecast": (MINUTES / 5, 2.0, 1.0),
     }  # fmt: skip
     seconds = sum(number * took * memory for number, took, memory in calls.values())
     return [

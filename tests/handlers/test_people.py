@@ -31,6 +31,8 @@ def test_a_token_becomes_a_policy_and_anything_else_401(home: Home) -> None:
     event = {"type": "TOKEN", "methodArn": arn, "authorizationToken": f"Bearer {home.token('operator')}"}
     policy = handler(event, home.context)
     assert policy["context"]["role"] == "operator"
+    used = {c.key_id: c.last_used_us for c in home.installation.access.credentials()}
+    assert used[policy["principalId"]]
     statement = policy["policyDocument"]["Statement"][0]
     assert (statement["Effect"], statement["Resource"]) == (
         "Allow",
