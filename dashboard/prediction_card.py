@@ -169,7 +169,8 @@ def measured(c: Contribution) -> str:
     if c.unit == "share":
         return percent(c.value)
     plain = c.unit in ("1-5", "0-1", "0/1", "0-2", "0-100", "ratio", "deviations")
-    return number(c.value) + ("" if plain else f" {c.unit}")
+    unit = c.unit[:-1] if c.value == 1 and c.unit.endswith("s") else c.unit
+    return number(c.value) + ("" if plain else f" {unit}")
 
 
 def factor(amount: float) -> str:

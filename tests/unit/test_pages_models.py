@@ -42,6 +42,7 @@ def churn(value: float, low: float | None = 0.91, high: float | None = 0.99) -> 
     why = [
         Contribution("ib_calls_14d", 4.0, "calls", 2.08),
         Contribution("cancellation_rate_30d", 0.25, "share", 0.4),
+        Contribution("sessions_7d", 1.0, "sessions", 0.1),
         Contribution("avg_rating", None, "1-5", -1.1),
     ]
     return Prediction("churn_30d", value, low, high, why)
@@ -68,6 +69,7 @@ def test_the_card_tells_range_reasons_and_where_it_comes_from() -> None:
         "91 to 99 % of like cases left",
         "Inbound calls, 14 days",
         "4 calls",
+        "1 session",
         "×8.0",
         "25 %",
         "unknown",
