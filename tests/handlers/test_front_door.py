@@ -61,7 +61,8 @@ def test_a_mixed_batch_is_answered_item_by_item_and_what_was_refused_is_kept(hom
         ("{}", {"Content-Type": ["text/csv"]}, 415, "content_type"),
         ("{}", {"Content-Type": ["application/json", "text/plain"]}, 400, "headers"),
         ("[" + "1," * 1000 + "1]", {}, 413, "too_many"),
-        ("{}", {"Content-Encoding": ["br"]}, 415, "encoding"),
+        ("packed", {"Content-Encoding": ["br"]}, 415, "encoding"),
+        ("packed", {"Content-Encoding": ["gzip"]}, 400, "invalid_encoding"),
         ("{}", {}, 422, "required"),
     ],
 )
@@ -80,6 +81,11 @@ def test_compressed_bodies_come_as_base64(home: Home) -> None:
         home, b64encode(packed).decode(), headers={"Content-Encoding": ["gzip"]}, encoded=True
     )
     assert (status, body["accepted"]) == (202, 2)
+
+
+def test_a_body_that_the_gateway_has_unpacked_is_taken_as_it_is(home: Home) -> None:
+    status, body, _ = post(home, call(1), headers={"Content-Encoding": ["gzip"]})
+    assert (status, body["accepted"]) == (202, 1)
 
 
 def test_a_dry_run_stores_nothing(home: Home) -> None:
