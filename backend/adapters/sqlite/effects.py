@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
+from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.series import Detectors
 from backend.domain import market
 from backend.domain.events import SIMULATOR, Event
@@ -24,13 +25,17 @@ MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Profile).decode
 
-_BUCKET = (
-    f"INSERT INTO buckets (entity_type, entity_id, hour_us, {', '.join(COUNTERS)}) "
-    f"VALUES (?, ?, ?{', ?' * len(COUNTERS)}) ON CONFLICT (entity_type, entity_id, hour_us) DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS)
+_BUCKETS = Bulk(
+    f"INSERT INTO buckets (entity_type, entity_id, hour_us, {', '.join(COUNTERS)})",
+    f"(?, ?, ?{', ?' * len(COUNTERS)})",
+    "ON CONFLICT (entity_type, entity_id, hour_us) DO UPDATE SET "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in COUNTERS),
 )
-_LINK = """INSERT INTO links (student_id, tutor_id, subject, region, sessions, last_us) VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, last_us = max(last_us, excluded.last_us)"""
+_LINKS = Bulk(
+    "INSERT INTO links (student_id, tutor_id, subject, region, sessions, last_us)",
+    "(?, ?, ?, ?, ?, ?)",
+    "ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, last_us = max(last_us, excluded.last_us)",
+)
 _ROW = [
     "name",
     "subject",
@@ -64,11 +69,12 @@ _ROW = [
     "simulated",
     "refresh_us",
 ]
-_ENTITY = (
-    f"INSERT INTO entities (entity_type, entity_id, {', '.join(_ROW)}, updated_us, version, state) "
-    f"VALUES (?, ?{', ?' * len(_ROW)}, ?, 1, ?) ON CONFLICT (entity_type, entity_id) DO UPDATE SET "
+_ENTITIES = Bulk(
+    f"INSERT INTO entities (entity_type, entity_id, {', '.join(_ROW)}, updated_us, version, state)",
+    f"(?, ?{', ?' * len(_ROW)}, ?, 1, ?)",
+    "ON CONFLICT (entity_type, entity_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _ROW)
-    + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state"
+    + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state",
 )
 CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
 _ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -146,12 +152,12 @@ def save(
     batch = done.batch
     if judge:
         _judge(connection, batch, done.assessed, now_us)
-    connection.executemany(_BUCKET, done.buckets)
-    connection.executemany(_LINK, [(*key, *value) for key, value in batch.links.items()])
+    _BUCKETS.write(connection, done.buckets)
+    _LINKS.write(connection, [(*key, *value) for key, value in batch.links.items()])
     connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
     if batch.samples:
         detectors.record(connection, batch.samples)
-    connection.executemany(_ENTITY, done.entities)
+    _ENTITIES.write(connection, done.entities)
     _announce(connection, batch, now_us)
 
 

@@ -8,6 +8,7 @@ from itertools import repeat
 
 import msgspec
 
+from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.tail import Tail
 from backend.domain.events import Event
@@ -18,9 +19,12 @@ MAX_REJECTS = 10_000  # oldest go first
 MAX_TALLIES = 1_000
 Origin = tuple[str | None, str | None]  # network address of the sender, id of the request
 
-_INSERT = """INSERT INTO events
-  (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, digest, body,
-   peer, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING"""
+_EVENTS = Bulk(
+    "INSERT INTO events (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region,"
+    " digest, body, peer, request_id)",
+    f"(?{', ?' * 12})",
+    "ON CONFLICT (event_id) DO NOTHING",
+)
 EVENT_COLUMNS = (
     "seq, event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, body"
 )
@@ -110,7 +114,7 @@ def append_entries(
                 *origin,
             )
         )
-    inserted = connection.executemany(_INSERT, rows).rowcount
+    inserted = _EVENTS.write(connection, rows)
     return ["accepted"] * len(rows) if inserted == len(rows) else _verdicts(connection, entries, last)
 
 
