@@ -109,6 +109,33 @@ def test_what_happens_after_a_cutoff_changes_nothing(
     assert np.allclose(found["p"][early], predicted["p"][early], atol=1e-5)
 
 
+def leavers(cohort: str) -> pd.DataFrame:
+    """Who is asked about until ten days after the last click, when it leaves (unless that is at the end of the course)."""
+    clicks = course()[course()["kind"] == "click:page"].groupby("entity")["day"].max()
+    out = []
+    for entity, last in clicks.items():
+        if str(entity).startswith(cohort):
+            left = last + 10 if last < START[cohort] + 100 else 1_000
+            asked = [cutoff for cutoff in CUTOFFS[cohort] if cutoff < left]
+            out += [("leave", entity, c, HORIZON, int(left <= c + HORIZON)) for c in asked]
+    return pd.DataFrame(out, columns=["target", "entity", "cutoff", "horizon", "y"])
+
+
+def test_who_is_asked_about_later_changes_nothing_before(tmp_path: Path) -> None:
+    paths = write(tmp_path, course())
+    found = {}
+    for name, through in (("all", 1_000), ("early", list(CUTOFFS["A_2"])[2])):
+        for part, cohort in (("train", "A_1"), ("targets", "A_2")):
+            rows = leavers(cohort)
+            rows = rows[(rows["cutoff"] <= through) | (cohort == "A_1")]
+            rows.assign(cutoff=dated(rows["cutoff"])).to_csv(paths[part], index=False)
+        out = str(tmp_path / f"{name}.csv")
+        found[name] = evaluate_targets(paths["events"], paths["train"], paths["targets"], out)
+    both = found["early"].merge(found["all"], on=["entity", "cutoff"])
+    assert both["cutoff"].nunique() == 3
+    assert np.allclose(both["p_x"], both["p_y"], atol=1e-6)
+
+
 def test_an_entity_without_events_is_answered_too(tmp_path: Path) -> None:
     paths = write(tmp_path, course())
     targets = pd.read_csv(paths["targets"])
