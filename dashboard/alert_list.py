@@ -28,7 +28,8 @@ TABS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 SEVERITIES = ("critical", "warning", "info")
 TYPES = tuple(dict.fromkeys(rule.alert_type for rule in RULES.values()))
-PAGE_SIZE = 50
+PAGE_SIZE = 50  # by so many the list grows when its end comes into sight
+MOST_PAGES = 10
 ORDERS = {
     "severity": "worst first",
     "newest": "newest first",
@@ -59,8 +60,9 @@ def statuses(view: View) -> tuple[str, ...]:
 
 
 def page_number(view: View) -> int:
+    """How many pages are shown, one below the other."""
     text = view.filters.get("page")
-    return max(1, int(text)) if text.isdecimal() and len(text) < 6 else 1
+    return min(MOST_PAGES, max(1, int(text))) if text.isdecimal() and len(text) < 6 else 1
 
 
 def order(view: View) -> str:
@@ -182,7 +184,9 @@ def hold(rows: Sequence[AlertRow], held: Any, key: str) -> tuple[list[str | Aler
     if not isinstance(ids, list) or not ids:
         return list(rows), 0
     found = {row.alert_id: row for row in rows}
-    kept: list[str | AlertRow] = [found.get(i, i) for i in ids[: 2 * PAGE_SIZE] if isinstance(i, str)]
+    kept: list[str | AlertRow] = [
+        found.get(i, i) for i in ids[: MOST_PAGES * PAGE_SIZE] if isinstance(i, str)
+    ]
     seen = set(ids)
     return kept, sum(row.alert_id not in seen for row in rows)
 
@@ -264,23 +268,22 @@ def gone(alert_id: str, view: View) -> html.Li:
 
 
 def pager(number_of_rows: int, total: int, view: View) -> list[Any]:
-    """ "1-50 of 364" with the ways on and back."""
+    """ "1 to 50 of 364" with the way on, which is taken by itself when it comes into sight (61-alerts.js)."""
     page = page_number(view)
-    first = (page - 1) * PAGE_SIZE
-    parts: list[Any] = [
-        html.Span(
-            f"{number(first + 1 if total else 0)} to {number(first + number_of_rows)} of {number(total)}"
-        )
-    ]
-    if page > 1:
+    parts: list[Any] = [html.Span(f"{number(min(1, total))} to {number(number_of_rows)} of {number(total)}")]
+    if number_of_rows < total and page < MOST_PAGES:
+        more = f"Show {number(min(PAGE_SIZE, total - number_of_rows))} more"
         parts.append(
-            components.query_link(
-                "Earlier page", className="io-btn quiet", page=str(page - 1) if page > 2 else None
+            html.A(
+                more,
+                href=f"?page={page + 1}",
+                className="io-btn quiet",
+                **components.wild({"data-more": str(page + 1)}),
             )
         )
-    if first + number_of_rows < total:
-        parts.append(components.query_link("Next page", className="io-btn quiet", page=str(page + 1)))
-    return parts  # fmt: skip
+    elif number_of_rows < total:
+        parts.append(html.Span("Filters and search find the others"))
+    return parts
 
 
 def panel(

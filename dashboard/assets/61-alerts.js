@@ -25,6 +25,18 @@
   document.addEventListener("pointerover", (e) => { if (inside(e.target)) capture(); else if (held && !inside(document.activeElement) && !e.target.closest("#al-new,.al-bulk,.io-toasts")) release(true); });
   document.addEventListener("focusin", (e) => { if (inside(e.target)) capture(); else if (held && !list()?.matches(":hover")) release(true); });
 
+  /* ---- the list goes on when its end comes into sight ---- */
+  let asked = "";
+  function goOn() {
+    const more = document.querySelector("#shell-page [data-more]");
+    if (!more || asked === location.search || more.getBoundingClientRect().top > window.innerHeight + 200) return;
+    asked = location.search;
+    const query = new URLSearchParams(location.search);
+    query.set("page", more.dataset.more);
+    iops.navigate(location.pathname, query, true);
+  }
+  document.addEventListener("scroll", goOn, { passive: true });
+
   /* ---- selection ---- */
   let selected = new Map();
   let bulkUndo = null, counter = 0;

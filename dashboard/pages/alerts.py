@@ -86,11 +86,11 @@ def body(ctx: Context, view: View, opened: str, held: Any) -> html.Div:
     return html.Div(parts, className="io-with-drawer al-page")
 
 
-def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE, offset: int = 0) -> Any:
+def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE) -> Any:
     """The alerts that the address asks for."""
     level, kind = view.filters.get("severity"), view.filters.get("type")
     return queries.alerts(
-        ctx.reads, view.scope, status=alert_list.statuses(view), limit=limit, offset=offset,
+        ctx.reads, view.scope, status=alert_list.statuses(view), limit=limit,
         severity=level if level in alert_list.SEVERITIES else None,
         alert_type=kind if kind in alert_list.TYPES else None,
         search=view.filters.get("q") or None, sort=alert_list.order(view),
@@ -98,9 +98,8 @@ def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE, offse
 
 
 def the_list(ctx: Context, view: View, opened: str, held: Any) -> html.Section:
-    """One page of rows; held in the order they were seen while somebody works inside the list."""
-    size = alert_list.PAGE_SIZE
-    page = listed(ctx, view, offset=(alert_list.page_number(view) - 1) * size)
+    """The rows so far; held in the order they were seen while somebody works inside the list."""
+    page = listed(ctx, view, limit=alert_list.page_number(view) * alert_list.PAGE_SIZE)
     rows, new = alert_list.hold(page.rows, held, alert_list.list_key(view))
     kept = [entry if isinstance(entry, AlertRow) else _left(ctx, view, entry) for entry in rows]
     counts = queries.alert_counts(ctx.reads, view.scope)

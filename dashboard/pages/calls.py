@@ -59,10 +59,9 @@ def body(ctx: Context, view: View) -> list[Any]:
     def quality(_breakdown: CallBreakdown, seen: View) -> html.Section:
         return forecast_panels.quality_of(ctx.reads, seen, ("calls",), "calls")
 
-    note = panels.unattributed(calls, view)
     return [
         part("Measures", panels.measures),
-        *([note] if note else []),
+        panels.unattributed(calls, view),  # or None, so that what follows keeps its place and is not drawn anew
         html.Div([part("Volume", volume), part("What drives it", panels.drivers)], className="cal-top"),
         html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
         part("Repeat callers", panels.callers),

@@ -10,7 +10,7 @@ from dash import Input, Output, html
 
 from backend.services import queries
 from backend.services.read_models import Page, StudentRow
-from dashboard import components, frames, lists, markup, segments
+from dashboard import components, frames, lists, markup, segments, student_charts
 from dashboard.comparisons import histogram
 from dashboard.components import wild
 from dashboard.context import Context, View
@@ -64,9 +64,7 @@ def register(app: Any, ctx: Context) -> None:
     )  # fmt: skip
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
-        top = ctx.guarded(
-            "How health is spread", lambda: overview(queries.health_histogram(ctx.reads, view.scope), view)
-        )
+        top = ctx.guarded("Students as a whole", lambda: overview(ctx.reads, view))
         found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
         return [markup.drawn(top), *lists.answer(found)]
 
@@ -89,9 +87,17 @@ def every_row(reads: Any, view: View) -> Iterator[StudentRow]:
         offset += len(rows)
 
 
-def overview(spread: dict[str, Any], view: View) -> html.Div:
-    """How many need attention, how health is spread, and the segments as filters."""
-    return html.Div([spread_panel(spread, view), segment_panel(spread, view)], className="ppl-top")
+def overview(reads: Any, view: View) -> html.Div:
+    """How many need attention, one of three looks at all of them, and the segments as filters."""
+    spread, look = queries.health_histogram(reads, view.scope), student_charts.look(view)
+    if look == "kinds":
+        chart = student_charts.kinds_panel(student_charts.kinds(reads, view), view)
+    elif look == "pace":
+        most = queries.students(reads, view.scope, sort="sessions_30d", limit=student_charts.ACTIVE)
+        chart = student_charts.pace_panel(most.rows, view)
+    else:
+        chart = spread_panel(spread, view)
+    return html.Div([chart, segment_panel(spread, view)], className="ppl-top")
 
 
 def finding(spread: dict[str, Any]) -> str:
@@ -141,7 +147,11 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
     )
     body = html.Div([html.Div(chart, className="grow"), facts], className="ppl-spread io-pad")
     return components.panel(
-        finding(spread), body, view, sub="churned or at risk; health 0 to 100 in steps of 5"
+        finding(spread),
+        body,
+        view,
+        sub="churned or at risk; health 0 to 100 in steps of 5",
+        end=student_charts.switch(view),
     )
 
 

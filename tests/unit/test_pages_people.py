@@ -16,8 +16,9 @@ from flask.testing import FlaskClient
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.parsing import parse
 from backend.domain.times import DAY, SECOND, to_us
+from backend.services import queries
 from backend.services.read_models import Health, HealthPart, Point, TimelineEntry
-from dashboard import entity, figures_people, lists, segments
+from dashboard import entity, figures_people, lists, segments, student_charts
 from dashboard.app import create_app
 from dashboard.context import View, WebConfig
 from dashboard.filters import parse as parse_filters
@@ -265,6 +266,19 @@ def test_lists_and_pages_of_an_empty_store_explain_themselves(tmp_path: Path) ->
     assert "No student yet" in words(why)
     assert "No student within these filters" in words(students.listing(empty, a_view("?region=west"))[1])
     assert "No tutor yet" in words(tutors.listing(empty, a_view())[1])
-    assert "No health score yet" in words(
-        students.overview(students.queries.health_histogram(empty, a_view().scope), a_view())
+    assert "No health score yet" in words(students.overview(empty, a_view()))
+    assert "Nothing is wrong with any student now" in words(students.overview(empty, a_view("?tab=kinds")))
+    assert "No session in 30 days" in words(students.overview(empty, a_view("?tab=pace")))
+
+
+def test_the_looks_at_all_students_count_what_the_lists_behind_them_hold(store: SqliteStore) -> None:
+    counts = student_charts.kinds(store, a_view())
+    assert counts
+    assert sum(n for _, n in counts) == sum(
+        alert.entity_type == "student" for alert in queries.alerts(store, a_view().scope, limit=500).rows
     )
+    text = words(students.overview(store, a_view("?tab=kinds")))
+    assert f"of {sum(n for _, n in counts)} open alert" in text
+    most = queries.students(store, a_view().scope, sort="sessions_30d", limit=1).rows[0]
+    assert most.name in words(students.overview(store, a_view("?tab=pace")))
+    assert "need attention" in words(students.overview(store, a_view("?tab=nonsense")))
