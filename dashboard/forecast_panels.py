@@ -92,7 +92,7 @@ def runs_short(
         return supply_panels.runs_short(cells, chosen, alerts, view)
     rows = [_coming(s, by_key[s.place], by_key[s.place] is chosen, alerts.get(s.place), view) for s in coming]
     rows += [
-        supply_panels._short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left
+        supply_panels.short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left
     ]
     hours = sum(s.missing for s in coming if s.unit == "hours")
     where = plural(len(coming), "cell")

@@ -190,7 +190,7 @@ def runs_short(
         )
         body: Any = components.empty("Every cell has enough tutors", why, sign="check")
         return components.panel("Nothing runs short", body, view)  # fmt: skip
-    rows = [_short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
+    rows = [short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
     rest = len(need) - LISTED
     foot = f"and {plural(rest, 'more cell')} in the map" if rest > 0 else "all cells that run short"
     total = sum(-(c.gap_hours or 0) for c in need if (c.gap_hours or 0) < 0)
@@ -202,7 +202,7 @@ def runs_short(
     )
 
 
-def _short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> html.Li:
+def short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> html.Li:
     size = (
         f"{number(-(cell.gap_hours or 0), 1)} h short"
         if (cell.gap_hours or 0) < 0

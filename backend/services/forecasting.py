@@ -57,7 +57,12 @@ class Forecasting:
             if anew:
                 self._store.clear_forecasts()  # nothing is left to learn from
             return False
-        self._close(head, first_us, last_us, now_us, anew=anew)
+        try:
+            self._close(head, first_us, last_us, now_us, anew=anew)
+        except BaseException:
+            self._head, self._courses, self._watches = None, {}, {}  # they may be ahead of what is saved
+            raise
+        settle_episodes(self._store, [w.current for w in self._watches.values() if w.current], now_us)
         return True
 
     def _settled(self, now_us: int) -> bool:
@@ -120,7 +125,6 @@ class Forecasting:
             self._store.clear_forecasts()  # only now: until here everybody saw what was known before
         self._store.save_forecasts(closed, last_us - KEEP_DAYS_US, last_us - KEEP_EPISODES_US)
         self._head = after
-        settle_episodes(self._store, [w.current for w in self._watches.values() if w.current], now_us)
 
     def _watch(self, readings: Readings, now_us: int) -> Iterator[Episode]:
         for (measure, place), values in readings.watched.items():

@@ -9,6 +9,7 @@ import pytest
 
 from backend.domain.episode_words import finding, rarity, title
 from backend.domain.episodes import NEEDED_HOURS, Episode, Watch, matters
+from backend.domain.errors import Unavailable
 from backend.domain.outlook import GRACE_US
 from backend.domain.times import DAY, HOUR
 from backend.services import alerting
@@ -89,6 +90,24 @@ def test_a_dismissed_episode_does_not_come_back(store: Any) -> None:
     go_on(store, forecasting, NIGHT + 1, NIGHT + 2, {})
     assert store.episodes(now, now + HOUR)[0].end_us is None
     assert living(store) == []
+
+
+def test_an_episode_survives_a_store_that_could_not_save(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    forecasting = Forecasting(store)
+    forecasting.step(LATER)
+    now = BEGIN + (NIGHT + 1) * HOUR + GRACE_US + 1
+    take(store, [*calls(16 * 24, NIGHT + 1), *calls(NIGHT, NIGHT + 1, lambda hour: 20, "extra")], now)
+
+    def refuse(*_: Any) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "save_forecasts", refuse)
+        with pytest.raises(Unavailable):
+            forecasting.step(now)
+    assert forecasting.step(now + 1)
+    assert "|" in {episode.place for episode in store.episodes(now - 2 * HOUR, now)}
+    assert len(living(store)) == 1
 
 
 def test_late_events_are_noted_and_judge_nothing_again(store: Any) -> None:

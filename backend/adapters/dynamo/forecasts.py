@@ -42,7 +42,6 @@ class DynamoForecasts:
     def save_forecasts(self, closed: Closed, days_before_us: int, episodes_before_us: int) -> None:
         """Days and episodes go by their time to live, not here."""
         items = [keyed((f"FOR#{o.measure}", bounded(o.place)), b=packed(o)) for o in closed.outlooks]
-        items += _states("FST", closed.courses) + _states("FSW", closed.watches)
         items += [
             keyed(
                 (_day_partition(day.measure, day.day_us), bounded(day.place)),
@@ -62,6 +61,8 @@ class DynamoForecasts:
             for e in last.values()
         ]
         self.table.write_many(puts=items)
+        # After what they led to: a state that is there says that its hour's episode is there as well.
+        self.table.write_many(puts=_states("FST", closed.courses) + _states("FSW", closed.watches))
         self.put_document(HEAD, msgspec.to_builtins(closed.head), closed.head.closed_us)
 
     def forecast_head(self) -> HoursHead | None:
