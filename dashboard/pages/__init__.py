@@ -57,6 +57,7 @@ _NAMES = (
     "models",
     "simulator",
     "data",
+    "system",
     "settings",
 )
 
@@ -80,6 +81,7 @@ PAGES: tuple[Page, ...] = (
     Page("models", "/models", "Models", "status", admin=True),
     Page("simulator", "/simulator", "Simulator", "simulator", admin=True),
     Page("data", "/data", "Data", "data", admin=True),
+    Page("system", "/system", "System", "status", admin=True),
     Page("settings", "/settings", "Settings", "settings", admin=True),
 )
 

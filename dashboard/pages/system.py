@@ -1,0 +1,137 @@
+"""System: what running this on AWS would cost, from dated list prices; assumptions first, and what moves the sum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Input, Output, html, no_update
+
+from backend.services.cost import Bill, Load, changes, estimate
+from backend.services.prices import REGION
+from dashboard import components, markup
+from dashboard.components import wild
+from dashboard.context import Context, View
+from dashboard.ids import SHELL, SYSTEM
+from dashboard.pages import page_named
+from dashboard.words import number, plural
+
+PAGE = page_named("system")
+_DAY_S = 86_400
+_ALL = "Whatever the filter"
+LEAST = 0.01  # dollars; what costs less is left out of the table
+
+
+def layout() -> html.Div:
+    boxes = [components.loading(1, 52), components.loading(1, 320)]
+    return html.Div(boxes, id=SYSTEM.body, className="ppl-page")
+
+
+def register(app: Any, ctx: Context) -> None:
+    @app.callback(
+        Output(SYSTEM.body, "children"), Input(SHELL.location, "pathname"), Input(SHELL.location, "search")
+    )
+    def refresh(pathname: str | None, search: str | None) -> Any:
+        if (pathname or "").rstrip("/") != PAGE.path:
+            return no_update
+        view = ctx.view(search)
+        return markup.drawn(ctx.guarded("The estimate of costs", lambda: body(ctx, view)))
+
+
+def loads(ctx: Context, view: View) -> dict[str, tuple[str, Load]]:
+    """Key of the address -> (name, load) that can be looked at; the last is what this installation really gets."""
+    rows = ctx.freshness(view.now_us).by_type
+    each_second = sum(row["events_24h"] for row in rows) / _DAY_S
+    students = sum(count for _, _, count in ctx.reads.health_counts({}))
+    found = {
+        "": ("200 students", Load()),
+        "busy": ("500 a minute", Load(events_per_s=500 / 60)),
+        "full": ("2,000 a minute", Load(events_per_s=2_000 / 60)),
+    }
+    if each_second and students:
+        found["here"] = ("As here", Load(streams=students, events_per_s=each_second))
+    return found
+
+
+def body(ctx: Context, view: View) -> list[Any]:
+    """The whole page for the load that the address names."""
+    known = loads(ctx, view)
+    chosen = view.filters.get("tab") if view.filters.get("tab") in known else ""
+    _, load = known[chosen]
+    bill = estimate(load)
+    tabs = components.tabs(chosen, [(key, name, None) for key, (name, _) in known.items()])
+    side = html.Div(
+        [assumptions_panel(bill, view), moves_panel(load, bill, view)], className="data-side sys-side"
+    )
+    return [tabs, facts(load, bill), html.Div([bill_panel(bill, view), side], className="data-grid")]
+
+
+def facts(load: Load, bill: Bill) -> html.Dl:
+    dearest, usd = bill.services()[0]
+    return components.strip(
+        [
+            ("A month on AWS", dollars(bill.usd), "by list prices"),
+            ("For each student", dollars(bill.usd / load.streams), f"of {number(load.streams)}"),
+            ("For a million events", dollars(bill.usd / load.events * 1e6), f"of {number(load.events / 1e6, 1)} million"),
+            ("Most of it", dearest, dollars(usd)),
+            ("Prices of", bill.dated, REGION),
+        ],
+        "The estimate in short",
+    )  # fmt: skip
+
+
+def bill_panel(bill: Bill, view: View) -> html.Section:
+    rows: list[list[Any]] = []
+    for service, usd in bill.services():
+        if usd < LEAST:
+            continue
+        rows.append([html.B(service), "", html.B(dollars(usd))])
+        rows += [
+            [capital(line.what), f"{number(line.quantity)} {line.unit}", dollars(line.usd)]
+            for line in bill.lines
+            if line.service == service and line.usd >= LEAST
+        ]
+    rows.append([html.B("A month"), "", html.B(dollars(bill.usd))])
+    free = sum(line.usd < LEAST for line in bill.lines)
+    return components.panel(
+        f"A month costs {dollars(bill.usd)}",
+        scrolled(
+            components.plain_table(["What", "How much", "Dollars"], rows, "The month line by line"), "Costs"
+        ),
+        view,
+        sub="on AWS, estimated",
+        foot=f"{plural(free, 'line')} under a cent left out; all: iops cost",
+    )
+
+
+def assumptions_panel(bill: Bill, view: View) -> html.Section:
+    told = html.Ul([html.Li(text) for text in bill.assumptions], className="sys-list")
+    return components.panel("What it assumes", html.Div(told, className="io-pad"), view, foot=_ALL)
+
+
+def moves_panel(load: Load, bill: Bill, view: View) -> html.Section:
+    rows: list[list[Any]] = []
+    for says, changed in changes(load):
+        usd = estimate(changed).usd
+        more = usd - bill.usd
+        sign = "+" if more >= 0 else "−"
+        rows.append([capital(says), dollars(usd), f"{sign}{dollars(abs(more))}"])
+    return components.panel(
+        "What moves it",
+        scrolled(components.plain_table(["With", "A month", "Difference"], rows, "What one change does to the month"), "Changes"),
+        view,
+        foot=_ALL,
+    )  # fmt: skip
+
+
+def scrolled(table: html.Table, label: str) -> html.Div:
+    """A table that may be wider than its panel, reachable by keyboard."""
+    return html.Div(table, className="sys-table", tabIndex="0", role="region", **wild({"aria-label": label}))
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def dollars(usd: float) -> str:
+    """$48, $4.39, $0.002: as many digits as say something."""
+    return f"${usd:,.0f}" if usd >= 100 else f"${usd:,.2f}" if usd >= 0.01 or not usd else f"${usd:.3f}"
