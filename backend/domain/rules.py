@@ -186,6 +186,62 @@ RULES: dict[str, Rule] = {
             runbook="Open Data, look at the critical items, and replay them; report the fault if it comes again.",
         ),
         *(
+            # Judged when a model has scored somebody (services.predicted); limits of spec 3.3, A6 to A8 and A16.
+            Rule(
+                rule_id=f"predicted_{name}",
+                version=1,
+                alert_type=f"predicted_{name}",
+                entity_type=kind,
+                title=title,
+                measure=measure,
+                rising=opens > clears,
+                levels=(Level(severity, opens, clears),),
+                runbook=runbook,
+            )
+            for name, kind, severity, opens, clears, title, measure, runbook in (
+                (
+                    "churn",
+                    "student",
+                    "warning",
+                    0.6000001,
+                    0.5,
+                    "{name} will probably leave",
+                    "predicted chance to leave within 30 days",
+                    "Read what moved the prediction, and call about that.",
+                ),
+                (
+                    "low_health",
+                    "student",
+                    "warning",
+                    39.999999,
+                    45,
+                    "{name} is heading for low health",
+                    "predicted health, before the measured one falls",
+                    "Call before it is measured; offer a session this week.",
+                ),
+                (
+                    "first_session",
+                    "student",
+                    "info",
+                    0.499999,
+                    0.55,
+                    "{name}'s first session may go badly",
+                    "predicted chance of a good first session",
+                    "Call before it: choose the tutor and the time together.",
+                ),
+                (
+                    "burnout",
+                    "tutor",
+                    "warning",
+                    0.6000001,
+                    0.5,
+                    "{name} may be worn out",
+                    "predicted chance to teach less than half as much",
+                    "Ask how it goes, and take a session off next week.",
+                ),
+            )
+        ),
+        *(
             # Raised from episodes (domain.episodes), which decide by themselves when they begin and end.
             Rule(
                 rule_id=f"unusual_{measure}",
@@ -297,6 +353,6 @@ def place_of(profile: Profile, name: str, part: int) -> str | None:
 
 
 _BY_KIND: dict[str, tuple[Rule, ...]] = {
-    kind: tuple(rule for rule in RULES.values() if rule.entity_type == kind)
+    kind: tuple(rule for rule in RULES.values() if rule.entity_type == kind and rule.rule_id in READINGS)
     for kind in ("student", "tutor", "cell")
 }

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from backend.domain.events import Event
 from backend.domain.predictions import Prediction, Scored
 from backend.domain.times import DAY, HOUR, iso
-from backend.ports import Reads
+from backend.ports import Alerts, Reads
+from backend.services.predicted import settle_predicted
 
 Key = tuple[str, str]  # (entity type, id)
 FRESH_US = 6 * HOUR  # a prediction older than this is made anew: silence says something too
@@ -61,7 +62,7 @@ class ModelsUnavailable(Exception):
     """Nothing can be scored just now; the same may succeed later."""
 
 
-class Store(Reads, Predictions, Protocol):
+class Store(Reads, Alerts, Predictions, Protocol):
     """The part of the store that is needed here."""
 
 
@@ -81,6 +82,7 @@ def score(store: Store, models: Models, changed: Mapping[Key, int], now_us: int)
         if found is not None:
             done.append(found)
     if done:
+        settle_predicted(store, done, now_us)  # first: what fails here is scored, and so judged, again
         store.save_predictions(done, now_us)
     return done
 

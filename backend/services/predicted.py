@@ -1,0 +1,91 @@
+"""Alerts from what models expect: raised, eased and ended whenever somebody has been scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backend.domain.alerts import LIVING, Alert
+from backend.domain.errors import Conflict
+from backend.domain.predictions import Prediction, Scored
+from backend.domain.profiles import Profile
+from backend.domain.readings import Reading
+from backend.domain.rules import RULES, Verdict, pretty, verdict_on
+from backend.services.process import settle_once
+
+# Rule -> the target that it reads.
+TARGETS = {
+    "predicted_churn": "churn_30d",
+    "predicted_low_health": "health_score",
+    "predicted_first_session": "first_session_success",
+    "predicted_burnout": "burnout_14d",
+}
+WORDS = {
+    "predicted_churn": "{:.0%} chance to leave within 30 days",
+    "predicted_low_health": "health {:.0f} of 100 expected",
+    "predicted_first_session": "{:.0%} chance of a good first session",
+    "predicted_burnout": "{:.0%} chance to teach less than half as much in 14 days",
+}
+SAID_ALREADY = {"predicted_low_health": "low_health_score"}  # a measured alert that leaves nothing to predict
+FEATURES = 2  # that are named in the message
+
+
+def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
+    """Raise, ease and end the alerts of those who were scored. `store` implements Reads and Alerts.
+
+    A prediction that stays as it is changes nothing. Who acts on an alert at the same moment comes first.
+    """
+    for one in scored:
+        rows = store.entities(one.entity_type, [one.entity_id])
+        if not rows:
+            continue
+        found, _ = store.alert_list({}, status=LIVING, entity=(one.entity_type, one.entity_id))
+        living = {alert.rule_id: alert for alert in found}
+        for change in settle_once(
+            _verdicts(one, rows[0]["profile"], living), living, now_us, counted=0, key=one.model
+        ):
+            if change.entry is None:
+                continue
+            known = living.get(change.alert.rule_id)
+            try:
+                store.save_alert(
+                    change.alert, change.entry, expected_version=None if known is None else known.version
+                )
+            except Conflict:
+                continue
+
+
+def _verdicts(scored: Scored, profile: Profile, living: dict[str, Alert]) -> list[Verdict]:
+    found = []
+    for rule_id, target in TARGETS.items():
+        rule = RULES[rule_id]
+        if rule.entity_type != scored.entity_type or not rule.enabled:
+            continue
+        reading = _reading(rule_id, scored, scored.predictions.get(target), living)
+        current = living[rule_id].severity if rule_id in living else None
+        verdict = verdict_on(rule, reading, current, profile)
+        if verdict is not None:
+            found.append(verdict)
+    return found
+
+
+def _reading(
+    rule_id: str, scored: Scored, prediction: Prediction | None, living: dict[str, Alert]
+) -> Reading:
+    if prediction is None:
+        return Reading(None, lambda: ("no longer predicted", {}))
+    if SAID_ALREADY.get(rule_id) in living:
+        return Reading(None, lambda: ("measured by now", {}))
+    moved = [c for c in prediction.contributions if c.amount][:FEATURES]
+    details = {
+        "predicted": prediction.value,
+        "low": prediction.low,
+        "high": prediction.high,
+        "model": scored.model,
+        "trained_on": scored.trained_on,
+        **{c.feature: c.value for c in moved},
+    }
+    words = WORDS[rule_id].format(prediction.value)
+    if moved:
+        words += ", mostly from " + " and ".join(pretty(c.feature).lower() for c in moved)
+    return Reading(prediction.value, lambda: (words, details))
