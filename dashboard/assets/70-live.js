@@ -127,5 +127,12 @@
       ask(next);
     }, wait);
   }
+  async function stood() { // where the feed stood when the page was asked for: the socket elsewhere takes a while to open
+    try {
+      const message = await (await real("/live/poll")).json();
+      if (!seq) seq = message.seq;
+    } catch (e) { /* the socket says so */ }
+  }
+  if (ticketed) stood();
   connect();
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,6 +66,7 @@ class Emulator:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(5)
+        shutil.rmtree(self.folder, ignore_errors=True)  # functions that still end may write a last line
 
     def _environment(self) -> dict[str, str]:
         """Clean: nothing of ours may leak into functions that it runs."""
