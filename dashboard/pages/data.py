@@ -7,7 +7,7 @@ from typing import Any
 from dash import Input, Output, html, no_update
 from dash import ctx as asked
 
-from backend.domain.times import HOUR
+from backend.domain.times import HOUR, MINUTE
 from backend.services import queries
 from backend.services.read_models import Freshness
 from dashboard import components, explainer_panel, first_event, frames, markup, mending, rejects
@@ -98,11 +98,11 @@ def clock_notice(jump: dict[str, Any], view: View) -> html.Div:
     """The clock of the machine was set by more than an hour: what that means for every number."""
     hours, ahead = abs(jump["seconds"]) / 3600, jump["seconds"] > 0
     size = f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours"
-    detail = (
-        "Windows follow it. Alerts wait 10 minutes in case it comes back; if it is wrong now, set it right."
-        if ahead
-        else "Windows have returned with it, and every alert was judged again."
-    )
+    detail = "Windows have returned with it, and every alert was judged again."
+    if ahead and view.now_us - jump["at_us"] < 10 * MINUTE:
+        detail = "Windows follow it. Alerts wait 10 minutes in case it comes back; if it is wrong now, set it right."
+    elif ahead:
+        detail = "It stayed, so windows and alerts follow it."
     text = f"The clock of this machine jumped {size} {'ahead' if ahead else 'back'}, to {view.zone.moment(jump['at_us'])}"
     return html.Div(
         [components.severity("warning", "Clock"), html.B(text), html.Span(detail, className="grow")],
