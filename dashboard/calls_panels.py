@@ -94,6 +94,8 @@ def volume(
         periods.lay_over(figure, points, earlier, view.zone)
         foot += "; dotted: the period before"
     title = _volume_title(calls, points, above, step, step_us, view)
+    if expected.now is not None:
+        title = f"{expected.now.title}: {expected.now.finding}"
     says = f"{title}: {plural(calls.total, 'call')} in {window_text(view.filters, view.zone)}"
     rows = [
         [_when(p, step_us, view), number(p.value), number(p.usual), number(p.low), number(p.high)]

@@ -25,6 +25,7 @@ from dashboard.words import number, percent, plural, readable
 from dashboard.zones import Zone, span
 
 LISTED = 5
+ENOUGH_HOURS = 24  # published and judged, from which on they are shown instead of the trial
 UNUSUAL = 4
 SHOWN_AHEAD = (1, 24)  # hours; the API has 6 as well
 _LEVELS = {
@@ -41,6 +42,11 @@ class Expected(msgspec.Struct, frozen=True):
     band: list[BandPoint]
     unusual: list[EpisodeRow]
     why_not: str
+
+    @property
+    def now(self) -> EpisodeRow | None:
+        """What is out of the usual and has not ended."""
+        return next((row for row in self.unusual if row.end_us is None), None)
 
     def beside(self, points: Sequence[Point], start_us: int, end_us: int, step_us: int) -> list[Point]:
         """The points with what was expected as their usual value, but for steps that the range cuts."""
@@ -91,9 +97,7 @@ def runs_short(
     if not coming:
         return supply_panels.runs_short(cells, chosen, alerts, view)
     rows = [_coming(s, by_key[s.place], by_key[s.place] is chosen, alerts.get(s.place), view) for s in coming]
-    rows += [
-        supply_panels.short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left
-    ]
+    rows += [supply_panels.short_row(c, c is chosen, alerts.get(supply_panels.key_of(c)), view) for c in left]
     hours = sum(s.missing for s in coming if s.unit == "hours")
     where = plural(len(coming), "cell")
     title = f"{where} run{'s' if len(coming) == 1 else ''} short in the next 24 h"
@@ -164,8 +168,8 @@ def quality_of(store: Any, view: View, measures: Sequence[str], what: str) -> ht
 def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html.Section:
     """How good forecasts were in the last 7 days, beside the value of the same hour a week before; plain where they lose."""
     shown = [row for row in rows if row.level == level and row.horizon_hours in SHOWN_AHEAD]
-    published = [row for row in shown if row.published.hours]
-    judged = published or shown
+    published = [row for row in shown if row.published.hours >= ENOUGH_HOURS]
+    judged = published or [row for row in shown if row.replayed.hours]
     scores = [row.published if published else row.replayed for row in judged]
     title = _verdict(scores, what)
     if not judged:
@@ -173,11 +177,12 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html
         return components.panel(title, html.P(why, className="io-pad t3 now-calm"), view)
     lines = [_line(row, score) for row, score in zip(judged, scores, strict=True)]
     columns = ["Forecast of", "Hours", "Error", "Last week's", "50 % band held", "90 % band held"]
-    foot = (
-        "published before the hour was over"
-        if published
-        else "a trial on the past; none published is due yet"
-    )
+    foot = "published before the hour was over" if published else "a trial on the past"
+    if not published:
+        so_far = max(row.published.hours for row in shown)
+        foot += (
+            f"; {plural(so_far, 'published hour')} due so far" if so_far else "; none published is due yet"
+        )
     if any((score.wape or 0) > 1 for score in scores):
         foot += "; with so few an hour most of the error is chance"
     return components.panel(

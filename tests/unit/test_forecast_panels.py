@@ -59,7 +59,7 @@ def test_calls_stand_on_what_was_expected_and_the_band_goes_on() -> None:
     assert "14 calls in 3 hours" in marks["customdata"][0]
     loud = [*points(24)[:-3], Point(BEGUN - 2 * HOUR, 14.0), *points(24)[-2:]]
     drawn = text(calls_panels.volume(CALLS, loud, HOUR, view(), expected))
-    assert "Calls above usual" in drawn
+    assert "Calls above usual in West: 14 calls in 3 hours" in drawn
     assert "50 % and 90 % bands, as forecast 24 h before" in drawn
 
 
@@ -123,6 +123,9 @@ def test_the_scorecard_is_plain_where_the_forecast_loses() -> None:
     assert "40 %, worse" in say([bad])
     assert "in 1 of 2" in say([good, bad])
     assert "published before the hour was over" in say([good])
+    few = say([row(score(0.1, 0.9, 3), score(0.5, 0.3))])
+    assert "3 published hours due so far" in few
+    assert "Last week's value beats" in few
     trial = say([row(nothing, score(1.2, 1.3))])
     assert "a trial on the past" in trial
     assert "most of the error is chance" in trial
