@@ -117,7 +117,7 @@ def _place(config: WebConfig) -> html.Span | None:
         return None
     words = [config.stage, config.region, *([config.account] if config.account else [])]
     return html.Span(
-        [html.B(words[0]), " · ", " · ".join(words[1:])], className="io-place no-phone",
+        [html.B(words[0]), html.Span(" · " + " · ".join(words[1:]), className="no-phone")], className="io-place",
         title="Stage, region and account of this deployment", **wild({"data-stage": config.stage}),
     )  # fmt: skip
 
