@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from backend.domain.predictions import ENTITY_TYPES
 from backend.ml import labels
 from backend.ml.promotion import Decision, ModelRegistry, decide
 from backend.ml.training import NothingToLearn, Oracle, Trained, figures_on, train
+from backend.ml.training_rows import write_rows
 from backend.ml.training_table import Histories, Outcomes, Segment
 
 Say = Callable[[str], None]
@@ -44,11 +46,19 @@ class Source:
 
 
 def run(
-    source: Source, registry: ModelRegistry, *, trials: int, seed: int, threads: int, decided: bool, say: Say
+    source: Source,
+    registry: ModelRegistry,
+    *,
+    trials: int,
+    seed: int,
+    threads: int,
+    decided: bool,
+    say: Say,
+    rows: Path | None = None,
 ) -> list[Trained]:
     """Train a model of each entity type, keep it, and (if `decided`) put it in use where it is better than the one in use.
 
-    Raises NothingToLearn when no model of any type could be made.
+    `rows`: a folder that also gets the rows it learned from, with statistics. Raises NothingToLearn when no model of any type could be made.
     """
     done, reasons = [], []
     for entity_type in ENTITY_TYPES:
@@ -73,6 +83,10 @@ def run(
             say(reasons[-1])
             continue
         registry.add(made.model)
+        if rows is not None:
+            say(
+                f"wrote {write_rows(made.table, made.model.feature_names, rows, entity_type):,} rows to {rows}"
+            )
         say(f"kept {made.model.version}")
         if decided:
             decision = judged(registry, made)

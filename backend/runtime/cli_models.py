@@ -59,6 +59,9 @@ def _decided(work: Any) -> Any:
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write the models to this folder; nothing is put in use."
 )
+@click.option(
+    "--rows", type=click.Path(path_type=Path), help="Also write the rows and their statistics here."
+)
 @_data_dir
 def train(
     source: str,
@@ -69,6 +72,7 @@ def train(
     trials: int,
     threads: int,
     out: Path | None,
+    rows: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Train the models, print how good they are, and put them in use where they are better."""
@@ -92,7 +96,14 @@ def train(
             found = training.own_log(SqliteStore(chosen.database), now_us, _say)
         registry = ModelRegistry(FolderFiles(out)) if out else _registry(data_dir)
         train_run.run(
-            found, registry, trials=trials, seed=seed, threads=threads, decided=out is None, say=_say
+            found,
+            registry,
+            trials=trials,
+            seed=seed,
+            threads=threads,
+            decided=out is None,
+            say=_say,
+            rows=rows,
         )
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,8 @@ def test_the_same_data_and_seed_give_the_same_model(tmp_path: Path) -> None:
     found = []
     for name in "ab":
         options = (
+            "--rows",
+            str(tmp_path / f"rows-{name}"),
             "--customers",
             "400",
             "--trials",
@@ -89,6 +92,33 @@ def test_the_same_data_and_seed_give_the_same_model(tmp_path: Path) -> None:
         found.append((models[0].parent.name.rpartition("-")[2], targets))
     assert found[0] == found[1]
     assert not (tmp_path / "models").exists()
+    for file in (tmp_path / "rows-a").iterdir():
+        assert file.read_bytes() == (tmp_path / "rows-b" / file.name).read_bytes(), file.name
+
+
+def test_the_rows_are_written_as_they_were_used_with_statistics(folder: Path, tmp_path: Path) -> None:
+    options = (
+        "--customers",
+        "400",
+        "--trials",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+        "--rows",
+        str(tmp_path / "rows"),
+    )
+    done = iops(folder, "train", *options)
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "rows" / "student_statistics.json").read_text())
+    for part, count in told["rows"].items():
+        with (tmp_path / "rows" / f"student_{part}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        lines = (tmp_path / "rows" / f"student_{part}.ndjson").read_text().splitlines()
+        assert len(rows) == len(lines) == count > 0
+        assert {row["part"] for row in rows} == {part}
+        assert json.loads(lines[0])["entity"] == rows[0]["entity"]
+    assert told["columns"]["questions_asked_30d"]["missing"] == 1
+    assert 0 < told["columns"]["y_churn_30d"]["mean"] < 0.3
 
 
 def fill(folder: Path, days: int, students: int) -> SqliteStore:
