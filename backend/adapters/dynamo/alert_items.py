@@ -41,7 +41,7 @@ def audit_digest(previous: bytes, entry: AuditEntry) -> bytes:
 
 
 def alert_item(held: HeldAlert, step: int) -> Item:
-    """The alert, its keys in the index by status included. `step` is the step that wrote it, 0 for a person's command."""
+    """The alert, its keys in the index by status included. `step` is the last step that counted it, 0 for none."""
     alert = held.alert
     return keyed(
         alert_key(alert.alert_id),

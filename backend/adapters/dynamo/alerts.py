@@ -33,10 +33,10 @@ class DynamoAlerts:
             if (held.alert.version if held else None) != expected_version:
                 raise Conflict(f"alert {alert.alert_id} has changed since it was read")
             feed = self.steps.meta().feed
+            after = (held or HeldAlert(alert)).audited(alert, [entry])
             actions = [
-                self.table.put_action(
-                    alert_item((held or HeldAlert(alert)).audited(alert, [entry]), 0), *alert_guard(held)
-                ),
+                # It still knows the step that counted it last: a step that is carried out again must not count twice.
+                self.table.put_action(alert_item(after, after.step), *alert_guard(held)),
                 *(self.table.put_action(row) for row in audit_items(held, [entry])),
                 *self._living_actions(alert),
                 *self.steps.feed_actions(feed, entry.at_us, [("alert", alert.alert_id)]),

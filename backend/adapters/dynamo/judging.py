@@ -81,7 +81,7 @@ def wake_due(table: Table, now_us: int) -> list[str]:
             continue
         transition = alerts.wake(held.alert, now_us)
         entries = [transition.entry] if transition.entry else []
-        after = alert_item(held.audited(transition.alert, entries), 0)
+        after = alert_item(held.audited(transition.alert, entries), held.step)
         actions = [table.put_action(after, *alert_guard(held))]
         actions += [table.put_action(item) for item in audit_items(held, entries)]
         try:

@@ -46,7 +46,7 @@ class DynamoWatch(DynamoAlerts):
                 version = held.alert.version if held else None
                 self.save_alert(change.alert, change.entry, expected_version=version)
             elif held is not None:
-                self.table.put(alert_item(held.audited(change.alert, []), 0), *alert_guard(held))
+                self.table.put(alert_item(held.audited(change.alert, []), held.step), *alert_guard(held))
         except Conflict:
             return
 
