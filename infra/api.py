@@ -13,7 +13,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from backend.http_api import ROUTES, Route
+from backend.http_api import ROUTES
+from backend.http_route import Route
 from backend.runtime import openapi
 from infra.stages import Stage
 

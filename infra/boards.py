@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from backend import topology
@@ -38,7 +39,7 @@ def _each(
     return [Figure(namespace, name, {dimension: deployed}, stat) for deployed in names.values()]
 
 
-def _system(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Search]]]:
+def _system(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Search]]]:
     def functions(name: str, stat: str = "Sum") -> list[Figure]:
         return _each("AWS/Lambda", name, "FunctionName", watched.functions, stat)
 
@@ -59,7 +60,7 @@ def _system(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Sea
     ]  # fmt: skip
 
 
-def _data(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Search]]]:
+def _data(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Search]]]:
     def tables(name: str, stat: str = "Sum") -> list[Figure]:
         return _each("AWS/DynamoDB", name, "TableName", watched.tables, stat)
 
@@ -76,7 +77,7 @@ def _data(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Searc
     ]  # fmt: skip
 
 
-def _ai(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Search]]]:
+def _ai(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Search]]]:
     model, ai = {"ModelId": stage.llm_model}, {"FunctionName": watched.functions["ai"]}
     return [
         ("Explanations, by who worded them", [by_value(stage, "InsightsBySource")]),
@@ -89,7 +90,7 @@ def _ai(stage: Stage, watched: Watched) -> list[tuple[str, list[Figure | Search]
     ]  # fmt: skip
 
 
-def _board(region: str, panels: list[tuple[str, list[Figure | Search]]]) -> dict[str, Any]:
+def _board(region: str, panels: list[tuple[str, Sequence[Figure | Search]]]) -> dict[str, Any]:
     """Two panels in a row; each is a title and its lines."""
     return {
         "widgets": [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aws_cdk as cdk
@@ -14,7 +16,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from backend import topology
-from backend.topology import Trigger
+from backend.topology_kinds import Trigger
 from infra import bundle
 from infra.grants import Place, statements, unscoped
 from infra.stages import Stage
@@ -36,7 +38,7 @@ class Functions(Construct):
         super().__init__(scope, "Functions")
         self._stage, self._places, self._vpc = stage, places, vpc
         self._layers: dict[str, lambda_.LayerVersion] = {}
-        code = bundle.code_folder()
+        code = _code_folder()
         self._code = lambda_.Code.from_asset(str(code), asset_hash=code.name)
         self.all: dict[str, lambda_.Function] = {}
 
@@ -196,6 +198,12 @@ class Functions(Construct):
                 compatible_architectures=[lambda_.Architecture.ARM_64],
             )  # fmt: skip
         return self._layers[name]
+
+
+@functools.cache
+def _code_folder() -> Path:
+    """The code is the same for every stack, and looking for it takes a second."""
+    return bundle.code_folder()
 
 
 def environment(stage: Stage) -> dict[str, str]:

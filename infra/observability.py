@@ -85,9 +85,9 @@ class ObservabilityStack(cdk.Stack):
         }
         if alarm.formula is None:
             (figure,) = alarm.figures
-            kind = "extended_statistic" if figure.stat.startswith("p") else "statistic"
+            common["extended_statistic" if figure.stat.startswith("p") else "statistic"] = figure.stat
             return cloudwatch.CfnAlarm(
-                self, alarm.name, **common, **{kind: figure.stat}, period=alarm.period_s, namespace=figure.namespace, metric_name=figure.name,
+                self, alarm.name, **common, period=alarm.period_s, namespace=figure.namespace, metric_name=figure.name,
                 dimensions=[{"name": name, "value": value} for name, value in figure.dimensions.items()],
             )  # fmt: skip
         queries: list[dict[str, Any]] = [

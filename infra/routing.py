@@ -12,7 +12,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from backend.topology import RESOURCES, SOURCE, TOPICS, Announcement
+from backend.topology import RESOURCES, SOURCE, TOPICS
+from backend.topology_kinds import Announcement
 from infra.grants import Place
 from infra.stages import Stage
 
