@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dash import dcc
+from dash import Output, dcc, html
 from dash.development.base_component import Component
+
+from dashboard.ids import PageIds
 
 _HTML = "dash_html_components"
 _DASH_ONLY = frozenset({"children", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
@@ -23,10 +25,10 @@ class Markup(Component):
     _namespace = "iops"
     _type = "Markup"
 
-    def __init__(self, nodes: list[Any]) -> None:
-        self._prop_names = self.available_properties = ["nodes"]
+    def __init__(self, nodes: list[Any], **given: Any) -> None:
+        self._prop_names = self.available_properties = ["id", "nodes"]
         self._valid_wildcard_attributes = self.available_wildcard_properties = []
-        super().__init__(nodes=nodes)
+        super().__init__(nodes=nodes, **given)
 
 
 def drawn(children: Any) -> list[Any]:
@@ -49,6 +51,27 @@ def drawn(children: Any) -> list[Any]:
         out.append(child)
     close()
     return out
+
+
+def holder(ids: PageIds, skeleton: Any, **attributes: Any) -> html.Div:
+    """The body of a page without fields or buttons of its own: a refresh changes what differs, where children would be made anew."""
+    return html.Div(Markup(nodes(skeleton), id=ids.part("drawn")), id=ids.body, **attributes)
+
+
+def filled(ids: PageIds) -> Output:
+    """What the data callback of such a page answers with: `nodes(...)`."""
+    return Output(ids.part("drawn"), "nodes")
+
+
+def nodes(children: Any) -> list[Any]:
+    """Plain children for a `holder`. Raises ValueError for anything that a callback could name: it needs `drawn`."""
+    parts = list(_flat(children))
+    for part in parts:
+        if not _plain(part):
+            raise ValueError(
+                f"{part!r:.80} holds a component with an id; return markup.drawn(...) as children instead"
+            )
+    return [_node(part) for part in parts]
 
 
 def _flat(children: Any) -> Iterable[Any]:

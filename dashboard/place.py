@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import dash
 import msgspec
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.domain.errors import NotFound
 from backend.services import places, queries
@@ -27,8 +27,8 @@ _WINDOWS = (("Sessions held", "sessions"), ("Inbound calls", "ib_calls"))
 
 def skeleton(ids: PageIds) -> html.Div:
     row = html.Div([components.loading(1, 260) for _ in range(2)], className="ppl-row half")
-    return html.Div(
-        [components.loading(1, 52), row, components.loading(1, 300)], id=ids.body, className="ppl-page"
+    return markup.holder(
+        ids, [components.loading(1, 52), row, components.loading(1, 300)], className="ppl-page"
     )
 
 
@@ -36,7 +36,7 @@ def register(app: Any, ctx: Context, ids: PageIds, kind: str) -> None:
     """The page's one data callback; `kind` is "subject" or "region"."""
 
     @app.callback(
-        Output(ids.body, "children"), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+        markup.filled(ids), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
     )  # fmt: skip
     def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
         from dashboard.pages import entity_id
@@ -44,7 +44,7 @@ def register(app: Any, ctx: Context, ids: PageIds, kind: str) -> None:
         if not (pathname or "").startswith(f"/{kind}/"):
             return dash.no_update  # already on the way to another page
         view, name = ctx.view(search), entity_id(pathname)
-        return markup.drawn(ctx.guarded(f"This {kind}", lambda: page(ctx, view, kind, name)))
+        return markup.nodes(ctx.guarded(f"This {kind}", lambda: page(ctx, view, kind, name)))
 
 
 def page(ctx: Context, view: View, kind: str, name: str) -> Any:

@@ -1,18 +1,21 @@
 """The pages, registered one by one, and how to write one.
 
 A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this order. Copy now.py.
-- layout() is cheap, takes nothing and reads nothing: a container `html.Div(components.loading(), id=IDS.body)` plus the
-  page's own controls. It runs once at start too, to check ids. Ids: `dashboard/ids.py`, one PageIds per page.
+- layout() is cheap, takes nothing and reads nothing: `markup.holder(IDS, components.loading())` plus the page's own
+  controls. It runs once at start too, to check ids. Ids: `dashboard/ids.py`, one PageIds per page.
 - One data callback per page (or per group of panels), a one-line closure over ctx, with exactly these inputs:
-      @app.callback(Output(X.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
-      def refresh(search, _live): view = ctx.view(search); return ctx.guarded("Students", lambda: body(ctx.reads, view))
+      @app.callback(markup.filled(X), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+      def refresh(search, _live): view = ctx.view(search); return markup.nodes(ctx.guarded("Calls", lambda: body(ctx.reads, view)))
+  A body with fields or buttons that a callback names is an `html.Div(..., id=IDS.body)`, answered with
+  `Output(X.body, "children")` and `markup.drawn(...)`: slower, as Dash makes it anew. What may be absent is None, so that
+  what follows keeps its place; rows that move have a `key`.
   A detail page adds Input(SHELL.location, "pathname") and takes the id with `entity_id(pathname)`.
 - Scope: `view.scope` goes to backend.services.queries; `view.filters.get("open"|"tab"|"q"|"sort"...)` are the page's own keys
   of the address (filters.PAGE_KEYS). `view.zone` writes times, `view.scope_text` says what was asked, `view.now_us` is now.
 - To change the address: `components.query_link(...)` or any `html.A(href="?open=al_1")`: it merges into the query, an empty
   value removes the key. Links to other pages are plain `html.A(href="/students/st_1")`; shell.js keeps the filters on them.
 - Live: SHELL.live changes at most twice a second, only when data changed, never while a refresh is under way, never when
-  paused, hidden or at a past time. Return the new children; keep row keys and component ids stable.
+  paused, hidden or at a past time. Return the whole new body; keep row keys and component ids stable.
 - Panels: `components.panel(title_is_the_finding, body, view, stamp_us=..., export="name")`; figures: figures.py and
   comparisons.py through `components.graph(figure, sentence, height)`, with `view.filters.key` as revision (keeps the zoom).
   Long lists: tables.grid(...). Exports: `ctx.exports["name"] = lambda view: frames.flat(rows)` serves /export/name.csv.

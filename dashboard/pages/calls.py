@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.services import queries
 from backend.services.queries_counts import filters_of, series
@@ -20,7 +20,7 @@ PAGE = page_named("calls")
 
 def layout() -> html.Div:
     row = html.Div([components.loading(1, 280) for _ in range(2)], className="cal-two")
-    return html.Div([components.loading(1, 54), components.loading(1, 290), row], id=CALLS.body)
+    return markup.holder(CALLS, [components.loading(1, 54), components.loading(1, 290), row])
 
 
 def register(app: Any, ctx: Context) -> None:
@@ -29,10 +29,10 @@ def register(app: Any, ctx: Context) -> None:
         queries.calls(ctx.reads, view.scope).repeat_callers
     )
 
-    @app.callback(Output(CALLS.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    @app.callback(markup.filled(CALLS), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
-        return markup.drawn(ctx.guarded("Calls", lambda: body(ctx, view)))
+        return markup.nodes(ctx.guarded("Calls", lambda: body(ctx, view)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:
@@ -61,7 +61,9 @@ def body(ctx: Context, view: View) -> list[Any]:
 
     return [
         part("Measures", panels.measures),
-        panels.unattributed(calls, view),  # or None, so that what follows keeps its place and is not drawn anew
+        panels.unattributed(
+            calls, view
+        ),  # or None, so that what follows keeps its place and is not drawn anew
         html.Div([part("Volume", volume), part("What drives it", panels.drivers)], className="cal-top"),
         html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
         part("Repeat callers", panels.callers),

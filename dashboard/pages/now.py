@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.domain.times import SECOND
 from backend.services import queries
@@ -33,7 +33,7 @@ _KPI_PAGE = {"students_at_risk": "/students", "ib_calls": "/calls", "supply_gaps
 
 
 def layout() -> html.Div:
-    return html.Div(_skeleton(), id=NOW.body)
+    return markup.holder(NOW, _skeleton())
 
 
 def _skeleton() -> list[Any]:
@@ -46,9 +46,9 @@ def _skeleton() -> list[Any]:
 
 
 def register(app: Any, ctx: Context) -> None:
-    @app.callback(Output(NOW.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    @app.callback(markup.filled(NOW), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
-        return markup.drawn(body(ctx, ctx.view(search)))
+        return markup.nodes(body(ctx, ctx.view(search)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:

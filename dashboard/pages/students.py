@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.services import queries
 from backend.services.read_models import Page, StudentRow
@@ -48,7 +48,7 @@ _COLUMNS[0]["headerComponentParams"]["first"] = next(iter(SORTS))
 def layout() -> html.Div:
     return html.Div(
         [
-            html.Div(components.loading(1, 222), id=STUDENTS.body),
+            markup.holder(STUDENTS, components.loading(1, 222)),
             lists.list_panel(STUDENTS, _COLUMNS, SORTS, row_id="student_id", card="PersonCard", label="Students"),
         ],
         className="ppl-page",
@@ -60,13 +60,13 @@ def register(app: Any, ctx: Context) -> None:
     lists.register(app, STUDENTS)
 
     @app.callback(
-        Output(STUDENTS.body, "children"), *lists.outputs(STUDENTS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+        markup.filled(STUDENTS), *lists.outputs(STUDENTS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
     )  # fmt: skip
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
         top = ctx.guarded("Students as a whole", lambda: overview(ctx.reads, view))
         found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
-        return [markup.drawn(top), *lists.answer(found)]
+        return [markup.nodes(top), *lists.answer(found)]
 
 
 def fetch(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.services import queries
 from backend.services.anomalies import EpisodeRow, anomalies
@@ -29,16 +29,16 @@ LIVING = ("open", "acknowledged", "snoozed")
 def layout() -> html.Div:
     top = html.Div([components.loading(1, 452), components.loading(1, 452)], className="sup-grid")
     rest = html.Div([components.loading(1, 222) for _ in range(4)], className="sup-multiples")
-    return html.Div([components.loading(1, 54), top, rest], id=SUPPLY.body)
+    return markup.holder(SUPPLY, [components.loading(1, 54), top, rest])
 
 
 def register(app: Any, ctx: Context) -> None:
     ctx.exports["supply"] = lambda view: frames.flat(queries.market(ctx.reads, view.scope))
 
-    @app.callback(Output(SUPPLY.body, "children"), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
+    @app.callback(markup.filled(SUPPLY), Input(SHELL.location, "search"), Input(SHELL.live, "data"))
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
-        return markup.drawn(ctx.guarded("Supply", lambda: body(ctx, view)))
+        return markup.nodes(ctx.guarded("Supply", lambda: body(ctx, view)))
 
 
 def body(ctx: Context, view: View) -> list[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, Output, html
+from dash import Input, html
 
 from backend.services import queries
 from backend.services.read_models import Page, TutorRow
@@ -47,7 +47,7 @@ _COLUMNS[0]["headerComponentParams"]["first"] = next(iter(SORTS))
 def layout() -> html.Div:
     return html.Div(
         [
-            html.Div(components.loading(1, 300), id=TUTORS.body),
+            markup.holder(TUTORS, components.loading(1, 300)),
             lists.list_panel(TUTORS, _COLUMNS, SORTS, row_id="tutor_id", card="PersonCard", label="Tutors"),
         ],
         className="ppl-page",
@@ -59,7 +59,7 @@ def register(app: Any, ctx: Context) -> None:
     lists.register(app, TUTORS)
 
     @app.callback(
-        Output(TUTORS.body, "children"), *lists.outputs(TUTORS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+        markup.filled(TUTORS), *lists.outputs(TUTORS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
     )  # fmt: skip
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
@@ -67,7 +67,7 @@ def register(app: Any, ctx: Context) -> None:
             "Load and rating", lambda: overview(queries.tutors(ctx.reads, view.scope, limit=DOTS), view)
         )
         found = ctx.guarded("The list of tutors", lambda: listing(ctx.reads, view))
-        return [markup.drawn(top), *lists.answer(found)]
+        return [markup.nodes(top), *lists.answer(found)]
 
 
 def fetch(

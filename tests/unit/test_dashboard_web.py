@@ -92,7 +92,7 @@ def test_nothing_is_shown_without_a_session(stranger: FlaskClient, path: str) ->
 def test_a_callback_without_a_session_is_refused(stranger: FlaskClient) -> None:
     assert (
         callback(
-            stranger, "now-body.children", [("shell-location", "search", ""), ("shell-live", "data", None)]
+            stranger, "now-drawn.nodes", [("shell-location", "search", ""), ("shell-live", "data", None)]
         ).status_code
         == 401
     )
@@ -153,7 +153,7 @@ def test_only_known_host_names_are_answered(client: FlaskClient, host: str, stat
 def test_posts_come_from_own_pages_only(client: FlaskClient, origin: str, status: int) -> None:
     answer = client.post(
         "/_dash-update-component", headers={"Origin": origin, "Content-Type": "application/json"},
-        data=json.dumps({"output": "now-body.children", "outputs": {"id": "now-body", "property": "children"},
+        data=json.dumps({"output": "now-drawn.nodes", "outputs": {"id": "now-drawn", "property": "nodes"},
                          "inputs": [{"id": "shell-location", "property": "search", "value": ""}, {"id": "shell-live", "property": "data"}],
                          "changedPropIds": []}),
     )  # fmt: skip
@@ -181,9 +181,9 @@ def test_every_answer_carries_the_headers(client: FlaskClient, path: str) -> Non
 
 BAD_BODIES = [
     b"", b"{", b"[]", b"{}", b"null", b'{"output": 5}', b'{"output": "nothing.children"}', b'{"output": ["a"]}',
-    b'{"output": "now-body.children", "inputs": [], "outputs": {}}', b'{"output": "now-body.children", "inputs": "x", "outputs": {}}',
-    b'{"output": "now-body.children", "inputs": [1, 2], "outputs": {}}', b"[" * 100_000,
-    b'{"output": "now-body.children", "inputs": [{"id": "a", "property": "b"}, {"id": "a", "property": "b"}], "outputs": 7}',
+    b'{"output": "now-drawn.nodes", "inputs": [], "outputs": {}}', b'{"output": "now-drawn.nodes", "inputs": "x", "outputs": {}}',
+    b'{"output": "now-drawn.nodes", "inputs": [1, 2], "outputs": {}}', b"[" * 100_000,
+    b'{"output": "now-drawn.nodes", "inputs": [{"id": "a", "property": "b"}, {"id": "a", "property": "b"}], "outputs": 7}',
 ]  # fmt: skip
 
 
@@ -248,7 +248,7 @@ def test_an_unknown_page_says_so(client: FlaskClient) -> None:
 
 def test_the_now_page_over_an_empty_store_explains_itself(client: FlaskClient) -> None:
     answer = callback(
-        client, "now-body.children", [("shell-location", "search", ""), ("shell-live", "data", None)]
+        client, "now-drawn.nodes", [("shell-location", "search", ""), ("shell-live", "data", None)]
     )
     assert answer.status_code == 200
     assert "could not be read" not in answer.text
@@ -260,7 +260,7 @@ def test_the_sign_of_a_failing_panel_is_an_id_not_a_trace(tmp_path: Path) -> Non
     broken = create_app(object(), lambda: NOW, config=WebConfig(token=TOKEN)).test_client()
     broken.get(f"/?token={TOKEN}")
     answer = callback(
-        broken, "now-body.children", [("shell-location", "search", ""), ("shell-live", "data", None)]
+        broken, "now-drawn.nodes", [("shell-location", "search", ""), ("shell-live", "data", None)]
     )
     assert answer.status_code == 200
     assert "What needs a person could not be read" in answer.text
