@@ -7,6 +7,7 @@ processor, or as they are installed here, for an emulator that runs functions wi
 from __future__ import annotations
 
 import ast
+import compileall
 import re
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from importlib.metadata import distribution
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
 from packaging.requirements import Requirement
@@ -61,7 +63,7 @@ class Locked(NamedTuple):
 def code_folder() -> Path:
     """The code of every function; the same folder as long as no file in it changes."""
     files = {str(path.relative_to(ROOT)): path for path in reached()}
-    key = sha256((ROOT / "pyproject.toml").read_bytes())
+    key = sha256((ROOT / "pyproject.toml").read_bytes() + sys.version.encode())
     for name, path in sorted(files.items()):
         key.update(f"{name}\0".encode() + sha256(path.read_bytes()).digest())
 
@@ -70,6 +72,10 @@ def code_folder() -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / name)
         _name_distribution(folder)
+        if sys.version.startswith(f"{PYTHON}."):  # else each cold start would compile everything anew
+            # Without times in it: the same code gives the same bytes.
+            mode = PycInvalidationMode.UNCHECKED_HASH
+            compileall.compile_dir(folder, quiet=1, stripdir=folder, invalidation_mode=mode)
 
     return _kept(f"code-{key.hexdigest()[:16]}", fill)
 

@@ -96,9 +96,11 @@ class Installation:
 
     @cached_property
     def intake(self) -> AwsIntake:
+        from backend.adapters.dynamo.front_door import DynamoFrontDoor
         from backend.runtime.aws_intake import AwsIntake
 
-        return AwsIntake(self.store, self.access, self.bus, self.clock)
+        door = DynamoFrontDoor(self.table("state"), self.table("events"), self.carrier)
+        return AwsIntake(door, self.access, self.bus, self.clock)
 
     @cached_property
     def bus(self) -> Bus:

@@ -12,9 +12,9 @@ from backend.domain.insights import Case, Insight
 from backend.ports import Explainer
 from backend.runtime.aws import Installation
 from backend.services import cases
+from backend.services.announcements import OPENED, SEGMENT
 from backend.services.explaining import Chain, Limits
 from backend.services.insights import cost_usd
-from backend.services.publishing import OPENED, SEGMENT
 
 # Reasons for the rules' own wording that are no failure of a language model.
 _QUIET = frozenset(("off", "not enough evidence", "explained a moment ago"))

@@ -13,7 +13,7 @@ from backend.domain.errors import Malformed, Unavailable
 from backend.runtime.aws_http import Request
 from backend.runtime.replies import Reply, again, problem_of, reply_of
 from backend.services import intake
-from backend.services.publishing import Outside, malformed
+from backend.services.announcements import Outside, malformed
 
 log = logging.getLogger("iops.ingest")
 

@@ -11,7 +11,8 @@ from backend.domain.errors import IopsError, Rejected
 from backend.runtime.aws import Installation
 from backend.runtime.aws_archive import replay
 from backend.runtime.aws_records import changes_of, fold
-from backend.services.publishing import Announcement, announce
+from backend.services.announcements import Announcement
+from backend.services.publishing import announce
 from backend.topology import RESOURCES
 
 log = logging.getLogger("iops.redrive")

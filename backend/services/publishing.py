@@ -6,29 +6,19 @@ late, twice, or together with the next one is announced all the same, and once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import quote
-
-import msgspec
 
 from backend.domain.alerts import LIVING, Alert
 from backend.domain.insights import HIGH_RISK, Insight
 from backend.domain.times import DAY, iso
 from backend.ports import Change
 from backend.services import partner
+from backend.services.announcements import CHANGED, OPENED, RISK, SEGMENT, Announcement, Outside
 
-OPENED, CHANGED, SEGMENT = "AlertOpened", "AlertChanged", "SegmentChanged"
-RISK, MALFORMED = "HighRisk", "MalformedEvents"
 EVERY = "*"  # a change's key when so many things changed that they are not named
 MANY = 200  # alerts that are looked at then
-
-
-class Announcement(msgspec.Struct, frozen=True):
-    """One thing that happened, of a kind in topology.DETAIL_TYPES."""
-
-    kind: str
-    detail: dict[str, Any]
 
 
 class Told(Protocol):
@@ -37,12 +27,6 @@ class Told(Protocol):
     def until(self, alert_id: str) -> int: ...
 
     def tell(self, alert_id: str, sequence: int) -> None: ...
-
-
-class Outside(Protocol):
-    """Where announcements go."""
-
-    def put(self, announcements: Sequence[Announcement]) -> None: ...
 
 
 def announce(
@@ -144,14 +128,6 @@ def detail_of_insight(insight: Insight, url: str) -> dict[str, Any]:
         "url": _page(url, insight.entity_type, insight.entity_id),
         "simulated": insight.simulated,
     }
-
-
-def malformed(refused: int, first: str, source: str, now_us: int) -> Announcement:
-    """Items of one request that were refused; `first` says what was wrong with the first of them."""
-    title = f"{refused} item{'' if refused == 1 else 's'} of {source} refused"
-    return Announcement(
-        MALFORMED, {"severity": "warning", "title": title, "message": first, "at": iso(now_us), "url": ""}
-    )
 
 
 def _page(url: str, kind: str, entity_id: str) -> str:

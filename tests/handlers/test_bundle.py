@@ -151,4 +151,5 @@ print(*sys.modules)
         "sqlite3",
     }
     assert not heavy & set(ready)
-    assert sum(name.startswith(("backend", "simulator")) for name in at_import) <= 30
+    assert sum(name.startswith(("backend", "simulator")) for name in at_import) <= 25
+    assert sum(name.startswith("backend") for name in ready) <= 45

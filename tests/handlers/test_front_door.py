@@ -124,7 +124,7 @@ def test_over_kinesis_what_was_accepted_before_is_carried_again(home: Home) -> N
         def send(self, entries: list[Any]) -> None:
             carried.append([entry.event.event_id for entry in entries])
 
-    home.store.carrier = Carrier()
+    home.installation.__dict__["carrier"] = Carrier()
     post(home, call(1))
     post(home, [call(1), call(2)])
     assert carried == [["e1"], ["e1", "e2"]]

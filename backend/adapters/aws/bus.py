@@ -9,7 +9,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.domain.errors import Unavailable
-from backend.services.publishing import Announcement
+from backend.services.announcements import Announcement
 
 AT_ONCE = 10  # entries that one call takes
 ATTEMPTS = 3

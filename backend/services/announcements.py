@@ -1,0 +1,34 @@
+"""What is said to the outside, and of what kinds; who decides what is said is services.publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from backend.domain.times import iso
+
+OPENED, CHANGED, SEGMENT = "AlertOpened", "AlertChanged", "SegmentChanged"
+RISK, MALFORMED = "HighRisk", "MalformedEvents"
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """One thing that happened, of a kind in topology.DETAIL_TYPES."""
+
+    kind: str
+    detail: dict[str, Any]
+
+
+class Outside(Protocol):
+    """Where announcements go."""
+
+    def put(self, announcements: Sequence[Announcement]) -> None: ...
+
+
+def malformed(refused: int, first: str, source: str, now_us: int) -> Announcement:
+    """Items of one request that were refused; `first` says what was wrong with the first of them."""
+    title = f"{refused} item{'' if refused == 1 else 's'} of {source} refused"
+    return Announcement(
+        MALFORMED, {"severity": "warning", "title": title, "message": first, "at": iso(now_us), "url": ""}
+    )
