@@ -137,6 +137,11 @@ def test_demo_data_takes_its_predictions_along(store: SqliteStore) -> None:
     assert store.predictions("student", ["stu_1", "stu_2"]).keys() == {"stu_1"}
     assert store.prediction_history("student", "stu_2", 0, clock()) == []
     assert store.predictions("tutor", ["tut_1", "tut_2"]).keys() == {"tut_1"}
+    late = Scored("student", "stu_2", clock(), "student-1", False, "a test", {}, [], {})
+    store.save_predictions([late], clock())
+    fold_all(store, clock())
+    store.prune_predictions(0)
+    assert store.predictions("student", ["stu_1", "stu_2"]).keys() == {"stu_1"}
 
 
 @pytest.fixture

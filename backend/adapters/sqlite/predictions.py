@@ -22,6 +22,8 @@ _UNSCORED = """SELECT e.entity_type, e.entity_id FROM entities e LEFT JOIN predi
 _NEWEST = "SELECT body FROM predictions WHERE entity_type = ? AND entity_id = ?"
 _AS_OF = """SELECT body FROM prediction_history WHERE entity_type = ? AND entity_id = ? AND hour_us <= ? AND at_us <= ?
   ORDER BY hour_us DESC LIMIT 1"""
+_ORPHANS = """DELETE FROM predictions WHERE NOT EXISTS (SELECT 1 FROM entities e
+  WHERE e.entity_type = predictions.entity_type AND e.entity_id = predictions.entity_id)"""
 _TOTALS = """SELECT entity_type, model, count(*), count(risk), coalesce(avg(risk), 0), coalesce(sum(risk >= 0.5), 0), min(at_us)
   FROM predictions GROUP BY entity_type, model ORDER BY 1, 2"""
 _TOTAL_NAMES = ("entity_type", "model", "scored", "with_risk", "mean_risk", "high_risk", "oldest_us")
@@ -93,4 +95,7 @@ class SqlitePredictions(Connections):
 
     def prune_predictions(self, before_us: int) -> int:
         with self.transaction() as connection:
-            return connection.execute("DELETE FROM prediction_history WHERE at_us < ?", (before_us,)).rowcount
+            # One scored at the very moment at which its demo data went would stay for ever.
+            connection.execute(_ORPHANS)
+            old = "DELETE FROM prediction_history WHERE at_us < ?"
+            return connection.execute(old, (before_us,)).rowcount
