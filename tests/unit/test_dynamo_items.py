@@ -111,8 +111,10 @@ def test_an_alert_keeps_its_trail_and_its_chain_of_audit() -> None:
         (NOW + DAY, "acknowledged/warning/ann"),
     ]
     rows = audit_items(None, [opened.entry, acked.entry])
-    assert [row["SK"]["S"] for row in rows] == ["AUDIT#00000001", "AUDIT#00000002"]
-    assert rows[1]["d"]["B"] == after.digest == audit_items(held, [acked.entry])[0]["d"]["B"]
+    assert [row["SK"]["S"] for row in rows] == ["AUDIT#00000002"]
+    assert rows[0]["d"]["B"] == after.digest == audit_items(held, [acked.entry])[0]["d"]["B"]
+    assert held_alert(alert_item(after, 3)).first == opened.entry
+    assert audit_items(None, [opened.entry]) == []
 
 
 def _error(code: str, status: int = 400, **more: object) -> ClientError:

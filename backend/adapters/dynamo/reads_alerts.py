@@ -10,7 +10,7 @@ import msgspec
 
 from backend.adapters.dynamo.alert_items import HeldAlert, held_alert
 from backend.adapters.dynamo.items import unpack
-from backend.adapters.dynamo.keys import alert_key, audit_key
+from backend.adapters.dynamo.keys import alert_key
 from backend.adapters.dynamo.snapshots import Snapshots, holds
 from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry
@@ -134,9 +134,15 @@ class AlertReads:
         return found[:limit]
 
     def _audit(self, alert_id: str) -> list[tuple[int, AuditEntry]]:
-        partition, first = audit_key(alert_id, 0)
-        items = self.table.query(partition, first, "AUDIT#~", descending=True)
-        return [(int(item["SK"]["S"][6:]), unpack(item["b"], AuditEntry)) for item in items]
+        """(number, row), newest first: those of their own, then the one in the alert itself."""
+        partition, first = alert_key(alert_id)
+        found = []
+        for item in self.table.query(partition, first, "AUDIT#~", descending=True):
+            if item["SK"]["S"] != first:
+                found.append((int(item["SK"]["S"][6:]), unpack(item["b"], AuditEntry)))
+            elif (entry := held_alert(item).first) is not None:
+                found.append((1, entry))
+        return found
 
     def _inside(self, filters: Mapping[str, str]) -> Callable[[Alert], bool]:
         """Alerts about anything within the filters; alerts of the pipeline as a whole only without a filter."""
