@@ -22,6 +22,7 @@ from simple_websocket import Client, ConnectionClosed
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.parsing import parse
+from dashboard.ids import NOW
 from tests.benchmarks import load
 from tests.benchmarks.figures import figure
 from tests.benchmarks.running import TOKEN, Process, ask, engine, environ, free_port, web
@@ -91,7 +92,7 @@ def browser(port: int) -> Iterator[list[int]]:
     stop, answers = threading.Event(), []
     origin = {"Origin": f"http://127.0.0.1:{port}", "Authorization": f"Bearer {TOKEN}"}
     needs = json.loads(ask(port, "GET", "/_dash-dependencies")[1])
-    now = next(need for need in needs if need["output"].split(".")[0].endswith("now-body"))
+    now = next(need for need in needs if need["output"].split(".")[0] == NOW.part("drawn"))
     body = {
         "output": now["output"],
         "outputs": dict(zip(("id", "property"), now["output"].rsplit(".", 1), strict=True)),
