@@ -16,6 +16,7 @@
     const next = all[Math.max(0, Math.min(all.length - 1, now + step))];
     all.forEach((r) => r.classList.toggle("sel", r === next));
     next.scrollIntoView({ block: "nearest" });
+    if (next.dataset.row) document.dispatchEvent(new CustomEvent("iops-row", { detail: next.dataset.row }));
     const link = next.querySelector("a[href]");
     if (link) link.focus({ preventScroll: true });
   }

@@ -32,11 +32,14 @@
   document.addEventListener("toggle", (e) => { if (mine(e.target) && e.target.matches("details")) { const n = nameOf(e.target); e.target.open ? menus.set(JSON.stringify(n), { name: n, el: e.target }) : e.target.isConnected && menus.delete(JSON.stringify(n)); } }, true);
   document.addEventListener("scroll", (e) => { if (mine(e.target) && e.target !== document) { const n = nameOf(e.target); scrolls.set(JSON.stringify(n), { name: n, el: e.target, top: e.target.scrollTop, left: e.target.scrollLeft }); } }, true);
 
+  document.addEventListener("iops-row", (e) => { forget(); row = e.detail; });
+
   function putBack() {
     if (!page()) return;
     forget();
-    const chosen = document.querySelector("#shell-page [data-row].sel");
-    if (chosen) row = chosen.dataset.row;
+    const chosen = [...document.querySelectorAll("#shell-page [data-row].sel")];
+    if (chosen.length > 1 && chosen.some((r) => r.dataset.row === row)) chosen.forEach((r) => r.classList.toggle("sel", r.dataset.row === row)); // a new first row does not take over
+    else if (chosen.length) row = chosen[0].dataset.row;
     else if (row && focus) { const again = document.querySelector(`#shell-page [data-row="${CSS.escape(row)}"]`); if (again) again.classList.add("sel"); }
     for (const kept of words.values()) if (!kept.el.isConnected) {
       const el = find(kept.name);
