@@ -53,7 +53,7 @@ class DynamoState(DynamoLog):
 
     def fold(self, limit: int, now_us: int) -> int:
         """Fold what the source delivers. An event that cannot be folded is kept among the rejects."""
-        folded = self._finish_pending()
+        folded, _ = self._finish_pending()
         while self.source is not None and not folded:
             events = self.source.take(limit)
             if not events:
@@ -73,8 +73,7 @@ class DynamoState(DynamoLog):
         left = sorted(good.values(), key=lambda event: (event.received_us, event.occurred_us, event.event_id))
         folded, attempt = 0, 0
         while left:
-            self._finish_pending()
-            meta = self.steps.meta()
+            _, meta = self._finish_pending()
             taken = self.steps.already_taken(left)
             left = [event for event in left if event.event_id not in taken]
             if not left:
@@ -94,8 +93,8 @@ class DynamoState(DynamoLog):
 
     def sweep(self, now_us: int) -> int:
         """Move every window's edge towards `now_us`, by at most an hour; refresh ageing scores; wake snoozed alerts."""
-        self._finish_pending()
-        touched = self._advance(self.steps.meta(), now_us)
+        _, meta = self._finish_pending()
+        touched = self._advance(meta, now_us)
         woken = wake_due(self.table, now_us)
         if woken:
             self.announce([("alert", alert_id) for alert_id in woken], now_us)
@@ -117,8 +116,7 @@ class DynamoState(DynamoLog):
         """Forgets what was derived, takes the source's events out of the steps, and lets folding build the rest again."""
         attempt = 0
         while True:
-            self._finish_pending()
-            meta = self.steps.meta()
+            _, meta = self._finish_pending()
             step = Step(meta.done + 1, ERASE, at_us, meta.cursor + 1, source=source)
             if self.steps.fix(step):
                 self.erase_insights()
@@ -138,14 +136,14 @@ class DynamoState(DynamoLog):
                 attempt += 1
                 require_progress(attempt)
 
-    def _finish_pending(self) -> int:
-        """Carry out the steps that were fixed and not done; events in them."""
+    def _finish_pending(self) -> tuple[int, Meta]:
+        """Carry out the steps that were fixed and not done: how many events they hold, and where the whole stands then."""
         folded = 0
         while True:
             meta = self.steps.meta()
             step = self.steps.load(meta.done + 1)
             if step is None:
-                return folded
+                return folded, meta
             self._carry_out(meta, step)
             folded += len(step.events)
 
