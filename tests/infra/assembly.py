@@ -22,6 +22,9 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 
 
+FOLDERS: list[Path] = []  # of the assemblies made so far
+
+
 class Resource(NamedTuple):
     """One resource of a template. `properties` are plain: a reference is the text `<Stack>.<LogicalId>[.Attribute]`."""
 
@@ -96,6 +99,7 @@ class Assembly:
 def assembly(variant: str) -> Assembly:
     """The stage of VARIANTS, synthesised with cdk-nag: fails on any finding that was not accepted."""
     folder = Path(tempfile.mkdtemp(prefix=f"iops-{variant}-"))
+    FOLDERS.append(folder)
     stage = stages.read(VARIANTS[variant])
     app = cdk.App(
         outdir=str(folder),

@@ -10,13 +10,21 @@ import pytest
 from tests.infra import assembly as made
 from tests.infra.assembly import VARIANTS, Assembly
 
+_ASSEMBLIES = {"direct", "kinesis", "prod", "each"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever needs an assembly waits for a synthesis of some ten seconds."""
+    for item in items:
+        if _ASSEMBLIES & set(getattr(item, "fixturenames", ())) and "infra" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _cleaned() -> Iterator[None]:
     yield
-    for variant in VARIANTS:
-        if made.assembly.cache_info().currsize:
-            shutil.rmtree(made.assembly(variant).folder, ignore_errors=True)
+    for folder in made.FOLDERS:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
