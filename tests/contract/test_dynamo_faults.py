@@ -218,3 +218,12 @@ def test_the_index_of_health_finds_those_who_fare_worst(emulator: Emulator) -> N
     fold_all(store, NOW)
     assert [row["entity_id"] for row in store.least_healthy(3)] == ["stu_8", "stu_7", "stu_6"]
     store.close()
+
+
+def test_hourly_counts_go_when_nobody_can_ask_for_them_any_more(emulator: Emulator) -> None:
+    store = open_dynamo(emulator)
+    store.append([call("c1", NOW)])
+    fold_all(store, NOW)
+    (bucket,) = store.table.query("BKT#student#stu_1")
+    assert int(bucket["ttl"]["N"]) == (NOW - NOW % HOUR + store.lifetimes.buckets * DAY) // 1_000_000
+    store.close()

@@ -159,7 +159,9 @@ class DynamoState(DynamoLog):
             self.erase_insights()
             erase(self.table, self.events, self.steps, meta, step)
             return 0
-        work = Work(self.table, self.log_index, self.detectors, meta, step)
+        work = Work(
+            self.table, self.log_index, self.detectors, meta, step, bucket_days=self.lifetimes.buckets
+        )
         if step.kind == FOLD:
             self.steps.note_arrivals(step)
             self.log_index.note(step)

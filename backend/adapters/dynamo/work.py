@@ -36,7 +36,14 @@ class Work:
     """One step being carried out."""
 
     def __init__(
-        self, table: Table, log_index: LogIndex, detectors: Detectors, meta: Meta, step: Step
+        self,
+        table: Table,
+        log_index: LogIndex,
+        detectors: Detectors,
+        meta: Meta,
+        step: Step,
+        *,
+        bucket_days: int,
     ) -> None:
         self._table = table
         self._meta = meta
@@ -49,6 +56,7 @@ class Work:
         self._judging = not (meta.rebuild_until or self._history or step.now_us < meta.quiet_until)
         self._log_index = log_index
         self._detectors = detectors
+        self._bucket_days = bucket_days
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
         self._news: list[str] = []
@@ -133,7 +141,7 @@ class Work:
         """Buckets, links, snapshots and samples of the step: what does not depend on stored profiles."""
         batch = Batch(self._target_us, lambda key: None)
         batch.fold(self._step.events)
-        writes.write_counts(self._table, batch, self._step)
+        writes.write_counts(self._table, batch, self._step, self._bucket_days)
         self._detectors.record(self._table, batch.samples, self._step.step)
 
     def _attempt(self, held: Mapping[Key, entities.Held]) -> set[Key]:

@@ -13,13 +13,14 @@ from backend.adapters.dynamo.entities import Held
 from backend.adapters.dynamo.items import Item, integer, key_of, keyed, number, pack, unpack
 from backend.adapters.dynamo.judging import Judgement
 from backend.adapters.dynamo.keys import (
+    TTL_ATTRIBUTE,
     bucket_partition,
     hour_sort,
     link_key,
     market_partition,
     time_sort,
 )
-from backend.adapters.dynamo.log import Reject
+from backend.adapters.dynamo.log import Reject, expires
 from backend.adapters.dynamo.log_index import POINTED
 from backend.adapters.dynamo.steps import Step
 from backend.adapters.dynamo.table import Moved, Table
@@ -37,17 +38,23 @@ SNAPSHOT = (
 )  # fmt: skip
 
 
-def write_counts(table: Table, batch: Batch, step: Step) -> None:
+def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> None:
     """Buckets, links and snapshots of the step's events."""
-    table.each(lambda slot: _add_bucket(table, slot, batch.buckets[slot], step.step), batch.buckets)
+
+    def add(slot: tuple[str, str, int]) -> None:
+        _add_bucket(table, slot, batch.buckets[slot], step.step, bucket_days)
+
+    table.each(add, batch.buckets)
     _add_links(table, batch, step.step)
     puts = [_snapshot(event) for event in batch.snapshots]
     table.write_many(puts={key_of(item): item for item in puts}.values())
 
 
-def _add_bucket(table: Table, slot: tuple[str, str, int], counts: Sequence[int], step: int) -> None:
+def _add_bucket(
+    table: Table, slot: tuple[str, str, int], counts: Sequence[int], step: int, days: int
+) -> None:
     kind, entity_id, hour_us = slot
-    values = {":p": number(step)}
+    values = {":p": number(step), ":ttl": expires(hour_us, days)}
     terms = []
     for name, amount in zip(COUNTERS, counts, strict=True):
         if amount:
@@ -58,7 +65,8 @@ def _add_bucket(table: Table, slot: tuple[str, str, int], counts: Sequence[int],
         values[":s"] = {"NS": [str(step)]}  # type: ignore[dict-item]  # the one set among numbers
     key = bucket_partition(kind, entity_id), hour_sort(hour_us)
     with contextlib.suppress(Moved):
-        table.update(key, f"SET p = :p ADD {', '.join(terms)}", values, FRESH)
+        expression = f"SET p = :p, #t = :ttl ADD {', '.join(terms)}"
+        table.update(key, expression, values, FRESH, {"#t": TTL_ATTRIBUTE})
 
 
 def _add_links(table: Table, batch: Batch, step: int) -> None:
