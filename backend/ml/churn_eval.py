@@ -1,9 +1,9 @@
 """Churn predictions for a recorded log: trains on one part, predicts another in time order, writes a CSV of probabilities.
 
-A prediction at a cut-off day uses events up to and including that day, and as training rows those given with an outcome plus
-earlier rows to predict whose outcome has shown by then (their horizon has passed): in the log, or in that an entity is no longer
-asked about. Which of the two shows it is judged by the given rows; a target that neither shows learns from those alone. What has
-shown also moves the level of each cohort.
+A prediction at a cut-off day uses the rows given with an outcome, and events up to and including that day. Where the log itself
+shows the outcome (judged by the given rows), every active entity at regular earlier days is learned from as well once its horizon
+has passed, and moves the level of its cohort. Where it does not, predictions beyond the given rows (another cohort, or later) are
+drawn towards a cautious level. Which rows are asked for changes no prediction: the list of them is not an event.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from backend.ml.cohort_log import CohortLog, families
 from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend, expit, logit
-from backend.ml.hindsight import agrees, level_shift, roster_outcomes
+from backend.ml.hindsight import agrees, cautious, level_shift
 from backend.ml.log_features import log_features
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _COMMON_KIND = (
 )
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
+_SHOWN_EVERY = 14  # days between the earlier days of a cohort that are looked back at
 _MOST_PAST = 2_000  # earlier rows of a cohort that tell its level, thinned evenly
 _FEW_POSITIVES = 1500  # below this the trees get fewer rounds
 _RARE = 0.03  # share of positives below which an outcome is rare
@@ -46,33 +47,81 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     log["day"] = days_of(log["time"])
     given = pd.read_csv(train, dtype={"entity": str, "target": str})
     asked = pd.read_csv(targets, dtype={"entity": str, "target": str})[_COLUMNS]
-    rows = pd.concat([given[[*_COLUMNS, "y"]], asked.assign(y=np.nan)], ignore_index=True)
+    rows = pd.concat([given[[*_COLUMNS, "y"]], asked, _companions(given, asked)], ignore_index=True)
     rows["day"] = days_of(rows["cutoff"])
-    rows["cohort"] = cohorts(rows["entity"])
+    known = pd.concat([log["entity"], given["entity"]])
+    log["cohort"] = cohorts(log["entity"], known)
+    rows["cohort"] = cohorts(rows["entity"], known)
+    shown = _shown_rows(log, rows[: len(given)])
+    wanted = np.repeat([False, True, False], [len(given), len(rows) - len(given), len(shown)])
+    rows = pd.concat([rows, shown], ignore_index=True)
     x, silent = _describe(log, rows, _common_kinds(log, given["entity"]))
     p = np.full(len(rows), np.nan)
     print(f"{len(log)} events read, {len(rows)} rows described by {x.shape[1]} features", flush=True)
     for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
-        part = rows.iloc[index]
+        part, ask = rows.iloc[index], wanted[index]
         y, day, cohort = (part[name].to_numpy() for name in ("y", "day", "cohort"))
-        observed = _shown(part, silent[index], int(horizon))
-        p[index] = predict_in_time(x[index], y, day, int(horizon), observed, cohort)
-        print(f"{target} within {horizon} days: {np.isnan(y).sum()} rows predicted", flush=True)
+        followed = agrees(silent[index], y)
+        observed = np.where(np.isnan(y) & ~ask, silent[index] if followed else np.nan, np.nan)
+        p[index] = predict_in_time(x[index], y, day, int(horizon), observed, ask, cohort)
+        if not followed:
+            last = part[part["y"].notna()].groupby("cohort")["day"].max()
+            beyond = ~(day <= part["cohort"].map(last).to_numpy(float))
+            p[index[beyond]] = cautious(p[index[beyond]], np.nanmean(y), len(last))
+        print(f"{target} within {horizon} days: {ask.sum()} rows predicted", flush=True)
     p = _steadied(rows, p)
-    result = rows[_COLUMNS].assign(p=p)[len(given) :].reset_index(drop=True)
+    result = rows[_COLUMNS].assign(p=p)[len(given) : len(given) + len(asked)].reset_index(drop=True)
     write_predictions(result, out)
     return result
 
 
-def _shown(part: pd.DataFrame, silent: np.ndarray, horizon: int) -> np.ndarray:
-    """The outcome of each row as seen once its horizon has passed, from the source that the given outcomes confirm; else NaN."""
-    y, day, cohort = (part[name].to_numpy() for name in ("y", "day", "cohort"))
-    known = ~np.isnan(y)
-    roster = np.full(len(part), np.nan)
-    for own in (known, ~known):
-        roster[own] = roster_outcomes(part["entity"].to_numpy()[own], cohort[own], day[own], horizon)
-    sources = [source for source in (silent, roster) if agrees(source[known], y[known])]
-    return sources[0] if sources else np.full(len(part), np.nan)
+def _companions(given: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
+    """The asked rows of rare outcomes once more at the next longer horizon, which they are steadied by."""
+    import pandas as pd
+
+    found = [asked[:0]]
+    for (target, horizon), longer in _longer_of_rare(given).items():
+        own = (asked["target"] == target) & (asked["horizon"] == horizon)
+        found.append(asked[own].assign(horizon=longer))
+    return pd.concat(found).drop_duplicates()
+
+
+def _longer_of_rare(given: pd.DataFrame) -> dict[tuple[str, int], int]:
+    """(target, horizon) of each rare outcome -> the next longer horizon of its target."""
+    rates = given.groupby(["target", "horizon"])["y"].mean()
+    found = {}
+    for target, horizon in rates.index[rates < _RARE]:
+        longer = [h for t, h in rates.index if t == target and h > horizon]
+        if longer:
+            found[target, horizon] = min(longer)
+    return found
+
+
+def _shown_rows(log: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose outcome the log may show later: who takes part at regular days of its cohort, for each target given.
+
+    The first such day is at the age of its cohort at which the given rows begin. Left out where those of the entity reach that far.
+    """
+    import pandas as pd
+
+    logs = {}
+    for cohort, events in log.groupby("cohort"):
+        logs[cohort] = CohortLog(events, np.unique(events["entity"].to_numpy(str)).astype(object))
+    begun = given.groupby("cohort")["day"].min()
+    age = min((int(day) - logs[name].start for name, day in begun.items() if name in logs), default=0)
+    points = []
+    for cohort, cohort_log in logs.items():
+        for day in range(cohort_log.start + age, cohort_log.end + 1, _SHOWN_EVERY):
+            there = cohort_log.recently_active(day) & cohort_log.expected(day)
+            who = cohort_log.entities[there]
+            points.append(pd.DataFrame({"entity": who, "day": day, "cohort": cohort}))
+    found = []
+    for (target, horizon), own in given.groupby(["target", "horizon"]):
+        last = own.groupby("entity")["day"].max()
+        for point in points:
+            after = point["day"] > point["entity"].map(last).fillna(-np.inf)
+            found.append(point[after].assign(target=target, horizon=horizon))
+    return pd.concat(found, ignore_index=True) if found else given[:0]
 
 
 def predict_in_time(
@@ -81,9 +130,10 @@ def predict_in_time(
     day: np.ndarray,
     horizon: int,
     observed: np.ndarray,
+    asked: np.ndarray,
     cohort: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
+    """Probability of y = 1 for the rows `asked`, cut-off by cut-off; NaN for the others.
 
     `observed`: the outcome as it has shown at day + horizon, NaN where it has not; used for rows without y from that day on.
     `cohort`: groups whose level may differ from what was trained on; none without.
@@ -92,14 +142,14 @@ def predict_in_time(
     given = x[known]
     x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
     p = np.full(len(y), np.nan)
-    fitted, trained_on = None, 0
-    for cutoff in np.unique(day[~known]):
-        now = ~known & (day == cutoff)
-        seen = ~known & (day + horizon <= cutoff) & ~np.isnan(observed)
-        use = known | seen
-        if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
-            outcome = np.where(known, y, observed)[use]
-            fitted, trained_on = _fit(x[use], outcome), int(use.sum())
+    shows = np.where(known | np.isnan(observed), np.inf, day + horizon)
+    fits, fitted, fitted_on = _fit_days(int(known.sum()), shows), None, None
+    for cutoff in np.unique(day[asked]):
+        now, seen = asked & (day == cutoff), shows <= cutoff
+        fit_on = max(fit_day for fit_day in fits if fit_day <= cutoff)
+        if fitted is None or fit_on != fitted_on:
+            use = known | (shows <= fit_on)
+            fitted, fitted_on = _fit(x[use], np.where(known, y, observed)[use]), fit_on
         p[now] = blend([member.predict(x[now]) for member in fitted])
         for name in np.unique(cohort[now]) if cohort is not None else ():
             past = _thinned(np.flatnonzero(seen & (cohort == name)), _MOST_PAST)
@@ -112,6 +162,20 @@ def predict_in_time(
     return p
 
 
+def _fit_days(given: int, shows: np.ndarray) -> list[float]:
+    """Days on which to train: at first, and whenever the rows with a known outcome have grown enough since.
+
+    `shows`: the day on which each row's outcome shows, infinite for never. The days do not depend on what is asked when.
+    """
+    days, counts = np.unique(shows[np.isfinite(shows)], return_counts=True)
+    fits, trained_on = [-np.inf], given
+    for day, total in zip(days, given + np.cumsum(counts), strict=True):
+        if total >= trained_on * _REFIT_GROWTH:
+            fits.append(float(day))
+            trained_on = int(total)
+    return fits
+
+
 def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
     """Rare outcomes borrow order from the next longer horizon of their target, which has more cases to learn from.
 
@@ -119,14 +183,13 @@ def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
     """
     out = p.copy()
     groups = rows.groupby(["target", "horizon"]).indices
-    for (target, horizon), index in groups.items():
-        longer = [key for key in groups if key[0] == target and key[1] > horizon]
-        if not longer or rows["y"].iloc[index].mean() >= _RARE:
-            continue
-        other = groups[min(longer)]
+    for (target, horizon), longer in _longer_of_rare(rows).items():
+        index, other = groups[target, horizon], groups[target, longer]
+        index, other = (at[~np.isnan(p[at])] for at in (index, other))
+        rates = [rows["y"].iloc[groups[target, h]].mean() for h in (horizon, longer)]
+        other = other[~_entity_days(rows, other).duplicated()]
         where = _entity_days(rows, other).get_indexer(_entity_days(rows, index))
         there = where >= 0
-        rates = [rows["y"].iloc[i].mean() for i in (index, other)]
         shift = logit(np.array(rates[0])) - logit(np.array(rates[1]))
         moved = expit(logit(p[other[where[there]]]) + shift)
         out[index[there]] = blend([p[index[there]], moved])
@@ -155,22 +218,24 @@ def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
     return [trees.fit(x, y), RidgeOnScores(strength).fit(x, y)]
 
 
-def cohorts(entities: pd.Series) -> np.ndarray:
-    """The group that shares a calendar: the identifier without its last `_part`; one group where that says nothing."""
-    head = entities.str.rpartition("_")[0]
-    shared = head.nunique() <= max(1, entities.nunique() / 20)
-    return head.to_numpy() if shared else np.full(len(entities), "", dtype=object)
+def cohorts(entities: pd.Series, among: pd.Series | None = None) -> np.ndarray:
+    """The group that shares a calendar: the identifier without its last `_part`; one group where that says nothing.
+
+    Whether it does is judged by the entities `among` which these are.
+    """
+    known = (entities if among is None else among).drop_duplicates()
+    shared = known.str.rpartition("_")[0].nunique() <= max(1, len(known) / 20)
+    return entities.str.rpartition("_")[0].to_numpy() if shared else np.full(len(entities), "", dtype=object)
 
 
 def _describe(log: pd.DataFrame, rows: pd.DataFrame, kinds: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """(features, outcome the log shows) for every row; cohort by cohort, so that memory holds one cohort's log."""
-    per_entity = rows.drop_duplicates("entity").set_index("entity")["cohort"]
-    cohort_of = log["entity"].map(per_entity)
     x, silent = np.zeros((len(rows), 0), np.float32), np.full(len(rows), np.nan)
     for cohort, index in rows.groupby("cohort").indices.items():
         part = rows.iloc[index]
-        entities = np.unique(part["entity"].to_numpy(str)).astype(object)
-        cohort_log = CohortLog(log[(cohort_of == cohort).to_numpy()], entities, kinds)
+        events = log[log["cohort"] == cohort]
+        entities = np.union1d(events["entity"].to_numpy(str), part["entity"].to_numpy(str)).astype(object)
+        cohort_log = CohortLog(events, entities, kinds)
         for cutoff, places in part.groupby("day").indices.items():
             features = log_features(cohort_log, int(cutoff))
             if not x.shape[1]:

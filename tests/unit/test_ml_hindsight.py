@@ -1,4 +1,4 @@
-"""What is known afterwards: outcomes read off a roster, trusted only where they are right, and the level of a cohort."""
+"""What is known afterwards: outcomes trusted only where they are right, the level of a cohort, and caution where it is unknown."""
 
 from __future__ import annotations
 
@@ -6,40 +6,7 @@ import numpy as np
 import pytest
 
 from backend.ml.estimators import expit
-from backend.ml.hindsight import agrees, level_shift, roster_outcomes
-
-
-def questions(asked: dict[str, list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """entity, cohort and day of the rows of one cohort, from the days on which each entity is asked about."""
-    pairs = [(entity, day) for entity, days in asked.items() for day in days]
-    entity = np.array([p[0] for p in pairs], dtype=object)
-    return entity, np.full(len(pairs), "run", dtype=object), np.array([p[1] for p in pairs])
-
-
-def test_who_is_no_longer_asked_about_has_left() -> None:
-    entity, cohort, day = questions({"stays": [0, 14, 28], "leaves": [0, 14], "late": [14, 28]})
-    found = roster_outcomes(entity, cohort, day, 14)
-    shown = {(e, d): y for e, d, y in zip(entity, day, found, strict=True)}
-    assert [shown[row] for row in (("stays", 0), ("stays", 14), ("late", 14), ("leaves", 0))] == [0] * 4
-    assert shown[("leaves", 14)] == 1
-    assert np.isnan(shown[("stays", 28)])
-
-
-def test_a_question_shows_nothing_beyond_its_horizon() -> None:
-    entity, cohort, day = questions({"a": [0, 14, 28], "b": [0]})
-    assert np.isnan(roster_outcomes(entity, cohort, day, 10)).all()
-    later = np.append(day, 42), np.append(entity, "a"), np.append(cohort, "run")
-    before = roster_outcomes(entity, cohort, day, 28)
-    after = roster_outcomes(later[1], later[2], later[0], 28)[: len(day)]
-    assert np.array_equal(before[day == 0], after[day == 0])
-
-
-def test_a_roster_from_which_entities_are_left_out_shows_nothing_from_then_on() -> None:
-    rng = np.random.default_rng(1)
-    sampled = {f"e{i}": sorted(rng.choice([0, 14, 28, 42, 56], 3, replace=False)) for i in range(60)}
-    entity, cohort, day = questions(sampled)
-    found = roster_outcomes(entity, cohort, day, 14)
-    assert np.isnan(found[day >= 14]).all()
+from backend.ml.hindsight import agrees, cautious, level_shift
 
 
 def test_a_source_must_be_right_among_the_rare_outcomes_too() -> None:
@@ -48,6 +15,7 @@ def test_a_source_must_be_right_among_the_rare_outcomes_too() -> None:
     assert agrees(y.copy(), y)
     assert not agrees(np.zeros(2000), y)
     assert not agrees(np.full(2000, np.nan), y)
+    assert agrees(y.copy(), np.where(np.arange(2000) % 2, np.nan, y))
 
 
 @pytest.mark.parametrize("truth", [-0.8, 0.0, 0.8])
@@ -61,3 +29,20 @@ def test_the_level_of_a_cohort_is_found_from_many_days_and_hardly_moves_on_one(t
     assert abs(many - truth) < 0.2
     assert abs(one) < 0.5 * abs(truth) + 0.15
     assert level_shift(p[:0], y[:0], day[:0], 0.4, 0.6) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_caution_keeps_the_order_and_costs_least_where_the_level_may_be_anything() -> None:
+    rng = np.random.default_rng(5)
+    base, p = 0.02, expit(rng.normal(np.log(0.02), 0.7, 4_000))
+    drawn = {cohorts: cautious(p, base, cohorts) for cohorts in (1, 20)}
+    for q in drawn.values():
+        assert np.array_equal(np.argsort(q), np.argsort(p))
+    assert drawn[1].mean() < drawn[20].mean() < p.mean()
+
+    def lost(q: np.ndarray, level: float) -> float:
+        """Brier skill that q loses in a cohort whose log-odds lie so far above those learned, and differ less."""
+        truth = expit(np.log(base) + 0.7 * (np.log(p / (1 - p)) - np.log(base)) + level)
+        return float(((q - truth) ** 2).mean() / truth.mean())
+
+    levels = rng.normal(0, 0.8 * 2**0.5, 300)
+    assert np.mean([lost(drawn[1], x) for x in levels]) < 0.6 * np.mean([lost(p, x) for x in levels])
