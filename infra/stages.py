@@ -68,7 +68,9 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     llm: str = "bedrock"
     llm_model: str = "us.anthropic.claude-haiku-5-5"
     llm_daily_calls: int = 500
-    explain_share: float = Load().explain_share  # of entities a model is asked about; rules explain the others
+    explain_share: float = (
+        Load().explain_share
+    )  # of entities: a model is asked about them, rules explain the rest
     simulator: bool = False
     # data
     events_per_s: float = Load().events_per_s  # expected; alarms and the estimate of costs go by it
