@@ -1,9 +1,8 @@
 """Churn predictions for a recorded log: trains on one part, predicts another in time order, writes a CSV of probabilities.
 
-A prediction at a cut-off day uses the rows given with an outcome, and events up to and including that day. Where the log itself
-shows the outcome (judged by the given rows), every active entity at regular earlier days is learned from as well once its horizon
-has passed, and moves the level of its cohort. Where it does not, predictions beyond the given rows (another cohort, or later) are
-drawn towards a cautious level. Which rows are asked for changes no prediction: the list of them is not an event.
+A prediction at a cut-off day uses the rows given with an outcome, and events up to and including that day: which rows are asked for
+changes none. Where the log does not show the outcome, predictions beyond the given rows (another cohort, or later) are drawn towards
+a cautious level.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import numpy as np
 
 from backend.ml.cohort_log import CohortLog, families
 from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend, expit, logit
-from backend.ml.hindsight import agrees, cautious, level_shift
+from backend.ml.hindsight import agrees, cautious
 from backend.ml.log_features import log_features
 
 if TYPE_CHECKING:
@@ -28,11 +27,8 @@ _COMMON_KIND = (
 )
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
-_SHOWN_EVERY = 14  # days between the earlier days of a cohort that are looked back at
-_MOST_PAST = 2_000  # earlier rows of a cohort that tell its level, thinned evenly
 _FEW_POSITIVES = 1500  # below this the trees get fewer rounds
 _RARE = 0.03  # share of positives below which an outcome is rare
-_BETWEEN, _WITHIN = 0.4, 0.6  # log-odds by which levels differ between cohorts, and between the days of one
 _COLUMNS = ["target", "entity", "cutoff", "horizon"]
 
 
@@ -52,23 +48,18 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     known = pd.concat([log["entity"], given["entity"]])
     log["cohort"] = cohorts(log["entity"], known)
     rows["cohort"] = cohorts(rows["entity"], known)
-    shown = _shown_rows(log, rows[: len(given)])
-    wanted = np.repeat([False, True, False], [len(given), len(rows) - len(given), len(shown)])
-    rows = pd.concat([rows, shown], ignore_index=True)
     x, silent = _describe(log, rows, _common_kinds(log, given["entity"]))
     p = np.full(len(rows), np.nan)
     print(f"{len(log)} events read, {len(rows)} rows described by {x.shape[1]} features", flush=True)
     for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
-        part, ask = rows.iloc[index], wanted[index]
-        y, day, cohort = (part[name].to_numpy() for name in ("y", "day", "cohort"))
-        followed = agrees(silent[index], y)
-        observed = np.where(np.isnan(y) & ~ask, silent[index] if followed else np.nan, np.nan)
-        p[index] = predict_in_time(x[index], y, day, int(horizon), observed, ask, cohort)
-        if not followed:
+        part = rows.iloc[index]
+        y, day = part["y"].to_numpy(), part["day"].to_numpy()
+        p[index] = predict_in_time(x[index], y, day, int(horizon), np.full(len(part), np.nan))
+        if not agrees(silent[index], y):
             last = part[part["y"].notna()].groupby("cohort")["day"].max()
             beyond = ~(day <= part["cohort"].map(last).to_numpy(float))
             p[index[beyond]] = cautious(p[index[beyond]], np.nanmean(y), len(last))
-        print(f"{target} within {horizon} days: {ask.sum()} rows predicted", flush=True)
+        print(f"{target} within {horizon} days: {np.isnan(y).sum()} rows predicted", flush=True)
     p = _steadied(rows, p)
     result = rows[_COLUMNS].assign(p=p)[len(given) : len(given) + len(asked)].reset_index(drop=True)
     write_predictions(result, out)
@@ -97,83 +88,26 @@ def _longer_of_rare(given: pd.DataFrame) -> dict[tuple[str, int], int]:
     return found
 
 
-def _shown_rows(log: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose outcome the log may show later: who takes part at regular days of its cohort, for each target given.
-
-    The first such day is at the age of its cohort at which the given rows begin. Left out where those of the entity reach that far.
-    """
-    import pandas as pd
-
-    logs = {}
-    for cohort, events in log.groupby("cohort"):
-        logs[cohort] = CohortLog(events, np.unique(events["entity"].to_numpy(str)).astype(object))
-    begun = given.groupby("cohort")["day"].min()
-    age = min((int(day) - logs[name].start for name, day in begun.items() if name in logs), default=0)
-    points = []
-    for cohort, cohort_log in logs.items():
-        for day in range(cohort_log.start + age, cohort_log.end + 1, _SHOWN_EVERY):
-            there = cohort_log.recently_active(day) & cohort_log.expected(day)
-            who = cohort_log.entities[there]
-            points.append(pd.DataFrame({"entity": who, "day": day, "cohort": cohort}))
-    found = []
-    for (target, horizon), own in given.groupby(["target", "horizon"]):
-        last = own.groupby("entity")["day"].max()
-        for point in points:
-            after = point["day"] > point["entity"].map(last).fillna(-np.inf)
-            found.append(point[after].assign(target=target, horizon=horizon))
-    return pd.concat(found, ignore_index=True) if found else given[:0]
-
-
 def predict_in_time(
-    x: np.ndarray,
-    y: np.ndarray,
-    day: np.ndarray,
-    horizon: int,
-    observed: np.ndarray,
-    asked: np.ndarray,
-    cohort: np.ndarray | None = None,
+    x: np.ndarray, y: np.ndarray, day: np.ndarray, horizon: int, observed: np.ndarray
 ) -> np.ndarray:
-    """Probability of y = 1 for the rows `asked`, cut-off by cut-off; NaN for the others.
+    """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
 
     `observed`: the outcome as it has shown at day + horizon, NaN where it has not; used for rows without y from that day on.
-    `cohort`: groups whose level may differ from what was trained on; none without.
     """
     known = ~np.isnan(y)
     given = x[known]
     x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
     p = np.full(len(y), np.nan)
-    shows = np.where(known | np.isnan(observed), np.inf, day + horizon)
-    fits, fitted, fitted_on = _fit_days(int(known.sum()), shows), None, None
-    for cutoff in np.unique(day[asked]):
-        now, seen = asked & (day == cutoff), shows <= cutoff
-        fit_on = max(fit_day for fit_day in fits if fit_day <= cutoff)
-        if fitted is None or fit_on != fitted_on:
-            use = known | (shows <= fit_on)
-            fitted, fitted_on = _fit(x[use], np.where(known, y, observed)[use]), fit_on
+    fitted, trained_on = None, 0
+    for cutoff in np.unique(day[~known]):
+        now = ~known & (day == cutoff)
+        use = known | (~known & (day + horizon <= cutoff) & ~np.isnan(observed))
+        if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
+            outcome = np.where(known, y, observed)[use]
+            fitted, trained_on = _fit(x[use], outcome), int(use.sum())
         p[now] = blend([member.predict(x[now]) for member in fitted])
-        for name in np.unique(cohort[now]) if cohort is not None else ():
-            past = _thinned(np.flatnonzero(seen & (cohort == name)), _MOST_PAST)
-            if len(past):
-                # Asked of the model in use: it may have learned part of what sets the cohort apart.
-                expected = blend([member.predict(x[past]) for member in fitted])
-                own = now & (cohort == name)
-                shift = level_shift(expected, observed[past], day[past], _BETWEEN, _WITHIN)
-                p[own] = expit(logit(p[own]) + shift)
     return p
-
-
-def _fit_days(given: int, shows: np.ndarray) -> list[float]:
-    """Days on which to train: at first, and whenever the rows with a known outcome have grown enough since.
-
-    `shows`: the day on which each row's outcome shows, infinite for never. The days do not depend on what is asked when.
-    """
-    days, counts = np.unique(shows[np.isfinite(shows)], return_counts=True)
-    fits, trained_on = [-np.inf], given
-    for day, total in zip(days, given + np.cumsum(counts), strict=True):
-        if total >= trained_on * _REFIT_GROWTH:
-            fits.append(float(day))
-            trained_on = int(total)
-    return fits
 
 
 def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:

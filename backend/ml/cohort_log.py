@@ -49,7 +49,6 @@ class CohortLog:
         self._joined = np.sort(first)
         self._due_days = np.unique(day[family == "due"], return_counts=True)
         self.start = int(self.days.days.min()) if len(self.days.days) else int(day.min(initial=0))
-        self.end = int(day.max(initial=self.start))
 
     def _active_days(self, row: np.ndarray, day: np.ndarray, amount: np.ndarray):
         """Distinct days of activity; amounts are that day's total, and its logarithm in the second series."""
@@ -69,17 +68,6 @@ class CohortLog:
     def recently_active(self, day: int) -> np.ndarray:
         """Which entities had activity in the last RECENT_DAYS days."""
         return self.days.count(day, RECENT_DAYS) > 0
-
-    def expected(self, day: int) -> np.ndarray:
-        """Which entities the last deadline up to `day` was meant for: work of theirs was due or handed in since the one before.
-
-        Nothing at all is due from those who have left; all are expected before the first deadline.
-        """
-        deadlines = self.deadlines(day)
-        if not len(deadlines):
-            return np.ones(self.size, bool)
-        before = int(deadlines[-2]) if len(deadlines) > 1 else -1
-        return sum(s.count(int(deadlines[-1])) - s.count(before) for s in (self.due, self.submitted)) > 0
 
     def silent(self, day: int, horizon: int) -> np.ndarray:
         """The outcome: no activity in (day, day + horizon]. It is known from the log at day + horizon."""

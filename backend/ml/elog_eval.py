@@ -44,7 +44,7 @@ def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
     outcome = np.concatenate([t[2] for t in tables])
     given = np.where(day < cutoffs[_first_asked(len(cutoffs))], outcome, np.nan)
     asked = np.isnan(given)
-    p = predict_in_time(x, given, day, horizon, outcome, asked)
+    p = predict_in_time(x, given, day, horizon, outcome)
     dates = pd.Series(day[asked].astype("datetime64[D]")).dt.strftime("%Y-%m-%d")
     result = pd.DataFrame(
         {"cust": entities[rows[asked]], "cutoff": dates.to_numpy(), "horizon": horizon, "p": p[asked]}

@@ -1,5 +1,4 @@
-"""What has become known of earlier predictions: whether the log shows outcomes, and how far a cohort was off the level expected
-of it, or may be."""
+"""Whether a log shows an outcome, and the probabilities to give where it does not and the level of a cohort is unknown."""
 
 from __future__ import annotations
 
@@ -11,7 +10,6 @@ _OBSERVABLE = 0.995  # agreement with the given outcomes from which a source of 
 _IN_EACH_CLASS = 0.9  # ... which must hold among the rare ones too
 _LEVELS = 0.8  # log-odds by which the levels of cohorts differ, as a standard deviation
 _CARRIED = 0.7  # share of what sets the entities of one cohort apart that holds in another
-_FARTHEST, _HALVINGS = 8.0, 20  # log-odds within which a level is sought, and how finely
 
 
 def agrees(observed: np.ndarray, y: np.ndarray) -> bool:
@@ -23,27 +21,6 @@ def agrees(observed: np.ndarray, y: np.ndarray) -> bool:
     if any(len(of_class) == 0 for of_class in classes):
         return False
     return bool(right.mean() >= _OBSERVABLE and all(c.mean() >= _IN_EACH_CLASS for c in classes))
-
-
-def level_shift(p: np.ndarray, y: np.ndarray, day: np.ndarray, between: float, within: float) -> float:
-    """How far, in log-odds, outcomes y lay above predictions p, drawn towards 0 as long as there is little to go by.
-
-    `between`: standard deviation expected between cohorts. `within`: the same between the days of one, so that ever more entities
-    on one day do not count as ever more evidence.
-    """
-    z, weight = logit(p), np.zeros(len(p))
-    for cutoff in np.unique(day):
-        own = day == cutoff
-        weight[own] = 1 / (1 + within**2 * float((p[own] * (1 - p[own])).sum()))
-
-    def slope(shift: float) -> float:
-        return float((weight * (expit(z + shift) - y)).sum()) + shift / between**2
-
-    low, high = -_FARTHEST, _FARTHEST  # the slope rises with the shift: halve until it is 0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return (low + high) / 2
 
 
 def cautious(p: np.ndarray, base: float, cohorts: int) -> np.ndarray:
