@@ -59,7 +59,7 @@ def test_a_record_that_nobody_can_read_reaches_the_queue_and_holds_up_nothing(ki
 
 
 def test_more_than_the_plan_allows_is_turned_away(kinesis: Cloud) -> None:
-    """The plan of this stage: 20 requests a second, 10 at once."""
+    """The plan of this stage: 2 requests a second, 8 at once."""
     answers = kinesis.store.table.each(lambda i: kinesis.post([call(f"rush-{i}", "stu_rush")]), range(80))
     refused = [answer for answer in answers if answer.status == 429]
     accepted = [answer for answer in answers if answer.status == 202]
