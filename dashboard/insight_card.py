@@ -52,7 +52,6 @@ def register(app: Any, ctx: Context) -> None:
         dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
         return no_update
 
-
     @app.callback(
         Output(SHELL.sink, "data-asked"),
         Input({"type": ASK, "kind": ALL, "entity": ALL}, "n_clicks"),

@@ -93,7 +93,16 @@ class Engine:
         # Folding makes many short-lived lists; the default thresholds would spend a tenth of its time looking for cycles.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        api = Api(settings.read_only, store, gate, clock, secret, figures, ready, models=local_models.registry(settings.data_dir))
+        api = Api(
+            settings.read_only,
+            store,
+            gate,
+            clock,
+            secret,
+            figures,
+            ready,
+            models=local_models.registry(settings.data_dir),
+        )
         self._follower = SimulatorFollower(store, self._runner, clock)
         self._follower.start()
         explainer.start()

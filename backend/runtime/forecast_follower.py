@@ -14,7 +14,10 @@ from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0
-WORK_SECONDS, SHARE = 0.01, 0.5  # after so much computing it rests, so that it takes at most this share of a core
+WORK_SECONDS, SHARE = (
+    0.01,
+    0.5,
+)  # after so much computing it rests, so that it takes at most this share of a core
 
 
 class Stopped(Exception):

@@ -134,7 +134,16 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    kinds = [*PAYLOADS.values(), AlertCommand, InsightFeedback, InsightRequest, ModelCommand, OutboundAlert, RejectReplay, SimulatorCommand]
+    kinds = [
+        *PAYLOADS.values(),
+        AlertCommand,
+        InsightFeedback,
+        InsightRequest,
+        ModelCommand,
+        OutboundAlert,
+        RejectReplay,
+        SimulatorCommand,
+    ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     for name, kind in PAYLOADS.items():
         schemas[f"{kind.__name__}Event"] = _event(name, kind.__name__)

@@ -265,7 +265,9 @@ def _claim(alert: Alert, name: str) -> str:
         "supply_demand_imbalance": lambda: f"Find tutors for {name}" + _short(d.get("gap_hours")),
         "predicted_churn": lambda: f"Call {name}: {d['predicted']:.0%} chance to leave",
         "predicted_low_health": lambda: f"Call {name}: health {d['predicted']:.0f} expected",
-        "predicted_first_session": lambda: f"Prepare {name}'s first session: {d['predicted']:.0%} chance to go well",
+        "predicted_first_session": lambda: (
+            f"Prepare {name}'s first session: {d['predicted']:.0%} chance to go well"
+        ),
         "predicted_burnout": lambda: f"Relieve {name}: {d['predicted']:.0%} chance to teach much less",
         "tutor_over_use": lambda: f"Relieve {name}: {d['utilisation']:.0%} booked",
         "low_tutor_rating": lambda: f"Talk to {name}: rated {d['avg_rating']:.1f}",

@@ -7,7 +7,19 @@ from axe_playwright_python.sync_playwright import Axe
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("/", "/students", "/tutors", "/supply", "/calls", "/alerts", "/models", "/simulator", "/data", "/system", "/settings")
+PAGES = (
+    "/",
+    "/students",
+    "/tutors",
+    "/supply",
+    "/calls",
+    "/alerts",
+    "/models",
+    "/simulator",
+    "/data",
+    "/system",
+    "/settings",
+)
 VIEWS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
