@@ -129,9 +129,8 @@ class Engine:
             self._scorer.stop()
         if self._webhook is not None:
             self._webhook.stop()
-        if self._writer is not None:
-            self._writer.stop()
-        if self._store is not None:
+        ended = self._writer is None or self._writer.stop()
+        if self._store is not None and ended:  # closing under a thread that still writes would crash the process
             self._store.close()
 
     def _runner(self, **chosen: Any) -> Any:

@@ -140,12 +140,13 @@ class LogWriter:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout: float = 3.0) -> None:
-        """Commit what is waiting, then end. What is not folded yet is folded at the next start."""
+    def stop(self, timeout: float = 3.0) -> bool:
+        """Commit what is waiting, then end. What is not folded yet is folded at the next start. False: still busy."""
         self._end()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _end(self, *, drop: bool = False) -> list[Submission]:
         """Take nothing more. What is queued is committed still, or with `drop` returned instead."""
