@@ -130,7 +130,7 @@ class Engine:
         if self._webhook is not None:
             self._webhook.stop()
         ended = self._writer is None or self._writer.stop()
-        if self._store is not None and ended:  # closing under a thread that still writes would crash the process
+        if self._store is not None and ended:  # under a thread that still writes, closing crashes the process
             self._store.close()
 
     def _runner(self, **chosen: Any) -> Any:
