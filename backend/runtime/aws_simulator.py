@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from secrets import token_hex
 from typing import Any
 
+from backend.adapters.dynamo.lease import Lease
 from backend.runtime.aws import Installation
 from backend.runtime.simulator_follower import SimulatorFollower
 from backend.services.simulation import ACTUAL, desired
@@ -12,13 +14,17 @@ from simulator.run import Runner
 
 
 def follower(home: Installation, key: str | None = None) -> SimulatorFollower:
-    """What carries out the orders, in any process that may send, with that key or the deployment's own."""
+    """What carries out the orders, in any process that may send, with that key or the deployment's own.
+
+    However many processes there are (tasks of the dashboard, the function), one of them sends.
+    """
 
     def runner(**settings: Any) -> Runner:
         own = key or home.secrets.text(home.settings.of("ingest-key"))
         return Runner(home.settings.of("ingest"), own, **settings)
 
-    return SimulatorFollower(home.store, runner, home.clock)
+    lease = Lease(home.table("state"), "simulator", token_hex(8), home.clock)
+    return SimulatorFollower(home.store, runner, home.clock, lease)
 
 
 def run(home: Installation, seconds: float) -> str:

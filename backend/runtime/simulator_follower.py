@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from backend.domain.errors import IopsError
 from backend.domain.events import SIMULATOR
@@ -18,11 +19,28 @@ REPORT_US = 1_000_000
 _SETTINGS = ("scenario", "rate", "streams", "speed", "seed")
 
 
-class SimulatorFollower:
-    """`make_runner(**settings)` builds an unstarted Runner that posts to this engine's own public API."""
+class Lease(Protocol):
+    """The right to follow, where several processes could: it is taken when there is something to do."""
 
-    def __init__(self, store: Any, make_runner: Callable[..., Runner], clock: Callable[[], int]) -> None:
-        self._store, self._make_runner, self._clock = store, make_runner, clock
+    def held(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class SimulatorFollower:
+    """`make_runner(**settings)` builds an unstarted Runner that posts to this engine's own public API.
+
+    `lease`: of several followers of one store, only the one that holds it sends; None: there is only this one.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        make_runner: Callable[..., Runner],
+        clock: Callable[[], int],
+        lease: Lease | None = None,
+    ) -> None:
+        self._store, self._make_runner, self._clock, self._lease = store, make_runner, clock, lease
         self._runner: Runner | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulator-follower", daemon=True)
@@ -39,15 +57,41 @@ class SimulatorFollower:
 
     def _run(self) -> None:
         # Orders of an earlier life that need doing once (steps) are not repeated; an unfinished clear is.
-        self._told = desired(self._store) | {"clears": (self._store.document(ACTUAL) or {}).get("clears", 0)}
+        self._told = self._as_done(desired(self._store))
         while not self._stop.is_set():
             try:
-                self._follow(desired(self._store))
+                order = desired(self._store)
+                if self._mine(order):
+                    self._follow(order)
+                else:
+                    self._leave(order)
             except (IopsError, ValueError):
                 log.exception("cannot follow the simulator's orders; trying again")
             self._stop.wait(LOOK_SECONDS)
         if self._runner is not None:
             self._runner.stop(1.0)
+        if self._lease is not None:
+            with contextlib.suppress(IopsError):
+                self._lease.release()
+
+    def _as_done(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The order as one that needs nothing done, but for a clear that nobody has finished."""
+        return order | {"clears": (self._store.document(ACTUAL) or {}).get("clears", 0)}
+
+    def _mine(self, order: dict[str, Any]) -> bool:
+        """Whether this process is to follow the order. What needs nothing done needs no lease."""
+        if self._lease is None:
+            return True
+        idle = self._runner is None and order["state"] == "stopped" and order == self._told
+        return not idle and self._lease.held()
+
+    def _leave(self, order: dict[str, Any]) -> None:
+        """Another process follows, or there is nothing to do."""
+        if self._runner is not None:
+            self._runner.stop()
+            self._runner = None
+        if order != self._told:
+            self._told = self._as_done(order)
 
     def _follow(self, order: dict[str, Any]) -> None:
         """Bring the runner to the ordered state."""

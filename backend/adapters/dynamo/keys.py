@@ -20,6 +20,7 @@ Table `state`, whose stream carries the change feed:
     INS#<insight id>          INS                 an explanation; INSE#, FACTS#, VERDICT and ALERT#, INS point to it
     LLM                       <time>              what language models used on a day
     KEYS                      <key id>            credentials, as digests
+    LEASE#<name>              LEASE               which process may do what only one may do at a time
     IDEM#, IMPORT#            ...                 answers of repeated requests, progress of imports
 
 Table `connections`:
