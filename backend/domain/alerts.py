@@ -12,6 +12,7 @@ import msgspec
 
 from backend.domain.errors import Rejected
 from backend.domain.rules import RULES, Signal
+from backend.domain.times import MINUTE
 
 SEVERITIES = ("info", "warning", "critical")
 LIVING = ("open", "acknowledged", "snoozed")
@@ -151,6 +152,12 @@ def wake(alert: Alert, now_us: int) -> Transition:
     """A snooze ran out."""
     after = _changed(alert, status="open", snoozed_until_us=None)
     return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, "woke", "the snooze ran out"))
+
+
+def escalate(alert: Alert, told: str, waited_us: int, now_us: int) -> Transition:
+    """Nobody acknowledged it for so long: `told` is the next one. The alert stays as it is, so nobody's click meets a change."""
+    note = f"nobody acknowledged it within {waited_us // MINUTE} min: {told} is told"
+    return Transition(alert, _entry(alert, alert, now_us, RULE_ACTOR, "escalated", note))
 
 
 def apply(alert: Alert, command: Command, now_us: int) -> Transition:

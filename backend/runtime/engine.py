@@ -26,6 +26,8 @@ from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
+from backend.runtime.notifier_follower import Notifier
+from backend.runtime.notifier_follower import follower as notifier_of
 from backend.runtime.scoring_follower import ScoringFollower
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
@@ -62,6 +64,7 @@ class Engine:
         self._forecaster: ForecastFollower | None = None
         self._scorer: ScoringFollower | None = None
         self._webhook: WebhookFollower | None = None
+        self._notifier: Notifier | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -112,6 +115,8 @@ class Engine:
         self._webhook = webhook_of(store, settings, clock)
         if self._webhook is not None:
             self._webhook.start()
+        self._notifier = notifier_of(store, settings, clock)
+        self._notifier.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -129,6 +134,8 @@ class Engine:
             self._scorer.stop()
         if self._webhook is not None:
             self._webhook.stop()
+        if self._notifier is not None:
+            self._notifier.stop()
         ended = self._writer is None or self._writer.stop()
         if self._store is not None and ended:  # under a thread that still writes, closing crashes the process
             self._store.close()

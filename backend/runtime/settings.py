@@ -105,6 +105,18 @@ TABLE = (
         "host names of the partner that may be plain http or in a private network, comma-separated",
     ),
     Setting(
+        "IOPS_PUBLIC_URL",
+        "public_url",
+        "the dashboard's address on this machine",
+        "address of the dashboard that links in messages begin with, like https://iops.example.com",
+    ),
+    Setting(
+        "IOPS_NOTIFY_HOSTS",
+        "notify_hosts",
+        "none",
+        "host names in a private network that messages may be sent to (a mail relay), comma-separated",
+    ),
+    Setting(
         "IOPS_EMBED_ORIGINS",
         "embed_origins",
         "none",
@@ -163,6 +175,8 @@ class Settings:
     partner_url: str | None = None
     partner_secret: str | None = None
     partner_hosts: tuple[str, ...] = ()
+    public_url: str = ""
+    notify_hosts: tuple[str, ...] = ()
     embed_origins: tuple[str, ...] = ()
     log_level: str = "INFO"
 
@@ -184,6 +198,11 @@ class Settings:
     @property
     def web_url(self) -> str:
         return f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def link_url(self) -> str:
+        """What links in messages begin with."""
+        return self.public_url.rstrip("/") or self.web_url
 
     @property
     def hosts(self) -> frozenset[str] | None:
@@ -252,6 +271,10 @@ def _value(setting: Setting, text: str) -> Any:
         return _providers(parts) if setting.field == "llm" else parts
     if setting.field == "runtime" and text not in ("local", "aws"):
         raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
+    if setting.field == "public_url" and (
+        not text.startswith(("https://", "http://")) or any(c in text for c in ' "<>')
+    ):
+        raise BadSetting(f"{setting.variable} must be an http or https address, not {text!r}")
     if setting.field == "models":
         return _models(text)
     if setting.field == "log_level" and text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):

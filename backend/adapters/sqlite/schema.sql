@@ -164,3 +164,18 @@ CREATE TABLE IF NOT EXISTS prediction_history (
   entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, hour_us INTEGER NOT NULL, at_us INTEGER NOT NULL, body BLOB NOT NULL,
   PRIMARY KEY (entity_type, entity_id, hour_us)
 ) WITHOUT ROWID;
+
+-- Where people are told (backend.domain.channels.Channel as JSON, its secret address included), and every message to them.
+-- The outbox is `audit`: one row per transition, in its transaction; meta.told is how far messages were made of it.
+CREATE TABLE IF NOT EXISTS channels (channel_id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, body TEXT NOT NULL, updated_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deliveries (
+  delivery_id TEXT PRIMARY KEY, channel_id TEXT NOT NULL, channel TEXT NOT NULL, kind TEXT NOT NULL, topic TEXT NOT NULL, severity TEXT NOT NULL,
+  state TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', tries INTEGER NOT NULL DEFAULT 0,
+  news_us INTEGER NOT NULL, created_us INTEGER NOT NULL, due_us INTEGER NOT NULL, sent_us INTEGER, body TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, due_us);
+CREATE INDEX IF NOT EXISTS deliveries_made ON deliveries (channel_id, created_us);
+CREATE TABLE IF NOT EXISTS delivery_alerts (
+  alert_id TEXT NOT NULL, delivery_id TEXT NOT NULL, severity TEXT NOT NULL, PRIMARY KEY (alert_id, delivery_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS delivery_alerts_of ON delivery_alerts (delivery_id);

@@ -1,0 +1,132 @@
+"""Tells people: makes messages of what happened to alerts, and sends what is due, each channel in a thread of its own.
+
+A channel that hangs holds up only its own messages; the engine's other threads never wait for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from backend.adapters.sqlite.outbox import SqliteOutbox
+from backend.domain.messages import Message
+from backend.runtime.settings import Settings
+from backend.services import notifying
+from backend.services.notifying import Job, Outcome, Sender
+
+log = logging.getLogger("iops.notifier")
+LOOK_SECONDS = 0.5
+WATCH_US = 10 * 1_000_000  # how often what follows from the time alone is looked for
+
+
+class Notifier:
+    """`store` implements Insights. `summaries` is asked now and then whether one is due."""
+
+    def __init__(
+        self,
+        store: Any,
+        outbox: SqliteOutbox,
+        sender: Sender,
+        clock: Callable[[], int],
+        public_url: str,
+        summaries: Callable[[int], object] = lambda now_us: None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store, self._outbox, self._sender = store, outbox, sender
+        self._clock, self._public_url, self._summaries, self._chance = clock, public_url, summaries, chance
+        self._stop = threading.Event()
+        self._busy: dict[str, threading.Thread] = {}
+        self._watched_us = 0
+        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """A try that is under way is left behind; it is made again after the next start."""
+        self._stop.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        began = False
+        while not self._stop.is_set():
+            try:
+                if not began:
+                    self._outbox.recover(self._clock())
+                    began = True
+                self.look()
+            except Exception:
+                if self._stop.is_set():
+                    return
+                log.exception("could not see to messages; trying again")
+            self._stop.wait(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """One round: make messages, then start a thread for each channel that has something due and is not at it."""
+        now_us = self._clock()
+        while self._outbox.plan(now_us):
+            pass
+        if not 0 <= now_us - self._watched_us < WATCH_US:
+            self._watched_us = now_us
+            self._outbox.overdue(now_us)
+            self._summaries(now_us)
+        for channel_id in self._outbox.due(now_us):
+            held = self._busy.get(channel_id)
+            if held is None or not held.is_alive():
+                thread = threading.Thread(
+                    target=self._work, args=(channel_id,), name="notifier-channel", daemon=True
+                )
+                self._busy[channel_id] = thread
+                thread.start()
+
+    def _work(self, channel_id: str) -> None:
+        try:
+            while not self._stop.is_set() and self.send_one(channel_id):
+                pass
+        except Exception:
+            if not self._stop.is_set():
+                log.exception("a message could not be seen to; trying again")
+
+    def send_one(self, channel_id: str) -> bool:
+        """Claim, send, mark; False when nothing was due."""
+        job = self._outbox.claim(channel_id, self._clock())
+        if job is None:
+            return False
+        outcome = self._sent(job)
+        now_us = self._clock()
+        ended = notifying.after_try(job.delivery, outcome, now_us, self._chance())
+        self._outbox.mark(ended, now_us)
+        log.info("message %s to %s: %s %s", ended.delivery_id, ended.channel, ended.state, ended.reason)
+        return True
+
+    def _sent(self, job: Job) -> Outcome:
+        ids = [alert.alert_id for alert in job.alerts]
+        texts = {key: found.text for key, found in self._store.insights_of_alerts(ids).items()} if ids else {}
+        message = notifying.compose(job, self._clock(), self._public_url, texts)
+        return self._sender.send(job.channel.url, message, job.delivery.delivery_id)
+
+
+class LazySender:
+    """Loads Apprise when the first message is sent; most installations never need it."""
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._trusted = frozenset(host.lower() for host in trusted)
+
+    def send(self, url: str, message: Message, delivery_id: str) -> Outcome:
+        return self._loaded().send(url, message, delivery_id)
+
+    def check(self, url: str) -> str:
+        return self._loaded().check(url)
+
+    def _loaded(self) -> Sender:
+        from backend.adapters.apprise_sender import AppriseSender
+
+        return AppriseSender(self._trusted)
+
+
+def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> Notifier:
+    """The notifier of an installation; without channels it only keeps its place."""
+    return Notifier(store, SqliteOutbox(store), LazySender(settings.notify_hosts), clock, settings.link_url)
