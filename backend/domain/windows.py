@@ -7,9 +7,11 @@ taken out of a window exactly as it was put in, in any order.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
+from backend.domain import counted
 from backend.domain.events import CALL_REASONS, Event
 from backend.domain.times import DAY
 
@@ -43,8 +45,19 @@ ZEROS = (0,) * len(COUNTERS)
 
 _EVENTS, _COMPLETED, _STARTED, _NO_SHOW, _CANCELLED, _SECONDS = range(6)
 _RATING, _RATED, _HIGH, _LOW, _CALLS, _UNRESOLVED, _NEGATIVE, _ESCALATED, _CALL_SECONDS = range(6, 15)
-_REASON = {reason: INDEX[f"calls_{reason}"] for reason in CALL_REASONS}
-NEGATIVE_SENTIMENT = -0.3  # spec 2.2: a call is negative below this
+_FIRST_REASON = INDEX[f"calls_{CALL_REASONS[0]}"]
+_BY_KIND = {
+    counted.COMPLETED: _COMPLETED,
+    counted.STARTED: _STARTED,
+    counted.NO_SHOW: _NO_SHOW,
+    counted.CANCELLED: _CANCELLED,
+}
+_RATING_BITS = ((counted.HIGH, _HIGH), (counted.LOW, _LOW))
+_CALL_BITS = (
+    (counted.UNRESOLVED, _UNRESOLVED),
+    (counted.NEGATIVE, _NEGATIVE),
+    (counted.ESCALATED, _ESCALATED),
+)
 
 Delta = tuple[tuple[int, int], ...]  # (index of the counter, amount), only what changes
 
@@ -101,58 +114,36 @@ def apply_delta(counters: list[int], delta: Delta, sign: int = 1) -> None:
 
 def delta_of(event: Event) -> Delta:
     """What one event adds to the counters of every entity it belongs to."""
-    kind, p = event.event_type, event.payload
-    if kind == "session_completed":
-        return _completed(p)
-    if kind == "session_started":
-        return ((_EVENTS, 1), (_STARTED, 1))
-    if kind == "ib_call_logged":
-        return _call(p)
-    return ((_EVENTS, 1),)
+    return delta(counted.number(event.event_type, event.payload))
+
+
+@lru_cache(maxsize=20_000)
+def delta(number: int) -> Delta:
+    """The same from the number of the event (`counted.number`)."""
+    kind, seconds = number & counted.KIND, number >> counted.SECONDS_AT & counted.SECONDS
+    found = [(_EVENTS, 1)]
+    if kind == counted.CALL:
+        reason = number >> counted.REASON_AT & counted.REASON
+        found += [(_CALLS, 1), (_FIRST_REASON + reason, 1)]
+        found += [(place, 1) for bit, place in _CALL_BITS if number & bit]
+        if seconds:
+            found.append((_CALL_SECONDS, seconds))
+    elif kind:
+        found.append((_BY_KIND[kind], 1))
+    if kind == counted.COMPLETED:
+        if seconds:
+            found.append((_SECONDS, seconds))
+        cents = number >> counted.RATING_AT & counted.RATING
+        if cents:
+            found += [(_RATING, cents), (_RATED, 1)]
+            found += [(place, 1) for bit, place in _RATING_BITS if number & bit]
+    return tuple(found)
 
 
 def is_session(event: Event) -> bool:
     """Whether this is a session that took place: neither missed nor cancelled."""
     p = event.payload
     return event.event_type == "session_completed" and not p.get("no_show") and not p.get("was_cancelled")
-
-
-def _completed(p: dict) -> Delta:
-    if p.get("no_show"):
-        return ((_EVENTS, 1), (_NO_SHOW, 1))
-    if p.get("was_cancelled"):
-        return ((_EVENTS, 1), (_CANCELLED, 1))
-    delta = [(_EVENTS, 1), (_COMPLETED, 1)]
-    minutes = p.get("actual_duration_minutes")
-    if minutes:
-        delta.append((_SECONDS, round(minutes * 60)))
-    rating = p.get("rating")
-    if rating is not None:
-        delta += [(_RATING, round(rating * 100)), (_RATED, 1)]
-        if rating > 4:
-            delta.append((_HIGH, 1))
-        elif rating < 3:
-            delta.append((_LOW, 1))
-    return tuple(delta)
-
-
-def is_negative(p: dict) -> bool:
-    """A call is negative by its score where there is one, else by its label."""
-    score = p.get("sentiment_score")
-    return score < NEGATIVE_SENTIMENT if score is not None else p.get("sentiment") == "negative"
-
-
-def _call(p: dict) -> Delta:
-    delta = [(_EVENTS, 1), (_CALLS, 1), (_REASON[p.get("reason", "unknown")], 1)]
-    if p.get("resolved") is False:
-        delta.append((_UNRESOLVED, 1))
-    if is_negative(p):
-        delta.append((_NEGATIVE, 1))
-    if p.get("priority") == "high":
-        delta.append((_ESCALATED, 1))
-    if p.get("duration_seconds"):
-        delta.append((_CALL_SECONDS, round(p["duration_seconds"])))
-    return tuple(delta)
 
 
 def cell_id(subject: str, region: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 from statistics import median
 
-from backend.domain.windows import is_negative
+from backend.domain.counted import is_negative
 from backend.ml.history import (
     NAN,
     Canonical,

@@ -35,11 +35,15 @@ _SEQ = attrgetter("seq")
 class Batch:
     """What a batch of events adds: bucket counters, profiles in their new state, links, snapshots, samples.
 
-    `load` fetches a stored profile or None; a profile is loaded once per batch.
+    `load` fetches a stored profile or None; a profile is loaded once per batch. `hours_of_people`: whether students and
+    tutors have buckets, too.
     """
 
-    def __init__(self, now_us: int, load: Callable[[Key], Profile | None]) -> None:
+    def __init__(
+        self, now_us: int, load: Callable[[Key], Profile | None], *, hours_of_people: bool = True
+    ) -> None:
         self.now_us = now_us
+        self._hours_of_people = hours_of_people
         self._load = load
         self.profiles: dict[Key, Profile] = {}
         self.buckets: dict[tuple[str, str, int], list[int]] = {}
@@ -82,13 +86,13 @@ class Batch:
 
     def _take(self, key: Key, event: Event, delta: Delta, hour: int, ring: int | None) -> None:
         (self.profiles.get(key) or self.profile(key)).take(event, delta, ring)
-        slot = (*key, hour)
-        bucket = self.buckets.get(slot)
-        if bucket is None:
-            bucket = self.buckets[slot] = [0] * len(COUNTERS)
-        for i, amount in delta:
-            bucket[i] += amount
         self.touched[key].append(event)
+        if self._hours_of_people:
+            slot = (*key, hour)
+            bucket = self.buckets.get(slot)
+            if bucket is None:
+                bucket = self.buckets[slot] = [0] * len(COUNTERS)
+            apply_delta(bucket, delta)
 
     def _take_places(self, places: dict[tuple[str | None, str | None, bool], Sum]) -> None:
         merged: defaultdict[Key, Sum] = defaultdict(Sum)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from backend.domain.counted import is_negative
 from backend.domain.events import Event
 from backend.domain.rules import pretty
-from backend.domain.windows import is_negative
 from backend.services.read_models import TimelineEntry
 
 _KINDS = {

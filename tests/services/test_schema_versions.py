@@ -84,6 +84,27 @@ def test_what_is_derived_is_built_again_where_its_shape_changed(path):
     assert (rows(path, PLACES), rows(path, HOURS)) == (places, hours)
 
 
+def test_a_file_from_before_events_had_their_number_gets_it(path):
+    numbers, whole = rows(path, "SELECT seq, counted FROM events"), shape(path)
+    change(
+        path,
+        "DROP INDEX events_by_student",
+        "DROP INDEX events_by_tutor",
+        "ALTER TABLE events DROP COLUMN counted",
+        "CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL",
+        "CREATE INDEX events_tutor ON events (tutor_id, occurred_us) WHERE tutor_id IS NOT NULL",
+        "INSERT INTO buckets (entity_type, entity_id, hour_us, calls) VALUES ('student', 'stu_1', 0, 4)",
+        "PRAGMA user_version=4",
+    )
+    store = SqliteStore(path, checkpoints=True)
+    assert store.bucket_sums("student", "stu_1", ("completed", "calls"), 0, NOW, NOW * 2) == [(0, 5, 4)]
+    store.close()
+    assert rows(path, "SELECT seq, counted FROM events") == numbers
+    assert shape(path) == whole
+    assert rows(path, "SELECT 1 FROM buckets WHERE entity_type IN ('student', 'tutor')") == []
+    assert rows(path, "SELECT value FROM meta WHERE key = 'cursor'") == [(9,)]
+
+
 def test_a_step_of_a_version_is_carried_out_once(path, monkeypatch):
     step = Migration(("UPDATE events SET source = coalesce(source, '') || '+'",), rebuild=True)
     monkeypatch.setitem(MIGRATIONS, SCHEMA_VERSION, step)

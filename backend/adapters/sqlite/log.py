@@ -11,6 +11,7 @@ import msgspec
 from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.tail import Tail
+from backend.domain.counted import number
 from backend.domain.events import Event
 from backend.domain.parsing import Parsed
 from backend.domain.times import DAY
@@ -21,8 +22,8 @@ Origin = tuple[str | None, str | None]  # network address of the sender, id of t
 
 _EVENTS = Bulk(
     "INSERT INTO events (event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region,"
-    " digest, body, peer, request_id)",
-    f"(?{', ?' * 12})",
+    " digest, body, peer, request_id, counted)",
+    f"(?{', ?' * 13})",
     "ON CONFLICT (event_id) DO NOTHING",
 )
 EVENT_COLUMNS = (
@@ -112,6 +113,7 @@ def append_entries(
                 entry.digest,
                 entry.body,
                 *origin,
+                number(e.event_type, e.payload),
             )
         )
     inserted = _EVENTS.write(connection, rows)

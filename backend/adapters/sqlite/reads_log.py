@@ -1,4 +1,4 @@
-"""Reading the log, the hourly buckets, the market's history, and how the pipeline itself is doing."""
+"""Reading the log, the market's history, and how the pipeline itself is doing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from
 from backend.domain.events import EVENT_TYPES, Event
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.domain.windows import COUNTERS, WINDOWS_US
 
 _EVENT = (
     "event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, seq, body"
@@ -22,7 +21,7 @@ _MARKET = (
 
 
 class LogReads(Connections):
-    """Times: ranges of the log are (start, end] by event time; `hour_us` ranges of buckets include both ends."""
+    """Times: ranges of the log are (start, end] by event time."""
 
     def meta(self) -> dict[str, Any]:
         """What the engine keeps about itself: cursor, swept_us, lag_ms_p50, ..."""
@@ -88,74 +87,6 @@ class LogReads(Connections):
             .execute(f"SELECT min(occurred_us) FROM events WHERE {where.text}", where.values)
             .fetchone()[0]
         )
-
-    def bucket_sums(
-        self, kind: str, entity_id: str, names: Sequence[str], first_us: int, last_us: int, step_us: int
-    ) -> list[tuple[int, ...]]:
-        """(start of step, sum of each counter) of one entity; steps without a bucket are left out."""
-        return (
-            self.connection()
-            .execute(
-                f"SELECT hour_us - hour_us % ? AS step, {_sums(names)} FROM buckets"
-                " WHERE entity_type = ? AND entity_id = ? AND hour_us BETWEEN ? AND ? GROUP BY step ORDER BY step",
-                (step_us, kind, entity_id, first_us, last_us),
-            )
-            .fetchall()
-        )
-
-    def bucket_groups(
-        self, kind: str, filters: Mapping[str, str], names: Sequence[str], first_us: int, last_us: int
-    ) -> dict[str, tuple[int, ...]]:
-        """Sums of each entity of a kind (subject, region or cell) within the filters."""
-        where = entity_clause(kind, filters)
-        rows = self.connection().execute(
-            f"SELECT b.entity_id, {_sums(names)} FROM (SELECT entity_id AS i FROM entities WHERE {where.text})"
-            " CROSS JOIN buckets b ON b.entity_type = ? AND b.entity_id = i AND b.hour_us BETWEEN ? AND ?"
-            " GROUP BY b.entity_id",
-            (*where.values, kind, first_us, last_us),
-        )
-        return {row[0]: tuple(row[1:]) for row in rows}
-
-    def bucket_trends(
-        self, kind: str, ids: Sequence[str], name: str, end_us: int, step_us: int, steps: int
-    ) -> dict[str, list[float | None]]:
-        """Sums of a counter in the last `steps` steps before `end_us` (in whole hours), oldest first, for each id."""
-        start = end_us - steps * step_us
-        trends: dict[str, list[float | None]] = {entity_id: [0.0] * steps for entity_id in ids}
-        for i in range(0, len(ids), 500):
-            part = ids[i : i + 500]
-            rows = self.connection().execute(
-                f"SELECT entity_id, (hour_us - ?) / ?, {_sums((name,))} FROM buckets WHERE entity_type = ?"
-                f" AND entity_id IN ({','.join('?' * len(part))}) AND hour_us >= ? AND hour_us < ? GROUP BY 1, 2",
-                (start, step_us, kind, *part, start, end_us),
-            )
-            for entity_id, step, n in rows:
-                trends[entity_id][step] = float(n)
-        return trends
-
-    def window_sums(
-        self, kind: str, filters: Mapping[str, str], names: Sequence[str], at_us: int
-    ) -> dict[str, list[list[int]]]:
-        """Sums of counters in every window that ends at `at_us`, whole hours: both hours at the edges are in in full.
-
-        Per entity one list per window of WINDOWS_US, in the order of `names`.
-        """
-        edges = [at_us - width + 1 for width in WINDOWS_US]
-        first = [edge - edge % HOUR for edge in edges]
-        sums = ", ".join(
-            f"total((b.hour_us >= {hour:d}) * b.{_known(name)})" for hour in first for name in names
-        )
-        where = entity_clause(kind, filters)
-        rows = self.connection().execute(
-            f"SELECT i, {sums} FROM (SELECT entity_id AS i FROM entities WHERE {where.text})"
-            " CROSS JOIN buckets b ON b.entity_type = ? AND b.entity_id = i AND b.hour_us BETWEEN ? AND ? GROUP BY i",
-            (*where.values, kind, min(first), at_us),
-        )
-        width = len(names)
-        return {
-            row[0]: [[int(n) for n in row[1 + i * width : 1 + (i + 1) * width]] for i in range(len(first))]
-            for row in rows
-        }
 
     def market_newest(self, filters: Mapping[str, str], at_us: int) -> list[dict[str, Any]]:
         """The newest snapshot up to that moment of each cell within the filters, with its counts of the last 7 days.
@@ -261,14 +192,3 @@ class LogReads(Connections):
         )
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return found, connection.execute("SELECT count(*) FROM rejects").fetchone()[0]
-
-
-def _known(name: str) -> str:
-    """A counter's name is put into SQL as text, so it must be one of ours."""
-    if name not in COUNTERS:
-        raise ValueError(f"no counter is called {name!r}")
-    return name
-
-
-def _sums(names: Sequence[str]) -> str:
-    return ", ".join(f"sum({_known(name)})" for name in names)

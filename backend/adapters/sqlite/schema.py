@@ -12,22 +12,36 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from backend.adapters.sqlite.derived import DERIVED, forget_derived
+from backend.domain.counted import number
 from backend.domain.errors import Unavailable
 from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class Migration(NamedTuple):
-    """What a file of the version before needs. `rebuild`: what is derived means something else now."""
+    """What a file of the version before needs. `filling` comes once new columns are there, before new indexes are made;
+    `rebuild`: what is derived means something else now."""
 
     statements: tuple[str, ...] = ()
+    filling: tuple[str, ...] = ()
     rebuild: bool = False
 
 
 # By the version that it leads to. A version without a step only added tables, indexes or columns.
-MIGRATIONS: dict[int, Migration] = {}
+MIGRATIONS: dict[int, Migration] = {
+    5: Migration(
+        (
+            "DROP INDEX IF EXISTS events_student",
+            "DROP INDEX IF EXISTS events_tutor",
+            "DELETE FROM buckets WHERE entity_type IN ('student', 'tutor')",
+        ),
+        ("UPDATE events SET counted = counted_of(event_type, body) WHERE counted IS NULL",),
+    )
+}
 
 
 class Column(NamedTuple):
@@ -78,11 +92,23 @@ def _upgrade(connection: sqlite3.Connection, version: int, path: Path) -> None:
         connection.execute(f"DROP TABLE {table}")
     for table in held.keys() - set(DERIVED):
         _add_columns(connection, path, version, table)
+    connection.create_function("counted_of", 2, _counted, deterministic=True)
+    for step in steps:
+        for statement in step.filling:
+            connection.execute(statement)
     for name, statement in _statements():
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
             connection.execute(statement)
     if changed or any(step.rebuild for step in steps):
         forget_derived(connection)
+
+
+def _counted(event_type: str, body: bytes) -> int | None:
+    """The number of an event of the log; None for one that cannot be counted."""
+    try:
+        return number(event_type, msgspec.json.decode(body))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _add_columns(connection: sqlite3.Connection, path: Path, version: int, table: str) -> None:

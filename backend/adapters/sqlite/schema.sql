@@ -12,11 +12,13 @@ CREATE TABLE events (
   student_id TEXT, tutor_id TEXT, subject TEXT, region TEXT,
   digest BLOB NOT NULL,
   body BLOB NOT NULL,
-  peer TEXT, request_id TEXT -- who brought it: the network address of the connection, and the request
+  peer TEXT, request_id TEXT, -- who brought it: the network address of the connection, and the request
+  counted INTEGER -- what it counts (domain.counted); NULL when it could not be folded
 );
 CREATE INDEX events_occurred ON events (occurred_us);
-CREATE INDEX events_student ON events (student_id, occurred_us) WHERE student_id IS NOT NULL;
-CREATE INDEX events_tutor ON events (tutor_id, occurred_us) WHERE tutor_id IS NOT NULL;
+-- People's hours are read from these alone (reads_hours.py).
+CREATE INDEX events_by_student ON events (student_id, occurred_us, counted) WHERE student_id IS NOT NULL;
+CREATE INDEX events_by_tutor ON events (tutor_id, occurred_us, counted) WHERE tutor_id IS NOT NULL;
 CREATE INDEX events_calls ON events (occurred_us) WHERE event_type = 'ib_call_logged';
 CREATE INDEX IF NOT EXISTS events_bookings ON events (occurred_us) WHERE event_type = 'booking_requested';
 
@@ -29,8 +31,8 @@ CREATE TABLE rejects (
 -- Counts that must survive a restart: duplicates, conflicts, rejects by reason, drift of unknown fields.
 CREATE TABLE tallies (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;
 
--- Hourly buckets per entity; the counters are backend.domain.windows.COUNTERS, in that order (columns added at creation).
--- entity_type is student, tutor, subject, region, cell ("subject|region") or all ("all").
+-- Hourly buckets per place; the counters are backend.domain.windows.COUNTERS, in that order (columns added at creation).
+-- entity_type is subject, region, cell ("subject|region") or all ("all"); the hours of students and tutors stand in the log.
 CREATE TABLE buckets (entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, hour_us INTEGER NOT NULL, /*COUNTERS*/
   PRIMARY KEY (entity_type, entity_id, hour_us)) WITHOUT ROWID;
 

@@ -121,7 +121,7 @@ class SqliteState(Connections):
         target_us = _target(stamp.swept_us, now_us)
         self.kept.check(stamp)
         stored = stored_profiles(connection)
-        batch = Batch(target_us, lambda key: self.kept.get(key) or stored(key))
+        batch = Batch(target_us, lambda key: self.kept.get(key) or stored(key), hours_of_people=False)
         if stamp.swept_us is not None and stamp.swept_us != target_us:
             low, high = sorted((stamp.swept_us, target_us))
             for start, end in crossed(low, high):
@@ -144,6 +144,7 @@ class SqliteState(Connections):
                 whole = msgspec.json.encode({**item, "source": source, "payload": msgspec.Raw(body)}).decode()
                 errors = msgspec.json.encode([{"path": "", "code": "fold", "message": reason[:500]}]).decode()
                 keep_rejects(connection, [(now_us, "fold", event_type, source, errors, whole)])
+                connection.execute("UPDATE events SET counted = NULL WHERE seq = ?", (seq,))
                 meta.put("cursor", seq)
 
     def recover(self, now_us: int) -> None:
