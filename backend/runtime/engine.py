@@ -38,6 +38,10 @@ from backend.services.access import Gate
 log = logging.getLogger("iops.engine")
 KEEP_ALIVE_SECONDS = 75
 MAX_CONNECTIONS = 4_000
+STOP_SECONDS, CLOSE_SECONDS = (
+    1.2,
+    0.3,
+)  # with the server's own second within the three that `iops up` promises
 USE_SECONDS = 60.0  # how often it is written down when keys were last used
 
 
@@ -122,23 +126,30 @@ class Engine:
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
 
     def stop(self) -> None:
-        """Stop the simulator, commit what is waiting, fold the WAL back into the file."""
+        """Commit what is waiting, leave what can be made again, fold the WAL back into the file; in STOP_SECONDS or so.
+
+        A thread that is still busy then is left behind: nothing that was acknowledged hangs on it.
+        """
         self._stopping.set()
-        if self._follower is not None:
-            self._follower.stop()
-        if self._explainer is not None:
-            self._explainer.stop()
-        if self._forecaster is not None:
-            self._forecaster.stop()
-        if self._scorer is not None:
-            self._scorer.stop()
-        if self._webhook is not None:
-            self._webhook.stop()
-        if self._notifier is not None:
-            self._notifier.stop()
-        ended = self._writer is None or self._writer.stop()
-        if self._store is not None and ended:  # under a thread that still writes, closing crashes the process
-            self._store.close()
+        deadline = time.monotonic() + STOP_SECONDS
+        parts = (
+            self._follower,
+            self._explainer,
+            self._forecaster,
+            self._scorer,
+            self._webhook,
+            self._notifier,
+        )
+        for part in parts:
+            if part is not None:
+                part.stop(0)  # all are told before any is waited for
+        if self._writer is not None:
+            self._writer.stop(STOP_SECONDS)
+        for part in parts:
+            if part is not None:
+                part.stop(max(0.0, deadline - time.monotonic()))
+        if self._store is not None:
+            self._store.close(timeout=CLOSE_SECONDS)
 
     def _runner(self, **chosen: Any) -> Any:
         from simulator.run import Runner

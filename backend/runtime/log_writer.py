@@ -39,6 +39,7 @@ REST, LONGEST_REST = 2.0, 0.4
 MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
 IDLE_SECONDS = 0.05
+END_SECONDS = 0.02  # how often a step under way is told to end
 LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)
 
 
@@ -141,12 +142,18 @@ class LogWriter:
             thread.start()
 
     def stop(self, timeout: float = 3.0) -> bool:
-        """Commit what is waiting, then end. What is not folded yet is folded at the next start. False: still busy."""
+        """Commit what is waiting, then end. A step under way is left; it is made again at the next start. False: still busy."""
         self._end()
+        appending, folding = self._threads
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        while folding.is_alive() and time.monotonic() < deadline:
+            self._store.end_steps(appending)  # a step is many statements: again until it is over
+            folding.join(END_SECONDS)
+        appending.join(max(0.0, deadline - time.monotonic()))
+        ended = not (appending.is_alive() or folding.is_alive())
+        if ended:
+            self._store.ending = False
+        return ended
 
     def _end(self, *, drop: bool = False) -> list[Submission]:
         """Take nothing more. What is queued is committed still, or with `drop` returned instead."""
@@ -301,9 +308,13 @@ class LogWriter:
         try:
             folded = self._store.fold(limit, self._now())
         except Unavailable:
+            if self._stopping:
+                return
             log.exception("fold postponed")
             time.sleep(0.1)  # the disk or another writer is busy; nothing is lost, the cursor has not moved
         except Exception:
+            if self._stopping:
+                return
             log.exception("fold failed; going one by one")
             self._fold_singly(limit)
         else:
@@ -327,6 +338,8 @@ class LogWriter:
             except Unavailable:
                 return
             except Exception as error:
+                if self._stopping:
+                    return
                 log.exception("event set aside")
                 self._store.set_aside(f"{type(error).__name__}: {error}", self._clock())
                 self._counts["set_aside"] += 1
@@ -346,7 +359,8 @@ class LogWriter:
             now_us = self._now()
             return self._store.sweep(now_us) >= REFRESH_LIMIT or self._store.is_behind(now_us)
         except Exception:
-            log.exception("sweep failed; trying again in a second")
+            if not self._stopping:
+                log.exception("sweep failed; trying again in a second")
             return False
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from backend.adapters.sqlite.schema import prepare
@@ -28,21 +28,36 @@ class Connections:
         self.path = path
         self._checkpoints = checkpoints
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._open: dict[
+            threading.Thread, sqlite3.Connection
+        ] = {}  # the connections that read, by their threads
         self._guard = threading.Lock()
         self._write_lock = threading.Lock()
         self._writer: sqlite3.Connection | None = None
+        self._writing: threading.Thread | None = (
+            None  # who holds the one write transaction; changes under the guard
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         self._prepare()
 
     def connection(self) -> sqlite3.Connection:
         """This thread's read connection. Never write through it."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = self._local.connection = self._connect()
-            found.execute("PRAGMA query_only=ON")
-            found.execute(f"PRAGMA cache_size=-{READER_CACHE_KB}")
-        return found
+        return self._reader() if found is None else found
+
+    def _reader(
+        self, prepared: Callable[[sqlite3.Connection], object] = lambda _: None
+    ) -> sqlite3.Connection:
+        """A read connection for this thread; those of threads that have ended are closed."""
+        made = self._local.connection = self._connect()
+        with self._guard:
+            for thread in [known for known in self._open if not known.is_alive()]:
+                self._open.pop(thread).close()
+            self._open[threading.current_thread()] = made
+        prepared(made)
+        made.execute("PRAGMA query_only=ON")
+        made.execute(f"PRAGMA cache_size=-{READER_CACHE_KB}")
+        return made
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -54,6 +69,8 @@ class Connections:
             if self._writer is None:
                 self._writer = self._connect()
             connection = self._writer
+            with self._guard:
+                self._writing = threading.current_thread()
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -64,21 +81,45 @@ class Connections:
                 if isinstance(error, sqlite3.OperationalError):
                     raise Unavailable(f"the store cannot write just now ({error})") from error
                 raise
+            finally:
+                with self._guard:
+                    self._writing = None
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed. Cheap enough to ask every 50 ms."""
         return self.connection().execute("PRAGMA data_version").fetchone()[0]
 
-    def close(self) -> None:
-        """Close every connection of this process; the owner folds the WAL back into the file first."""
-        if self._writer is not None and self._checkpoints:
-            with contextlib.suppress(sqlite3.Error):
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def interrupt(self, *spared: threading.Thread) -> None:
+        """End the statements that other threads are in, with an error there: transactions roll back. Not those of `spared`."""
+        spared = (*spared, threading.current_thread())
         with self._guard:
-            for connection in self._open:
-                connection.close()
+            for thread, connection in self._open.items():
+                if thread not in spared:
+                    connection.interrupt()
+            if self._writer is not None and self._writing not in (None, *spared):
+                self._writer.interrupt()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Close every connection of this process; the owner folds the WAL back into the file first.
+
+        Closing a connection under a thread that is inside it would crash the process. So a write under way is waited for,
+        at most `timeout` seconds; and what other threads read through is let go of: it closes when nobody holds it any more.
+        """
+        if self._write_lock.acquire(timeout=timeout):
+            try:
+                if self._writer is not None:
+                    if self._checkpoints:
+                        with contextlib.suppress(sqlite3.Error):
+                            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    self._writer.close()
+            finally:
+                self._write_lock.release()
+        with self._guard:
+            for thread, connection in self._open.items():
+                if thread is threading.current_thread() or not thread.is_alive():
+                    connection.close()
             self._open.clear()
-        self._writer = None
+            self._writer = None
         self._local = threading.local()
 
     def _connect(self) -> sqlite3.Connection:
@@ -92,13 +133,11 @@ class Connections:
         connection.execute("PRAGMA cache_size=-32768")
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES if self._checkpoints else 0}")
-        with self._guard:
-            self._open.append(connection)
         return connection
 
     def _prepare(self) -> None:
         try:
-            prepare(self._connect(), self.path)
+            self._reader(lambda connection: prepare(connection, self.path))
         except sqlite3.DatabaseError as error:
             self.close()
             raise Unavailable(

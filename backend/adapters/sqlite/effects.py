@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -135,11 +135,14 @@ class Worked(NamedTuple):
     buckets: list[tuple]
 
 
-def work_out(batch: Batch, now_us: int) -> Worked:
-    """Everything about a batch that no transaction is needed for, so that others can write meanwhile."""
+def work_out(batch: Batch, now_us: int, wanted: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> Worked:
+    """Everything about a batch that no transaction is needed for, so that others can write meanwhile.
+
+    `wanted` passes items on, or raises when the work is not wanted any more.
+    """
     assessed = {key: Assessment(profile, batch.now_us) for key, profile in batch.profiles.items()}
     entities = []
-    for key, assessment in assessed.items():
+    for key, assessment in wanted(assessed.items()):
         row = columns(assessment).get
         entities.append((*key, *map(row, _ROW), now_us, _pack(assessment.profile)))
     return Worked(batch, assessed, entities, [(*key, *counts) for key, counts in batch.buckets.items()])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.tail import Tail
 from backend.adapters.sqlite.watch import watch
 from backend.domain import alerts
+from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND, iso
@@ -40,10 +42,15 @@ DOUBT_US = 10 * MINUTE  # and this long after the clock jumped ahead: it may com
 BACK_US = MINUTE  # a clock that goes back by less is waited for, so that windows do not move to and fro
 KEEP_CHANGES = 20_000
 KEEP_ARRIVALS_US = 8 * DAY
+T = TypeVar("T")
 
 
 class Overtaken(Exception):
     """Somebody erased events while a batch was worked out; it is worked out again from what is left."""
+
+
+class Ended(Exception):
+    """The process ends: a step is left where it is, and made again after the next start."""
 
 
 class Outcome(NamedTuple):
@@ -60,6 +67,19 @@ class SqliteState(Connections):
     detectors: Detectors
     kept: Kept
     tail: Tail
+    ending = False
+
+    def end_steps(self, *spared: threading.Thread) -> None:
+        """From now on no step is finished; the one under way ends soon, nothing of it written. `spared` work on undisturbed."""
+        self.ending = True
+        self.interrupt(*spared)
+
+    def _while_wanted(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, as long as the process does not end."""
+        for item in items:
+            if self.ending:
+                raise Ended
+            yield item
 
     def fold(self, limit: int, now_us: int) -> int:
         return self._guarded(self._fold, limit, now_us)
@@ -71,7 +91,9 @@ class SqliteState(Connections):
         except BaseException as error:
             self.detectors.forget()  # they may have seen samples that were rolled back
             self.kept.clear()
-            if isinstance(error, Overtaken):
+            if isinstance(error, Overtaken | Ended) or (
+                self.ending and isinstance(error, Unavailable | sqlite3.Error)
+            ):
                 return 0
             raise
         if done.stamp is not None:
@@ -86,8 +108,8 @@ class SqliteState(Connections):
         if not events:
             return Outcome(0, {}, None)
         batch = self._moved(reader, stamp, now_us)
-        batch.fold(events)
-        done = work_out(batch, now_us)
+        batch.fold(self._while_wanted(events))
+        done = work_out(batch, now_us, self._while_wanted)
         with self.transaction() as connection:
             meta = Meta(connection)
             if meta.stamp() != stamp:
@@ -114,7 +136,7 @@ class SqliteState(Connections):
         rows = connection.execute(
             f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (stamp.cursor, limit)
         )
-        return [event_from(row) for row in rows]
+        return [event_from(row) for row in self._while_wanted(rows)]
 
     def _moved(self, connection: sqlite3.Connection, stamp: Stamp, now_us: int) -> Batch:
         """A batch for the instant that windows can be moved to now, with the events in it that change rings on the way."""
@@ -125,7 +147,7 @@ class SqliteState(Connections):
         if stamp.swept_us is not None and stamp.swept_us != target_us:
             low, high = sorted((stamp.swept_us, target_us))
             for start, end in crossed(low, high):
-                for event in _between(connection, start, end, stamp.cursor):
+                for event in self._while_wanted(_between(connection, start, end, stamp.cursor)):
                     at = event.occurred_us
                     batch.move(event, delta_of(event), ring_of(at, stamp.swept_us), ring_of(at, target_us))
         return batch
@@ -187,7 +209,7 @@ class SqliteState(Connections):
             ).fetchall()
             for key in due:
                 batch.profile(tuple(key))
-            done = work_out(batch, now_us)
+            done = work_out(batch, now_us, self._while_wanted)
             save(connection, done, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             if _judging(meta, now_us):
                 _wake(connection, now_us)
@@ -238,7 +260,7 @@ def _between(connection: sqlite3.Connection, start_us: int, end_us: int, cursor:
         f"SELECT {EVENT_COLUMNS} FROM events WHERE occurred_us > ? AND occurred_us <= ? AND seq <= ?",
         (start_us, end_us, cursor),
     )
-    return [event_from(row) for row in rows]
+    return map(event_from, rows)
 
 
 def _wake(connection: sqlite3.Connection, now_us: int) -> None:
