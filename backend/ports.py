@@ -98,6 +98,9 @@ class Processor(Protocol):
     def sweep(self, now_us: int) -> int:
         """Move every window's edge to `now_us`: events leave windows, scores age, alerts resolve. Returns entities touched."""
 
+    def is_quiet(self, now_us: int) -> bool:
+        """Whether rules are silent just now, as what is stored may be half of the truth: history pours in or is folded again."""
+
 
 # Orders of a list of alerts; within the same, the newest comes first. "stake": by severity, then what is at stake
 # (backend.domain.stakes), then the oldest first.

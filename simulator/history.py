@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from simulator import behaviour, envelope, market, truth
-from simulator.population import Population, Student, Tutor, build
+from simulator.population import STUDENTS, TUTORS, Population, Student, Tutor, build
 from simulator.rhythm import local_to_us
 
 HOUR = 3_600_000_000
@@ -19,7 +19,7 @@ Draft = tuple[int, str, dict[str, Any]]  # (microseconds since 1970, event type,
 
 
 def history(
-    seed: int, until: datetime, days: int = 35, students: int = 300, tutors: int = 45
+    seed: int, until: datetime, days: int = 35, students: int = STUDENTS, tutors: int = TUTORS
 ) -> Iterator[dict[str, Any]]:
     """Events of `(until - days, until]`, at most one in the same place twice for the same arguments.
 

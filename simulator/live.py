@@ -1,9 +1,10 @@
 """The present of a marketplace: one event per step, for as long as somebody asks.
 
-Who does what is decided by the seed, the scenario and the number of the step alone; the time passed in becomes the event time
-(and the hour by which supply and demand swing). So a stream may be sent at any pace and still tell the same story.
+Who does what is decided by the seed, the scenario, the number of the step and the hour of the week; the time passed in becomes the
+event time. At `DEFAULT_RATE` sessions begin as often as they did in the history at such an hour, so that what is usual stays
+usual; at ten times the rate, ten times as often.
 
-`streams` session streams take turns. Each holds at most one session: it begins one, ends it a few turns later, and rests.
+`streams` session streams take turns. Each holds at most one session: it begins one and ends it a few turns later.
 Turns without anything to begin or end carry what changes all the time: the market, tutors' hours, reported health.
 """
 
@@ -19,11 +20,12 @@ from typing import Any
 from simulator import behaviour, envelope, market, truth
 from simulator.acts import ACTS, Draft
 from simulator.faults import MALFORMED_SHARE, Delivery, malformed
-from simulator.population import Student, build
+from simulator.population import STUDENTS, TUTORS, Student, build
+from simulator.rhythm import intensity
 from simulator.scenarios import scenario as find_scenario
 
 MAX_STREAMS = 500
-REST_TURNS = 300  # mean rest of a stream between two sessions
+QUIETEST = 0.5  # share of the mean pace at which sessions go on when a region sleeps: a stream that is watched is never idle
 DEFAULT_RATE = 8.0  # events per second of `live` at speed 1
 _BACKGROUND = (("market", 58), ("tutors", 24), ("health", 18))
 
@@ -31,7 +33,7 @@ _BACKGROUND = (("market", 58), ("tutors", 24), ("health", 18))
 @dataclass(slots=True)
 class _Stream:
     rng: Random
-    wait: int  # turns until something begins or ends
+    wait: int = 0  # turns until the session ends
     session: dict[str, Any] | None = None
 
 
@@ -47,8 +49,8 @@ class LiveMarket:
         start: datetime,
         scenario: str = "normal",
         streams: int = 50,
-        students: int = 300,
-        tutors: int = 45,
+        students: int = STUDENTS,
+        tutors: int = TUTORS,
     ) -> None:
         self.population = build(seed, students, tutors)
         self.courses = truth.courses(self.population)
@@ -64,6 +66,8 @@ class LiveMarket:
             for s in self.population.students
             if self.courses[s.id].active and s.segment in ("thriving", "healthy")
         ]
+        booked = sum(len(student.slots) for student in self._coming)
+        self._pace = booked / (7 * 86_400 * DEFAULT_RATE)  # sessions that begin per step, mean of the week
         self._busy: set[str] = set()
         self._called: set[str] = set()
         self._queue: deque[Draft] = deque()  # what must follow soon, such as the end of a session
@@ -87,8 +91,7 @@ class LiveMarket:
         if not 1 <= count <= MAX_STREAMS:
             raise ValueError(f"streams must be 1 to {MAX_STREAMS}, not {count}")
         for number in range(len(self._streams), count):
-            rng = Random(f"stream:{self.population.seed}:{number}")
-            self._streams.append(_Stream(rng, rng.randint(0, 4)))
+            self._streams.append(_Stream(Random(f"stream:{self.population.seed}:{number}")))
         for stream in self._streams[count:]:
             if stream.session is not None:
                 self._end(stream)
@@ -151,20 +154,21 @@ class LiveMarket:
         stream = self._streams[self.steps % len(self._streams)]
         stream.wait -= 1
         if stream.wait < 0:
-            self._turn(stream)
+            self._turn(stream, now)
             if self._queue:
                 return self._queue.popleft()
         kinds = [(k, w) for k, w in _BACKGROUND if (self.scenario.name, k) != ("market_silence", "market")]
         kind = stream.rng.choices([k for k, _ in kinds], [w for _, w in kinds])[0]
         return self.background(now, kind, stream.rng)
 
-    def _turn(self, stream: _Stream) -> None:
-        """Begins or ends the session of a stream; without a free student it tries again next turn."""
+    def _turn(self, stream: _Stream, now: datetime) -> None:
+        """Ends the session of a stream, or begins one if somebody would at this hour."""
         if stream.session is not None:
             self._end(stream)
-            stream.wait = 1 + int(stream.rng.expovariate(1 / REST_TURNS))
             return
         student = stream.rng.choice(self._coming)
+        if stream.rng.random() >= self._pace * max(QUIETEST, intensity(student.region, now)):
+            return
         if student.id in self._busy or student.id in self._spared:
             return
         subject = stream.rng.choice(student.subjects)

@@ -19,17 +19,21 @@ _PEAK = 2.0  # intensity from which it counts as a peak
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The usual state of a cell. ratio: supply over demand; kind: short, evening or ample; students: who learn it there."""
+    """The usual state of a cell. ratio: supply over demand; kind: short, evening or ample; students: who learn it there;
+    crowd: the same of a
+    marketplace of 300, which demand is in proportion to: a larger one also has more to offer elsewhere."""
 
     ratio: float
     kind: str
     students: int
     tutors: int
+    crowd: float
 
 
 @lru_cache(maxsize=8)
 def balances(population: Population) -> dict[Cell, Balance]:
-    """The usual state of all 50 cells. The tightest by tutors per student are short, the next tightest in the evening."""
+    """The usual state of all 50 cells. The tightest by tutors per student are short, the next tightest in the evening: the
+    tightest region of a subject, so that not all of them are one subject's."""
     rng = Random(f"market:{population.seed}")
     counts: dict[Cell, tuple[int, int]] = {}
     for subject in SUBJECTS:
@@ -40,6 +44,9 @@ def balances(population: Population) -> dict[Cell, Balance]:
             tutors = sum(2 if t.region == region else 1 for t in able)
             counts[subject, region] = (students, tutors)
     tightest = sorted(counts, key=lambda cell: (counts[cell][1] / (counts[cell][0] + 1), cell))
+    first_of = dict.fromkeys(subject for subject, _ in tightest)
+    firsts = [next(cell for cell in tightest if cell[0] == subject) for subject in first_of]
+    tightest = list(dict.fromkeys([*firsts[: SHORT_CELLS + EVENING_CELLS], *tightest]))
     out = {}
     for cell in counts:
         place = tightest.index(cell)
@@ -49,7 +56,9 @@ def balances(population: Population) -> dict[Cell, Balance]:
             kind, ratio = "evening", rng.uniform(1.25, 1.4)
         else:
             kind, ratio = "ample", 1.2 + 1.6 * place / len(counts) + rng.uniform(0, 0.2)
-        out[cell] = Balance(ratio, kind, *counts[cell])
+        students, tutors = counts[cell]
+        crowd = students * 300 / len(population.students)
+        out[cell] = Balance(ratio, kind, students, tutors, crowd)
     return out
 
 
@@ -62,15 +71,15 @@ def snapshot(
     if ratio is None:
         tight = balance.kind == "evening" and level > _PEAK
         ratio = (balance.ratio * 0.45 if tight else balance.ratio) * rng.uniform(0.97, 1.03)
-    load = balance.students * (0.25 + 0.25 * level) * (2.2 if forced and ratio < 0.8 else 1.0)
+    load = balance.crowd * (0.25 + 0.25 * level) * (2.2 if forced and ratio < 0.8 else 1.0)
     demand_hours = max(1.0, round(load * rng.uniform(0.95, 1.05) / 2, 1))
     pending = max(2, round(demand_hours * 2))
     # Rounded away from the thresholds, so that a small cell does not flip by rounding alone.
     available = int(pending * ratio) if ratio < 1 else int(pending * ratio) + 1
     demand_score = (
-        min(95.0, 38 + 4.5 * level + balance.students)
+        min(95.0, 38 + 4.5 * level + balance.crowd)
         if ratio < 1
-        else min(70.0, 30 + 5 * level + balance.students)
+        else min(70.0, 30 + 5 * level + balance.crowd)
     )
     supply_score = min(100.0, demand_score * ratio)
     return {

@@ -22,6 +22,7 @@ TIERS = ("budget", "standard", "premium")
 PRICE = {"budget": 45, "standard": 65, "premium": 95}  # dollars per session
 _SUBJECT_WEIGHTS = (18, 11, 12, 10, 10, 8, 10, 9, 7, 5)
 _REGION_WEIGHTS = (26, 22, 21, 13, 18)
+STUDENTS, TUTORS = 1_000, 140  # of the marketplace that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,10 @@ class Manner:
 
 # After the segment table of the specification (4.6), in a marketplace that is doing well.
 MANNERS = {
-    "thriving": Manner(0.52, 2.5, 4.75, 0.10, 0.04, 0.01, 0.92, (1, 3, 6), 91.0),
-    "healthy": Manner(0.36, 1.8, 4.50, 0.16, 0.05, 0.02, 0.80, (2, 5, 3), 80.0),
-    "at_risk": Manner(0.09, 1.9, 4.10, 0.70, 0.08, 0.04, 0.55, (4, 4, 2), 58.0),
-    "churned": Manner(0.03, 1.8, 3.80, 0.50, 0.10, 0.05, 0.45, (4, 4, 2), 34.0),
+    "thriving": Manner(0.56, 2.5, 4.75, 0.10, 0.04, 0.01, 0.92, (1, 3, 6), 91.0),
+    "healthy": Manner(0.40, 1.8, 4.50, 0.16, 0.05, 0.02, 0.80, (2, 5, 3), 80.0),
+    "at_risk": Manner(0.03, 1.9, 4.10, 0.70, 0.08, 0.04, 0.55, (4, 4, 2), 58.0),
+    "churned": Manner(0.01, 1.8, 3.80, 0.50, 0.10, 0.05, 0.45, (4, 4, 2), 34.0),
 }
 SHARES = tuple((name, manner.share) for name, manner in MANNERS.items())
 
@@ -112,7 +113,7 @@ class Population:
 
 @lru_cache(maxsize=8)
 def build(
-    seed: int, students: int = 300, tutors: int = 45, shares: tuple[tuple[str, float], ...] = SHARES
+    seed: int, students: int = STUDENTS, tutors: int = TUTORS, shares: tuple[tuple[str, float], ...] = SHARES
 ) -> Population:
     """The population of a seed. Segment shares are exact up to rounding; at least 10 students and 10 tutors."""
     if students < 10 or tutors < 10:

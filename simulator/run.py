@@ -14,6 +14,7 @@ from typing import Any
 from simulator.history import history
 from simulator.live import DEFAULT_RATE, MAX_STREAMS, LiveMarket
 from simulator.load_report import TimedTransport, report
+from simulator.population import STUDENTS, TUTORS
 from simulator.scenarios import scenario as find_scenario
 from simulator.sender import HttpTransport, Sender, SenderRefused, Transport
 
@@ -190,8 +191,8 @@ def backfill(
     days: int,
     now: datetime,
     *,
-    students: int = 300,
-    tutors: int = 45,
+    students: int = STUDENTS,
+    tutors: int = TUTORS,
     transport: Transport | None = None,
     sleep: Callable[[float], Any] = time.sleep,
     progress: Callable[[int], Any] = lambda sent: None,

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from simulator import market
-from simulator.population import REGIONS, SUBJECTS, Population, Student, build
+from simulator.population import REGIONS, STUDENTS, SUBJECTS, TUTORS, Population, Student, build
 
 STORIES = ("missed_lessons", "tutor_changes", "nothing_booked")
 
@@ -115,7 +115,9 @@ def struck(scenario: str, population: Population) -> Struck:
     return Struck()
 
 
-def hidden(seed: int, scenario: str = "normal", students: int = 300, tutors: int = 45) -> dict[str, Any]:
+def hidden(
+    seed: int, scenario: str = "normal", students: int = STUDENTS, tutors: int = TUTORS
+) -> dict[str, Any]:
     """All that is known behind the events of a seed and scenario, as plain data.
 
     {"students": {id: course}, "short_cells": [[subject, region]], "evening_cells": [...], "struck": {...}}

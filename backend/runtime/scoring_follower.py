@@ -23,7 +23,7 @@ FIRST_DRIFT_US = 2 * MINUTE  # after the start, when most have been scored; from
 
 
 class ScoringFollower:
-    """`store` implements Feed, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds.
+    """`store` implements Feed, Processor, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds.
 
     What has to be scored is known from the change feed while this runs, and from the store after a start: a prediction is
     older than the entity's last change or it is not. So nothing is scored twice for one change, and nothing is missed.
@@ -80,8 +80,11 @@ class ScoringFollower:
             self._stop.wait(used / SHARE if busy else max(LOOK_SECONDS, used / SHARE))
 
     def look(self) -> bool:
-        """One round; True if more is waiting."""
+        """One round; True if more is waiting. While rules are silent nobody is scored: half of a past looks like somebody leaving."""
         now_us = self._clock()
+        if self._store.is_quiet(now_us):
+            self._scan_at = now_us
+            return False
         if not self._waiting:
             self._read_changes(now_us)
         if not self._waiting and now_us >= self._scan_at:

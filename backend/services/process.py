@@ -13,7 +13,7 @@ from backend.domain.alerts import Alert, Transition
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
 from backend.domain.sums import Sum, added
-from backend.domain.times import DAY, HOUR, floor_hour
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND, floor_hour
 from backend.domain.windows import (
     COUNTERS,
     WINDOWS_US,
@@ -28,6 +28,8 @@ from backend.domain.windows import (
 Key = tuple[str, str]  # (entity_type, entity_id)
 REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
 HISTORY_BATCH = 200
+QUIET_US, LONGEST_QUIET_US = 2 * SECOND, MINUTE  # how long rules wait for the next batch of history
+PATIENCE = 4  # in gaps between the last two batches: a slow sender or a busy machine takes longer
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
 _SEQ = attrgetter("seq")
 
@@ -146,6 +148,13 @@ def is_history(events: list[Event]) -> bool:
     """Whether a batch is a stretch of the past being brought in, rather than the present with some late arrivals."""
     old = sum(1 for event in events if event.received_us - event.occurred_us > HOUR)
     return len(events) >= HISTORY_BATCH and 2 * old > len(events)
+
+
+def quiet_until(before_us: int, now_us: int) -> int:
+    """Until when rules stay silent after a batch of history at `now_us`; the one before came at `before_us` (0: none)."""
+    gap_us = now_us - before_us
+    patience_us = PATIENCE * gap_us if gap_us <= LONGEST_QUIET_US else 0
+    return now_us + min(LONGEST_QUIET_US, max(QUIET_US, patience_us))
 
 
 def crossed(swept_us: int, now_us: int) -> list[tuple[int, int]]:

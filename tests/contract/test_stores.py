@@ -8,7 +8,7 @@ import pytest
 
 from backend.domain.alerts import Alert, AuditEntry, Command, apply
 from backend.domain.errors import Conflict
-from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.services import alerting, simulation
 from tests.builders import NOW, call, catch_up, event, fold_all, session
 
@@ -243,3 +243,29 @@ def test_an_import_goes_on_where_it_stopped(store: Any) -> None:
     assert store.import_progress("calls.csv") == ("d1", b"2")
     assert seen == [["accepted", "accepted"], ["duplicate", "accepted"]]
     assert fold_all(store, NOW) == 3
+
+
+def test_rules_wait_until_a_slow_past_has_come_in_whole(store: Any) -> None:
+    """Half of a past looks like trouble: here like calls, until a slow second batch brings what the first was without."""
+    seconds = [*range(0, 40, 10)]
+    for n, second in enumerate(seconds):
+        now = NOW + second * SECOND
+        past = [
+            session(f"{n} {i}", NOW - 30 * DAY + n * DAY + i * MINUTE, student_id=f"s{i % 9}")
+            for i in range(200)
+        ]
+        store.append([*past, *(call(f"{n} c{i}", NOW - DAY + i * MINUTE) for i in range(3))])
+        fold_all(store, now)
+        for later in range(1, 10 if n else 2):
+            catch_up(store, now + later * SECOND)
+        assert store.alert_list({})[0] == []
+        assert store.is_quiet(now + SECOND)
+    catch_up(store, NOW + (seconds[-1] + 39) * SECOND)
+    assert store.alert_list({})[0] == []
+    end = NOW + (seconds[-1] + 41) * SECOND
+    assert not store.is_quiet(end)
+    store.append([call("late", NOW - HOUR, student_id="stu_2")])
+    fold_all(store, end)
+    catch_up(store, end + SECOND)
+    (alert,) = [a for a in store.alert_list({})[0] if a.rule_id == "high_ib_call_frequency"]
+    assert (alert.entity_id, alert.severity) == ("stu_1", "critical")

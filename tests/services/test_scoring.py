@@ -11,7 +11,7 @@ import pytest
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.events import Event
 from backend.domain.predictions import Prediction, Scored
-from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ml import drift_watch
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import Decision, ModelRegistry
@@ -19,6 +19,7 @@ from backend.ml.scorer import LocalModels
 from backend.runtime.scoring_follower import AT_ONCE, ScoringFollower
 from backend.services import models as shelves
 from backend.services import scoring
+from backend.services.process import HISTORY_BATCH
 from backend.services.scoring import ModelsUnavailable
 from tests.builders import NOW, fold_all, open_store, session
 
@@ -95,6 +96,19 @@ def test_what_was_left_when_it_stopped_is_scored_by_the_next_one(store: SqliteSt
     assert len(models.asked) == AT_ONCE
     rounds(ScoringFollower(store, models, clock))
     assert len(models.asked) == len(set(models.asked)) == AT_ONCE * 2 + 1
+
+
+def test_nobody_is_scored_by_half_of_a_past(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    follower = ScoringFollower(store, models, clock)
+    store.append([session(f"s{i}", NOW - 20 * DAY + i * HOUR) for i in range(HISTORY_BATCH)])
+    fold_all(store, clock())
+    rounds(follower)
+    assert models.asked == []
+    clock.now += 3 * SECOND
+    store.sweep(clock())
+    rounds(follower)
+    assert sorted(models.asked) == ["stu_1", "tut_1"]
 
 
 def test_an_endpoint_that_fails_loses_nothing(store: SqliteStore) -> None:

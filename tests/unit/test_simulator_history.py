@@ -91,7 +91,7 @@ def test_tutors_teach_what_they_can(past):
 
 
 def test_a_default_history_fits_the_first_start(past):
-    assert 15_000 < len(past) <= 40_000
+    assert 40_000 < len(past) <= 60_000
     kinds = Counter(event["event_type"] for event in past)
     assert set(kinds) == {
         "session_started",
@@ -106,7 +106,7 @@ def test_a_default_history_fits_the_first_start(past):
 
 def test_segments_have_the_published_shares():
     shares = Counter(student.segment for student in build(7).students)
-    assert shares == {"thriving": 156, "healthy": 108, "at_risk": 27, "churned": 9}
+    assert shares == {"thriving": 560, "healthy": 400, "at_risk": 30, "churned": 10}
 
 
 def test_segments_behave_differently(past):
@@ -188,7 +188,7 @@ def test_the_truth_is_never_part_of_an_event(past):
 def test_the_truth_can_be_asked_for_by_seed_and_scenario():
     known = truth.hidden(7, "tutor_shortage")
     assert json.loads(json.dumps(known)) is not None
-    assert len(known["students"]) == 300
+    assert len(known["students"]) == 1_000
     assert len(known["short_cells"]) == 3
     assert known["struck"]["tutors"]
     assert known != truth.hidden(8, "tutor_shortage")

@@ -218,7 +218,7 @@ def test_settings_change_while_running():
     assert seeds == {"7": 300, "99": 900}
     kinds = Counter(product.events[name]["event_type"] for name in product.order)
     assert kinds["ib_call_logged"] > 60
-    assert kinds["session_started"] > 150
+    assert kinds["supply_demand_update"] > 150
     assert runner.settings == Settings("call_spike", 99, 200, 50.0, 2.0)
 
 

@@ -112,6 +112,11 @@ class DynamoState(DynamoLog):
         swept_us = self.steps.meta().swept_us
         return swept_us is not None and now_us - swept_us > MINUTE
 
+    def is_quiet(self, now_us: int) -> bool:
+        """Whether rules are silent just now, as what is stored may be half of the truth."""
+        meta = self.steps.meta()
+        return bool(meta.rebuild_until) or now_us < meta.quiet_until
+
     def erase_source(self, source: str, at_us: int) -> int:
         """Forgets what was derived, takes the source's events out of the steps, and lets folding build the rest again."""
         attempt = 0

@@ -49,6 +49,7 @@ class Meta(msgspec.Struct, kw_only=True):
     rebuild_until: int = 0  # rules are silent up to this step, while history is half there
     judge_all: bool = False
     quiet_until: int = 0  # rules are silent up to this moment, while history pours in
+    history_us: int = 0  # when the last batch of it came
     erased: int = 0
     totals: dict[str, Any] = {}
 

@@ -19,13 +19,12 @@ from backend.domain.events import Event
 from backend.domain.evidence import WORSE
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.domain.times import HOUR, SECOND
+from backend.domain.times import HOUR
 from backend.domain.windows import apply_delta, delta_of, entities_of, ring_of
-from backend.services.process import JUDGED, Batch, Key, crossed, is_history
+from backend.services.process import JUDGED, Batch, Key, crossed, is_history, quiet_until
 
 SWEEP_STEP_US = HOUR  # one sweep moves the edges by at most this much, as in the embedded store
 REFRESH_LIMIT = 500
-QUIET_US = 2 * SECOND  # rules wait this long after the last batch of history
 MANY_CHANGES = 50  # beyond this a step announces "*" instead of every name
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -88,7 +87,8 @@ class Work:
             after.cursor = events[-1].seq
             after.totals = writes.totals_after(self._meta.totals, events, self._step.now_us)
         if self._history:
-            after.quiet_until = self._step.now_us + QUIET_US
+            until_us = quiet_until(self._meta.history_us, self._step.now_us)
+            after.quiet_until, after.history_us = max(until_us, self._meta.quiet_until), self._step.now_us
         # Where rules were silent, the next sweep judges every entity once, on the whole of it.
         if after.rebuild_until and after.done >= after.rebuild_until:
             after.rebuild_until, after.judge_all = 0, True

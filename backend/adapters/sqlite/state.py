@@ -31,14 +31,13 @@ from backend.domain import alerts
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
-from backend.domain.times import DAY, HOUR, MINUTE, SECOND, iso
+from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.domain.windows import delta_of, ring_of
-from backend.services.process import Batch, Key, crossed, is_history
+from backend.services.process import Batch, Key, crossed, is_history, quiet_until
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500
-QUIET_US = 2 * SECOND  # rules wait this long after the last batch of history
-DOUBT_US = 10 * MINUTE  # and this long after the clock jumped ahead: it may come back
+DOUBT_US = 10 * MINUTE  # rules wait this long after the clock jumped ahead: it may come back
 BACK_US = MINUTE  # a clock that goes back by less is waited for, so that windows do not move to and fro
 KEEP_CHANGES = 20_000
 KEEP_ARRIVALS_US = 8 * DAY
@@ -116,7 +115,9 @@ class SqliteState(Connections):
                 raise Overtaken
             meta.put("swept_us", batch.now_us)
             if is_history(events):
-                meta.put("quiet_until", max(now_us + QUIET_US, meta.get("quiet_until", 0)))
+                until_us = quiet_until(meta.get("history_us", 0), now_us)
+                meta.put("quiet_until", max(until_us, meta.get("quiet_until", 0)))
+                meta.put("history_us", now_us)
             save(connection, done, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             note_lag(meta, events, now_us)
             count_arrivals(connection, events)
@@ -229,6 +230,10 @@ class SqliteState(Connections):
         """Whether another sweep is needed to bring the window edges to `now_us`."""
         ahead = now_us - Meta(self.connection()).get("swept_us", now_us)
         return ahead > MINUTE or ahead < -BACK_US
+
+    def is_quiet(self, now_us: int) -> bool:
+        """Whether rules are silent just now, as what is stored may be half of the truth."""
+        return not _judging(Meta(self.connection()), now_us)
 
     def rewind(self, connection: sqlite3.Connection) -> None:
         """Forget everything derived from the log, inside the caller's transaction; folding builds it again."""
