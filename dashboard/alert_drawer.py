@@ -30,9 +30,13 @@ _LABELS = {"ib_calls_14d": "Inbound calls, 14 d", "ib_calls_7d": "Inbound calls,
 
 
 def drawer(
-    detail: AlertDetail, market: Sequence[MarketPoint], view: View, insight: Insight | None = None
+    detail: AlertDetail,
+    market: Sequence[MarketPoint],
+    view: View,
+    insight: Insight | None = None,
+    told: Any = None,
 ) -> html.Aside:
-    """The drawer of one alert. `market` is the history of its cell, empty for other entities."""
+    """The drawer of one alert. `market` is the history of its cell, empty for other entities; `told` the section about messages."""
     alert = detail.alert
     css = {"critical": "crit", "warning": "warn"}.get(alert.severity, "")
     firing = (
@@ -49,6 +53,7 @@ def drawer(
         chart(detail, market, view),
         numbers(alert),
         rule(detail),
+        told,
         brought(detail.impact),
         notes(detail, view),
         evidence(detail.evidence, view),

@@ -10,6 +10,7 @@ from dash import Dash
 from flask import Flask
 
 from backend.services.access import Keys
+from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from dashboard import (
     frame,
@@ -60,12 +61,13 @@ def create_app(
     keys: Keys | None = None,
     tickets: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     models: Callable[[], ModelShelf] | None = None,
+    telling: Telling | None = None,
 ) -> Flask:
     """The WSGI application.
 
     `reads`: the store adapter, passed on to the services. `clock`: microseconds UTC. `feed`: follows changes for live push;
     without one the pages only refresh when asked. `people`: named access tokens beside the local one. `keys`: where ingest keys are
-    kept, for the Settings page. `tickets`: what opens a WebSocket elsewhere for a person (address and ticket). `models`: opens the shelf of models, for their page. The Dash object is at `app.config["dash"]` for tests.
+    kept, for the Settings page. `tickets`: what opens a WebSocket elsewhere for a person (address and ticket). `models`: opens the shelf of models, for their page. `telling`: channels and messages. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
     options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
@@ -75,7 +77,7 @@ def create_app(
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
-    ctx = Context(reads, clock, config, label=names.label, keys=keys, models=models)
+    ctx = Context(reads, clock, config, label=names.label, keys=keys, models=models, telling=telling)
     app.layout = lambda: markup.drawn(shell.layout(config, clock()))[0]
     frame.register(app, ctx, names)
     insight_card.register(app, ctx)

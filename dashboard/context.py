@@ -14,6 +14,7 @@ from flask import g, has_request_context, request
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.access import Keys
+from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from backend.services.read_models import Freshness, Scope
 from dashboard.filters import Filters, parse, scope, window_text
@@ -119,6 +120,7 @@ class Context:
     exports: dict[str, Callable[[View], Any]] = field(default_factory=dict)  # name -> view -> rows (dicts)
     models: Callable[[], ModelShelf] | None = None  # opens where models are kept; None: not seen from here
     keys: Keys | None = None  # where ingest keys are kept; None: not changed from here
+    telling: Telling | None = None  # where people are told about alerts; None: elsewhere (on AWS)
     _fresh: _Kept = field(default_factory=lambda: _Kept(), repr=False)
 
     def view(self, search: str | None) -> View:

@@ -7,10 +7,14 @@ import importlib.metadata
 import time
 
 from backend.adapters.sqlite.access import SqliteAccess
+from backend.adapters.sqlite.channels import SqliteChannels
+from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime import lifeline, local_access, settings
 from backend.runtime.feed import StoreFeed
+from backend.runtime.notifier_follower import LazySender
 from backend.services.access import Gate
+from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from dashboard.app import create_app
 from dashboard.context import WebConfig
@@ -58,9 +62,17 @@ def build():
         return local_models.registry(chosen.data_dir)
 
     keys = SqliteAccess(store)
+    telling = Telling(SqliteChannels(store), SqliteOutbox(store), LazySender(chosen.notify_hosts))
     people = Gate(keys, [], time.monotonic)
     server = create_app(
-        store, _clock, config=config, feed=StoreFeed(store), people=people, keys=keys, models=shelf
+        store,
+        _clock,
+        config=config,
+        feed=StoreFeed(store),
+        people=people,
+        keys=keys,
+        models=shelf,
+        telling=telling,
     )
     atexit.register(server.config["hub"].close)  # open sockets end at once when the worker does
     return server

@@ -14,7 +14,7 @@ from backend.domain.errors import IopsError, NotFound
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
 from backend.services.read_models import AlertRow, Scope
-from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card, markup
+from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card, markup, told
 from dashboard.context import Context, View
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
@@ -126,7 +126,13 @@ def the_drawer(ctx: Context, view: View, alert_id: str) -> html.Aside:
             at_us=view.scope.at_us, start_us=view.scope.at_us - WEEK, time_travel=view.scope.time_travel
         )
         market = queries.market_history(ctx.reads, week, alert.subject, alert.region)
-    return alert_drawer.drawer(detail, market, view, insight_card.of_alert(ctx, view, alert_id))
+    return alert_drawer.drawer(
+        detail,
+        market,
+        view,
+        insight_card.of_alert(ctx, view, alert_id),
+        told.of_alert(ctx.telling, alert_id, view),
+    )
 
 
 def bulk(ctx: Context, asked: Any) -> dict[str, Any]:

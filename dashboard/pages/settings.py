@@ -11,7 +11,7 @@ from dash import ctx as asked
 from backend.domain.errors import IopsError
 from backend.domain.rules import RULES, Rule
 from backend.services import access
-from dashboard import components, markup
+from dashboard import channels_panel, components, markup
 from dashboard.alert_drawer import limit
 from dashboard.components import wild
 from dashboard.context import Context, View
@@ -29,7 +29,7 @@ KEYS, BOX, DONE = SETTINGS.part("keys"), SETTINGS.part("access"), SETTINGS.part(
 
 def layout() -> html.Div:
     return html.Div(
-        [html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"), _access_box(), dcc.Store(id=DONE)],
+        [html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"), channels_panel.box(), _access_box(), dcc.Store(id=DONE)],
         className="ppl-page",
     )  # fmt: skip
 
@@ -55,6 +55,8 @@ def _access_box() -> html.Section:
 
 
 def register(app: Any, ctx: Context) -> None:
+    channels_panel.register(app, ctx)
+
     @app.callback(Output(SETTINGS.body, "children"), Input(SHELL.location, "search"))
     def refresh(search: str | None) -> Any:
         view = ctx.view(search)

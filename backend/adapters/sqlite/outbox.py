@@ -10,8 +10,8 @@ import msgspec
 from backend.adapters.sqlite import overdue
 from backend.adapters.sqlite.alerts import FIELDS, alert_from
 from backend.adapters.sqlite.channels import channels_in
-from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.effects import Meta
+from backend.adapters.sqlite.outbox_reads import COLUMNS, SELECT, OutboxReads, delivery_from
 from backend.domain.alerts import SEVERITIES, Alert
 from backend.domain.channels import Channel
 from backend.domain.errors import NotFound, Rejected
@@ -39,19 +39,12 @@ from backend.services.notifying import (
 TOLD = "told"  # meta: the last audit row that messages were made of
 AT_ONCE = 500  # audit rows in one transaction
 MOST_IN_DIGEST = 500
-_COLUMNS = tuple(field.name for field in msgspec.structs.fields(Delivery))
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM deliveries"
 _ALERT = ", ".join(f"a.{name}" for name in FIELDS)
-_INSERT = (
-    f"INSERT OR IGNORE INTO deliveries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
-)
+_INSERT = f"INSERT OR IGNORE INTO deliveries ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
-class SqliteOutbox:
+class SqliteOutbox(OutboxReads):
     """What the notifier works on; one engine at a time."""
-
-    def __init__(self, store: Connections) -> None:
-        self._store = store
 
     def recover(self, now_us: int) -> None:
         """After a start: what was being sent when the last engine ended is sent again, under the same id."""
@@ -134,12 +127,12 @@ class SqliteOutbox:
                 return None
             while True:
                 row = connection.execute(
-                    f"{_SELECT} WHERE channel_id = ? AND state IN (?, ?) AND due_us <= ? ORDER BY due_us, delivery_id LIMIT 1",
+                    f"{SELECT} WHERE channel_id = ? AND state IN (?, ?) AND due_us <= ? ORDER BY due_us, delivery_id LIMIT 1",
                     (channel_id, WAITING, SENDING, now_us),
                 ).fetchone()
                 if row is None:
                     return None
-                found = _delivery(row)
+                found = delivery_from(row)
                 alerts, gone = _wanted(connection, found)
                 if gone is not None:
                     _save(connection, msgspec.structs.replace(found, state=SKIPPED, reason=gone))
@@ -172,10 +165,10 @@ class SqliteOutbox:
     def resend(self, delivery_id: str, now_us: int) -> Delivery:
         """Try a failed message again for another day, under its id. Raises NotFound or Rejected."""
         with self._store.transaction() as connection:
-            row = connection.execute(f"{_SELECT} WHERE delivery_id = ?", (delivery_id,)).fetchone()
+            row = connection.execute(f"{SELECT} WHERE delivery_id = ?", (delivery_id,)).fetchone()
             if row is None:
                 raise NotFound(f"there is no message {delivery_id}")
-            found = _delivery(row)
+            found = delivery_from(row)
             if found.state != FAILED:
                 raise Rejected(f"only a message that failed can be sent again; this one is {found.state}")
             again = msgspec.structs.replace(found, state=WAITING, tries=0, created_us=now_us, due_us=now_us)
@@ -219,10 +212,6 @@ def _newest(connection: sqlite3.Connection) -> int:
     return connection.execute("SELECT coalesce(max(sequence), 0) FROM audit").fetchone()[0]
 
 
-def _delivery(row: Sequence) -> Delivery:
-    return Delivery(**dict(zip(_COLUMNS, row, strict=True)))
-
-
 def _save(connection: sqlite3.Connection, found: Delivery) -> None:
     connection.execute(
         "UPDATE deliveries SET state = ?, reason = ?, tries = ?, created_us = ?, due_us = ?, sent_us = ? WHERE delivery_id = ?",
@@ -242,35 +231,33 @@ def _note(
     connection: sqlite3.Connection, channel: Channel, alert: Alert, sequence: int, at_us: int, now_us: int
 ) -> None:
     """One transition for one channel: joined to what waits about the same entity, a message of its own, or held back."""
+    topic = f"{alert.entity_type}/{alert.entity_id}"
+    row = connection.execute(
+        f"{SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND topic = ? AND tries = 0",
+        (channel.channel_id, WAITING, ALERT, topic),
+    ).fetchone()
+    if row is not None:
+        other = delivery_from(row)
+        severity = alert.severity if notifying.worse(alert.severity, other.severity) else other.severity
+        due_us = min(other.due_us, notifying.due_us(channel, severity, now_us))
+        values = (severity, due_us, other.delivery_id)
+        connection.execute("UPDATE deliveries SET severity = ?, due_us = ? WHERE delivery_id = ?", values)
+        _link(connection, other.delivery_id, [alert])
+        return
     last = connection.execute(
         "SELECT d.created_us, l.severity FROM delivery_alerts l JOIN deliveries d USING (delivery_id) WHERE l.alert_id = ?"
         " AND d.channel_id = ? AND d.state NOT IN (?, ?) ORDER BY d.created_us DESC, d.delivery_id LIMIT 1",
         (alert.alert_id, channel.channel_id, SKIPPED, FAILED),
     ).fetchone()
     held = None if last is None else notifying.told_lately(last[0], last[1], alert.severity, now_us)
-    topic = f"{alert.entity_type}/{alert.entity_id}"
+    # However often it comes and goes, one row says that it is quiet.
+    matter = sequence if held is None else f"quiet after {last}"
     made = Delivery(
-        delivery_id=notifying.delivery_id(channel.channel_id, ALERT, sequence), channel_id=channel.channel_id,
+        delivery_id=notifying.delivery_id(channel.channel_id, ALERT, matter), channel_id=channel.channel_id,
         channel=channel.name, kind=ALERT, topic=topic, severity=alert.severity, news_us=at_us, created_us=now_us,
         due_us=notifying.due_us(channel, alert.severity, now_us), state=WAITING if held is None else SKIPPED, reason=held or "",
     )  # fmt: skip
-    joins = (
-        held is None
-        and connection.execute(
-            f"{_SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND topic = ? AND tries = 0",
-            (channel.channel_id, WAITING, ALERT, topic),
-        ).fetchone()
-    )
-    if joins:
-        other = _delivery(joins)
-        severity = alert.severity if notifying.worse(alert.severity, other.severity) else other.severity
-        connection.execute(
-            "UPDATE deliveries SET severity = ?, due_us = min(due_us, ?) WHERE delivery_id = ?",
-            (severity, made.due_us, other.delivery_id),
-        )
-        made = other
-    else:
-        connection.execute(_INSERT, msgspec.structs.astuple(made))
+    connection.execute(_INSERT, msgspec.structs.astuple(made))
     _link(connection, made.delivery_id, [alert])
 
 
@@ -314,16 +301,16 @@ def _full(connection: sqlite3.Connection, channel: Channel, now_us: int) -> bool
 def _merge(connection: sqlite3.Connection, channel: Channel, now_us: int) -> None:
     """Everything that waits for the channel becomes part of one digest, at most one an hour."""
     rows = connection.execute(
-        f"{_SELECT} WHERE channel_id = ? AND state = ? AND kind IN (?, ?, ?) AND tries = 0 AND due_us <= ? ORDER BY due_us, delivery_id",
+        f"{SELECT} WHERE channel_id = ? AND state = ? AND kind IN (?, ?, ?) AND tries = 0 AND due_us <= ? ORDER BY due_us, delivery_id",
         (channel.channel_id, WAITING, ALERT, ESCALATION, REMINDER, now_us),
     ).fetchall()
-    parts = [_delivery(row) for row in rows]
+    parts = [delivery_from(row) for row in rows]
     waiting = connection.execute(
-        f"{_SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND tries = 0",
+        f"{SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND tries = 0",
         (channel.channel_id, WAITING, DIGEST),
     ).fetchone()
     if waiting:
-        digest = _delivery(waiting)
+        digest = delivery_from(waiting)
     else:
         last = connection.execute(
             "SELECT max(sent_us) FROM deliveries WHERE channel_id = ? AND kind = ? AND state = ?",

@@ -33,10 +33,12 @@ class Step(msgspec.Struct, frozen=True):
     since_us: int
 
 
-def waiting(connection: sqlite3.Connection) -> Iterator[tuple[Alert, int]]:
-    """(alert, since when it waits) of all open alerts that can be escalated."""
+def waiting(connection: sqlite3.Connection, alert_id: str | None = None) -> Iterator[tuple[Alert, int]]:
+    """(alert, since when it waits) of all open alerts that can be escalated, or of that one if it is among them."""
     severities = ", ".join(f"'{name}'" for name in notifying.ESCALATE_US)
-    for *fields, since in connection.execute(_SINCE.format(columns=_ALERT, severities=severities)):
+    which = _SINCE.format(columns=_ALERT, severities=severities)
+    which += " AND a.alert_id = ?" if alert_id else ""
+    for *fields, since in connection.execute(which, (alert_id,) if alert_id else ()):
         yield alert_from(tuple(fields)), since
 
 
@@ -61,7 +63,7 @@ def due_steps(
     found = []
     for alert, since_us in waiting(connection):
         for step in steps(alert, since_us, channels):
-            if step.at_us <= now_us and not _taken(connection, alert, step):
+            if step.at_us <= now_us and not taken(connection, alert, step):
                 found.append((alert, step))
     return found
 
@@ -74,7 +76,7 @@ def escalate(connection: sqlite3.Connection, alert: Alert, step: Step, now_us: i
         topic=f"{alert.entity_type}/{alert.entity_id}", severity=alert.severity, news_us=step.at_us, created_us=now_us,
         due_us=notifying.due_us(channel, alert.severity, now_us, wait_us=0),
     )  # fmt: skip
-    if not _taken(connection, alert, step):
+    if not taken(connection, alert, step):
         write_transition(connection, alerts.escalate(alert, channel.name, now_us - step.since_us, now_us))
         return made
     return None
@@ -109,7 +111,7 @@ def _id(alert: Alert, step: Step) -> str:
     return notifying.delivery_id(step.channel.channel_id, ESCALATION, alert.alert_id, step.since_us)
 
 
-def _taken(connection: sqlite3.Connection, alert: Alert, step: Step) -> bool:
+def taken(connection: sqlite3.Connection, alert: Alert, step: Step) -> bool:
     known = connection.execute(
         "SELECT 1 FROM deliveries WHERE delivery_id = ?", (_id(alert, step),)
     ).fetchone()
