@@ -219,12 +219,25 @@ def chart_or_table(
 
 
 def plain_table(columns: list[str], rows: list[list[Children]], caption: str) -> html.Table:
-    """A small semantic table; numbers go right (any column but the first). Up to some 100 rows; else `tables.grid`."""
-    head = html.Tr(
-        [html.Th(name, scope="col", className="" if i == 0 else "r") for i, name in enumerate(columns)]
-    )
+    """A small semantic table; numbers go right, the first column and marks of severity left. Up to some 100 rows; else the pages of `lists`."""
+    marks = {
+        i
+        for row in rows
+        for i, value in enumerate(row)
+        if getattr(value, "className", "").startswith("io-sev")
+    }
+
+    def side(i: int) -> str:
+        return "" if i == 0 or i in marks else "r"
+
+    head = html.Tr([html.Th(name, scope="col", className=side(i)) for i, name in enumerate(columns)])
     body = [
-        html.Tr([html.Th(row[0], scope="row"), *(html.Td(value, className="r") for value in row[1:])])
+        html.Tr(
+            [
+                html.Th(row[0], scope="row"),
+                *(html.Td(value, className=side(i)) for i, value in enumerate(row[1:], 1)),
+            ]
+        )
         for row in rows
     ]
     return html.Table(

@@ -15,6 +15,7 @@ from dashboard.words import number, signed
 from dashboard.zones import Zone
 
 Figure = dict[str, Any]
+COUNTABLE = 4  # up to this height, an axis of counts has a tick for each and none between
 
 
 def time_axis(first_us: int, last_us: int, zone: Zone, count: int = 5) -> dict[str, Any]:
@@ -78,8 +79,8 @@ def line_on_band(
         shapes.append(_horizontal(threshold[0]))
         notes.append(note(threshold[1], x[0] if x else 0, threshold[0], theme.CRITICAL_TEXT, "left"))
     if usual and points:
-        notes.append(note("usual", x[-1], points[-1].high or points[-1].usual or 0, theme.TEXT_2, "right"))
-    margin = {"l": 2, "r": 6, "t": 6, "b": 16} if compact else {"l": 34, "r": 10, "t": 10, "b": 20}
+        notes.append(_usual_note(points, x))
+    margin = {"l": 2, "r": 6, "t": 6, "b": 16} if compact else {"l": 34, "r": 16, "t": 10, "b": 20}
     y = {"nticks": 2 if compact else 3, "ticklabelposition": "inside top" if compact else "outside"}
     axis = time_axis(points[0].at_us, points[-1].at_us, zone, 4 if compact else 6) if points else {}
     return {
@@ -88,6 +89,14 @@ def line_on_band(
             revision, shapes=shapes, annotations=notes, margin=margin, xaxis=axis, yaxis=y | top_of(traces)
         ),
     }
+
+
+def _usual_note(points: Sequence[Point], x: list[str]) -> dict[str, Any]:
+    """The band's name where it is highest: there the line is least likely to run through it."""
+    height = [p.high if p.high is not None else p.usual or 0 for p in points]
+    at = max(range(len(height)), key=height.__getitem__)
+    side = "left" if at < len(x) / 6 else "right" if at > len(x) * 5 / 6 else "center"
+    return note("usual", x[at], height[at], theme.TEXT_2, side)
 
 
 def demand_and_supply(
@@ -150,7 +159,8 @@ def top_of(traces: list[dict[str, Any]]) -> dict[str, Any]:
     """A y range from zero with a tenth of room above, so that the last point's edge is not cut."""
     values = [v for trace in traces for v in trace.get("y") or [] if v is not None]
     high, low = max(values, default=1), min(values, default=0)
-    return {"range": [min(0, low * 1.1), high * 1.12 if high > 0 else 1]}
+    few = high <= COUNTABLE and all(float(v).is_integer() for v in values)
+    return {"range": [min(0, low * 1.1), high * 1.12 if high > 0 else 1]} | ({"dtick": 1} if few else {})
 
 
 def line_trace(

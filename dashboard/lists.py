@@ -1,26 +1,47 @@
 """Long ranked lists with sorting, search and pages in the address: what the Students and Tutors pages share.
 
-The table stays in the layout and only gets new rows, so that scroll, focus and the search text outlive a refresh. Its
-heads are links that change `sort` and `dir` (SortHead in 60-people.js); on a phone the same rows are drawn as cards.
+A list is a semantic table of at most PER_PAGE rows drawn as markup (docs/adr/0008-lists-as-tables.md): a refresh or a filter
+changes the rows that differ, and the search field beside it is never made anew. Its heads are links that change `sort` and
+`dir`; on a phone the style sheet lays each row out as a card.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 
 from backend.services.read_models import Page
-from dashboard import components, markup, tables
+from dashboard import components, markup
 from dashboard.components import icon, wild
 from dashboard.context import View
 from dashboard.ids import SHELL, PageIds
-from dashboard.words import number
+from dashboard.words import UNKNOWN, number
 
 PER_PAGE = 50
-UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it sorts by (None: not), its head, how a cell is drawn from `row[key]`, and what is counted, over what.
+
+    `width` in pixels; the one without takes the rest. `card`: its name on a phone's card; empty: it is left out there.
+    """
+
+    key: str
+    title: str
+    cell: Callable[[Any], Any]
+    help: str
+    width: int = 0
+    right: bool = False
+    card: str = ""
+    sort: bool = True
+
+    @property
+    def css(self) -> str:
+        return " ".join(filter(None, (f"c-{self.key}", self.right and "ppl-r", not self.card and "no-phone")))
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,18 @@ class Asked:
         return (self.page - 1) * PER_PAGE
 
 
+@dataclass(frozen=True)
+class Found:
+    """One page of a list: its finding and what that rests on, the rows by column key, the foot; `empty` when there is no row."""
+
+    want: Asked
+    title: str
+    sub: str
+    rows: list[dict[str, Any]]
+    foot: html.Div
+    empty: html.Div
+
+
 def asked(view: View, sorts: Sequence[str], segments: Sequence[str] = ()) -> Asked:
     """The list's own keys of the address; what cannot be asked for falls back to the first sort and the first page."""
     get = view.filters.get
@@ -52,29 +85,44 @@ def asked(view: View, sorts: Sequence[str], segments: Sequence[str] = ()) -> Ask
     )
 
 
-def column(
-    sort: str | None, title: str, renderer: str, *, help: str, width: int = 0, right: bool = False
-) -> dict[str, Any]:
-    """A column whose head sorts by `sort`; `renderer` reads the row itself. `help` says what is counted, and over what."""
-    size = {"width": width} if width else {"flex": 1, "minWidth": 230}
-    align = {"cellClass": "ppl-r", "headerClass": "ppl-r"} if right else {}
-    return tables.column(
-        sort or title, title, renderer=renderer, sortable=False, resizable=False, cellDataType=False,
-        headerTooltip=help, headerComponent="SortHead", headerComponentParams={"sort": sort or ""}, **size, **align,
-    )  # fmt: skip
+# Cells: what a column draws from the row's value for it.
 
 
-def list_panel(
-    ids: PageIds, columns: list[dict[str, Any]], sorts: dict[str, str], *, row_id: str, card: str, label: str
-) -> html.Section:
-    """The list's frame: title, search and sort, the table, and the foot with pages. Filled by `fill`."""
-    card_column = tables.column(
-        "card", label, renderer=card, hide=True, flex=1, sortable=False, cellDataType=False
+def person(value: tuple[str, str, str, str]) -> list[Any]:
+    """Name as the row's link, below it why; on a phone also where. Value: (name, href, reason, where)."""
+    name, href, reason, where = value
+    return [
+        html.A(name, href=href, className="fw6"),
+        html.Span(reason, className="t2 why"),
+        html.Span(where, className="only-phone where"),
+    ]
+
+
+def pair(value: Sequence[str]) -> list[Any]:
+    """A number, below it what it is of."""
+    return [html.B(value[0]), html.Span(value[1])]
+
+
+def named(value: tuple[str, str] | None) -> Any:
+    """A name with its link, or a dash."""
+    return (
+        html.Span(UNKNOWN, className="t3")
+        if value is None
+        else html.A(value[0], href=value[1], className="ppl-named")
     )
-    grid = tables.grid(
-        ids.part("grid"), [*columns, card_column], [], row_id=row_id, label=label, two_lines=True,
-        getRowHeight={"function": "peopleRowHeight(params)"}, suppressRowHoverHighlight=False,
-    )  # fmt: skip
+
+
+def load(value: tuple[float | None, str, str]) -> list[Any]:
+    """A share as a bar with its number, below it what it is of."""
+    share, text, below = value
+    if share is None:
+        return [html.Span(text, className="t3"), html.Span(below)]
+    bar = html.Span(html.I(style={"width": f"{min(100.0, 100 * share):.0f}%"}), className="io-bar")
+    return [html.Span([bar, html.B(text)], className="row-f"), html.Span(below)]
+
+
+def list_panel(ids: PageIds, sorts: dict[str, str], label: str) -> html.Section:
+    """The list's frame: title, search and, on a phone, sort. `answer` fills it."""
     search = dcc.Input(
         id=ids.part("search"), type="search", className="io-input ppl-search", placeholder="Search name or id",
         autoComplete="off", debounce=True,
@@ -88,47 +136,60 @@ def list_panel(
     )  # fmt: skip
     head = html.Div(
         [
-            html.Div(id=ids.part("head"), className="ppl-title"),
+            html.Div(markup.Markup([], id=ids.part("head")), className="ppl-title"),
             html.Label([icon("search", 14), html.Span(f"Search {label.lower()}", className="io-sr"), search], className="ppl-find"),
             order,
         ],
         className="io-ph ppl-ph",
     )  # fmt: skip
-    return html.Section(
-        [head, html.Div(id=ids.part("empty")), html.Div(grid, id=ids.part("table")), html.Div(id=ids.part("foot"))],
-        className="io-p ppl-list",
-    )  # fmt: skip
+    body = markup.Markup(markup.nodes(components.loading(1, 560)), id=ids.part("list"))
+    return html.Section([head, body], className="io-p ppl-list")
 
 
 def outputs(ids: PageIds) -> list[Output]:
-    """What the list's callback fills, in the order of `filled`."""
-    return [
-        Output(ids.part("head"), "children"),
-        Output(ids.part("empty"), "children"),
-        Output(ids.part("table"), "hidden"),
-        Output(ids.part("grid"), "rowData"),
-        Output(ids.part("foot"), "children"),
+    """What the list's callback fills, in the order of `answer`."""
+    return [Output(ids.part("head"), "nodes"), Output(ids.part("list"), "nodes")]
+
+
+def answer(found: Any, columns: Sequence[Column], label: str) -> list[Any]:
+    """What the callback returns: values of `outputs`, from a `Found` or from the error panel in its place."""
+    if not isinstance(found, Found):
+        return [[], markup.nodes(found)]
+    head = [html.H2(found.title), html.Span(found.sub, className="sub")]
+    body = table(found.rows, columns, found.want, label) if found.rows else found.empty
+    return [markup.nodes(head), markup.nodes([body, found.foot])]
+
+
+def table(rows: list[dict[str, Any]], columns: Sequence[Column], want: Asked, label: str) -> html.Div:
+    """The rows as a table whose first column names the row."""
+    widths = [
+        html.Col(className=c.css, style={"width": f"{c.width}px"} if c.width else None) for c in columns
     ]
+    body = [_row(row, columns) for row in rows]
+    head = html.Thead(html.Tr([_head(column, want) for column in columns]))
+    inner = [html.Caption(label, className="io-sr"), html.Colgroup(widths), head, html.Tbody(body)]
+    return html.Div(html.Table(inner, className="ppl-table"), className="ppl-scroll")
 
 
-def filled(title: Any, empty: Any, rows: list[dict[str, Any]], foot: Any) -> list[Any]:
-    """Values of `outputs`; without rows the table makes room for `empty`."""
-    return [title, None if rows else empty, not rows, rows, foot]
+def _row(row: dict[str, Any], columns: Sequence[Column]) -> html.Tr:
+    first, *rest = columns
+    name = html.Th(first.cell(row[first.key]), scope="row", className="ppl-person")
+    cells = [html.Td(c.cell(row[c.key]), className=c.css, **wild({"data-card": c.card})) for c in rest]
+    return html.Tr([name, *cells], key=row["id"], **wild({"data-row": row["id"]}))
 
 
-def failed(panel: Any) -> list[Any]:
-    """Values of `outputs` when the list could not be read: the error in place of the table."""
-    return ["", panel, True, [], ""]
-
-
-def answer(found: Any) -> list[Any]:
-    """What the callback returns: values of `outputs`, or the error panel, ready for the browser."""
-    head, empty, hidden, rows, end = found if isinstance(found, list) else failed(found)
-    return [markup.drawn(head), markup.drawn(empty), hidden, rows, markup.drawn(end)]
-
-
-def title(text: str, sub: str) -> list[Any]:
-    return [html.H2(text), html.Span(sub, className="sub")]
+def _head(column: Column, want: Asked) -> html.Th:
+    if not column.sort:
+        return html.Th(column.title, scope="col", className=column.css, title=column.help)
+    on = column.key == want.sort
+    up = on and not want.descending
+    sign = icon("up" if up else "down", 12) if on else None
+    link = components.query_link(
+        [column.title, sign], className="ppl-head" + (" on" if on else ""), sort=column.key, page=None,
+        dir="asc" if on and not up else None,
+    )  # fmt: skip
+    state = {"aria-sort": "ascending" if up else "descending"} if on else {}
+    return html.Th(link, scope="col", className=column.css, title=column.help, **wild(state))
 
 
 def foot(page: Page, want: Asked, view: View, export: str) -> html.Div:
@@ -178,16 +239,10 @@ def nothing(view: View, want: Asked, what: str, first_step: str) -> html.Div:
 
 
 def register(app: Any, ids: PageIds) -> None:
-    """The list's callbacks that run in the browser: the search text follows the address, cards on a phone."""
+    """The list's callback that runs in the browser: the search text follows the address."""
     app.clientside_callback(
         ClientsideFunction("iops", "searchText"),
         Output(ids.part("search"), "value"),
         Input(SHELL.location, "search"),
         State(ids.part("search"), "id"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("iops", "cardsWhenNarrow"),
-        Output(ids.part("grid"), "columnDefs"),
-        Input(ids.part("grid"), "id"),
-        State(ids.part("grid"), "columnDefs"),
     )

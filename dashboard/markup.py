@@ -46,7 +46,7 @@ def drawn(children: Any) -> list[Any]:
             nodes.append(_node(child))
             continue
         close()
-        if hasattr(child, "children"):
+        if getattr(child, "children", None) is not None:
             child.children = drawn(child.children)
         out.append(child)
     close()

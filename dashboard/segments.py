@@ -24,7 +24,6 @@ TUTOR = {
 }
 ATTENTION = frozenset(("churned", "churning", "at_risk"))
 AT_RISK_BELOW = 60  # displayed health
-_SHORT = {"critical": "crit", "warning": "warn", "info": "info", "ok": "ok", "unknown": "unk"}
 
 
 def of(kind: str) -> dict[str, tuple[str, str]]:
@@ -39,12 +38,6 @@ def mark(kind: str, segment: str) -> html.Span:
     """Shape, then word, then colour."""
     level, text = of(kind).get(segment, of(kind)["unknown"])
     return severity(level, text)
-
-
-def cell(kind: str, segment: str) -> list[str]:
-    """The same for a table cell: [short name of the mark, word]."""
-    level, text = of(kind).get(segment, of(kind)["unknown"])
-    return [_SHORT[level], text]
 
 
 IDLE_BELOW, FULL_ABOVE = (

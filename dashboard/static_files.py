@@ -9,7 +9,7 @@ import brotli
 from flask import Flask, Response, request
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml", "application/problem+json")
-_FINGERPRINT = re.compile(r"\.v\d[\w.]*m\d+|[?&]m=[\d.]+|async-")
+_FINGERPRINT = re.compile(r"\.v\d[\w.]*m\d+|[?&]m=[\d.]+|async-|_favicon\.ico\?v=")
 _SMALL = 800  # bytes below which compression does not pay
 _YEAR = "public, max-age=31536000, immutable"
 
@@ -43,7 +43,8 @@ def install(server: Flask) -> None:
 
     @server.after_request
     def shrink(response: Response) -> Response:
-        static = request.path.startswith(("/_dash-component-suites/", "/assets/"))
+        # The sign of the tab is asked for again with every change of the address unless it may be kept.
+        static = request.path.startswith(("/_dash-component-suites/", "/assets/", "/_favicon.ico"))
         if static and response.status_code == 200:
             fixed = _FINGERPRINT.search(request.full_path) or request.path.endswith(".woff2")
             response.headers["Cache-Control"] = _YEAR if fixed else "private, max-age=300"

@@ -262,7 +262,7 @@ def demand_over_supply(points: Sequence[MarketPoint], view: View, *, hours: bool
     """The two lines, named where they are farthest apart, with what is missing there in words."""
     figure = figures.demand_and_supply(points, view.zone, view.filters.key, compact=True)
     widest = max(points, key=_apart)
-    late = points.index(widest) > len(points) / 2
+    late = widest.at_us > (points[0].at_us + points[-1].at_us) / 2
     short = (widest.demand or 0) > (widest.supply or 0)
     above, below = ("demand", "supply") if short else ("supply", "demand")
     if short:

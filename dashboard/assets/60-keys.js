@@ -3,12 +3,7 @@
   "use strict";
   const iops = (window.iops = window.iops || {});
   const typing = (el) => el && (el.matches("input,textarea,select,[contenteditable=true]") || el.closest(".io-pick"));
-  // Rows of lists drawn by the page, and of tables; a table keeps its rows in another order than it shows them.
-  const place = (r) => Number(r.getAttribute("row-index") || 0);
-  const rows = () => {
-    const table = [...document.querySelectorAll(".ppl-list .ag-center-cols-container .ag-row")].sort((a, b) => place(a) - place(b));
-    return [...document.querySelectorAll("[data-row]"), ...table].filter((r) => r.offsetParent);
-  };
+  const rows = () => [...document.querySelectorAll("[data-row]")].filter((r) => r.offsetParent);
   function move(step) {
     const all = rows();
     if (!all.length) return;

@@ -18,7 +18,7 @@ A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this o
   paused, hidden or at a past time. Return the whole new body; keep row keys and component ids stable.
 - Panels: `components.panel(title_is_the_finding, body, view, stamp_us=..., export="name")`; figures: figures.py and
   comparisons.py through `components.graph(figure, sentence, height)`, with `view.filters.key` as revision (keeps the zoom).
-  Long lists: tables.grid(...). Exports: `ctx.exports["name"] = lambda view: frames.flat(rows)` serves /export/name.csv.
+  Long lists: lists.list_panel(...) and lists.answer(...). Exports: `ctx.exports["name"] = lambda view: frames.flat(rows)` serves /export/name.csv.
 - Drawer: `html.Div([list, components.drawer(...)], className="io-with-drawer")`, open while `view.filters.get("open")`.
 - Alert commands: `components.command_button("Acknowledge", alert_id, "ack", version, view)`: sends, shows "sending", toasts with
   Undo, refreshes. Other commands: your own callback on n_clicks; check `view.forbidden`; say the result with
@@ -81,7 +81,7 @@ PAGES: tuple[Page, ...] = (
     Page("region", "/region/", "Region", "supply", rail=False),
     Page("calls", "/calls", "Calls", "calls"),
     Page("alerts", "/alerts", "Alerts", "alerts"),
-    Page("models", "/models", "Models", "status", admin=True),
+    Page("models", "/models", "Models", "models", admin=True),
     Page("simulator", "/simulator", "Simulator", "simulator", admin=True),
     Page("data", "/data", "Data", "data", admin=True),
     Page("system", "/system", "System", "status", admin=True),

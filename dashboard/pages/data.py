@@ -205,7 +205,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     chart = components.chart_or_table(
         components.graph(figure, says, 196), ["Minute", "Events"], rows, caption="Arrivals by minute"
     )
-    sub = f"{number(hour)} in the last 60 minutes"
+    sub = f"mean of 5 minutes; {number(hour)} in the last 60"
     return components.panel(title, html.Div(chart, className="io-pad"), view, sub=sub)
 
 

@@ -316,7 +316,7 @@ def changed(rows: list[AlertRow], view: View) -> html.Section:
 def _news(row: AlertRow, view: View) -> html.Li:
     us = _news_us(row)
     if us == row.resolved_us:
-        what = f"resolved: {row.cause}" if row.cause else "resolved"
+        what = f"resolved, {row.cause.partition(':')[0]}" if row.cause else "resolved"
     elif us == row.acknowledged_us:
         what = f"acknowledged by {row.acknowledged_by or 'somebody'}"
     else:
@@ -345,11 +345,23 @@ def kpi_row(kpis: list[Kpi], view: View, before: dict[str, list[Point]] | None =
     columns = {"gridTemplateColumns": f"repeat({max(1, len(shown))}, minmax(0, 1fr))"}
     return html.Div(
         [
-            html.Div(periods.switch(view), className="now-compare") if shown else None,
+            html.Div([html.H2(numbers_title(kpis)), periods.switch(view)], className="now-compare")
+            if shown
+            else None,
             html.Div(shown, className="io-kpis now-kpis", style=columns) if shown else None,
             components.strip([_fact(kpi) for kpi in plain], "Other numbers", "six") if plain else None,
         ],
         className="now-numbers",
+    )
+
+
+def numbers_title(kpis: list[Kpi]) -> str:
+    """How many of the numbers are out of the ordinary."""
+    odd = sum(kpi.unusual for kpi in kpis)
+    return (
+        f"{number(odd)} of {plural(len(kpis), 'number')} {'is' if odd == 1 else 'are'} unusual"
+        if odd
+        else "The numbers are as usual"
     )
 
 

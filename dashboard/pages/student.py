@@ -101,6 +101,9 @@ def body(
             [score_panel(detail, row, health, view), why_panel(health, before, days, view)],
             className="ppl-row a",
         ),
+        insight_card.panel(insight, view)
+        if insight
+        else insight_card.ask_panel("student", detail.entity_id, view),
         prediction_card.panel(detail.scored, view, "student", detail.risks),
         html.Div([parts_panel(health, view), entity.weeks_panel(detail, view)], className="ppl-row b"),
         html.Div(
@@ -117,9 +120,6 @@ def body(
             entity.next_action(detail.alerts, loss_text(row), view),
             facts(detail, row, view),
             entity.contacts(detail),
-            insight_card.panel(insight, view)
-            if insight
-            else insight_card.ask_panel("student", detail.entity_id, view),
             main,
         )
         if part is not None

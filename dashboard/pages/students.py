@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +16,9 @@ from dashboard.comparisons import histogram
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, STUDENTS
-from dashboard.lists import Asked, column
+from dashboard.lists import Asked, Column, Found
 from dashboard.pages import page_named
-from dashboard.words import chance, money, number, percent, plural, readable, signed
+from dashboard.words import UNKNOWN, chance, money, number, percent, plural, readable, signed
 from dashboard.zones import ago
 
 PAGE = page_named("students")
@@ -29,27 +30,26 @@ SORTS = {
 }  # fmt: skip
 _EXPORT_PAGE = 1_000
 _COLUMNS = [
-    column("name", "Student", "Person", help="Name, and the two largest losses of health in points"),
-    column("segment", "Segment", "SegmentMark", help="From health and the chance to leave", width=104),
-    column("health", "Health", "Pair", help="0 to 100 with its source; at risk below 60", width=82, right=True),
-    column("risk", "Risk", "Pair", help="Chance to leave, 0 to 100 by rules; below, as the model expects", width=84, right=True),
-    column("expected_loss", "Exp. loss", "Pair", help="Risk x monthly value, a month", width=86, right=True),
-    column("velocity", "Sessions/wk", "Pair", help="Mean of 28 days, and 7 days against the 30-day pace", width=94, right=True),
-    column("sessions_30d", "Sessions", "Pair", help="Completed in 7, 14 and 30 days", width=92, right=True),
-    column("ib_calls_14d", "Calls", "Pair", help="Inbound calls in 14 days", width=66, right=True),
-    column("avg_rating", "Rating", "Pair", help="Mean rating given in 30 days, of 5", width=68, right=True),
-    column("last_session_us", "Last session", "Pair", help="Newest completed session", width=96, right=True),
-    column(None, "Tutor", "Named", help="Tutor of the newest session", width=112),
-    column(None, "Alerts", "Pair", help="Open alerts about this student", width=64, right=True),
+    Column("name", "Student", lists.person, "Name, and the two largest losses of health in points", card="name"),
+    Column("segment", "Segment", partial(segments.mark, "student"), "From health and the chance to leave", 104, card="segment"),
+    Column("health", "Health", lists.pair, "0 to 100 with its source; at risk below 60", 82, right=True, card="health"),
+    Column("risk", "Risk", lists.pair, "Chance to leave, 0 to 100 by rules; below, as the model expects", 84, right=True),
+    Column("expected_loss", "Exp. loss", lists.pair, "Risk x monthly value, a month", 84, right=True, card="a month at risk"),
+    Column("velocity", "Sessions/wk", lists.pair, "Mean of 28 days, and 7 days against the 30-day pace", 96, right=True),
+    Column("sessions_30d", "Sessions", lists.pair, "Completed in 7, 14 and 30 days", 84, right=True),
+    Column("ib_calls_14d", "Calls", lists.pair, "Inbound calls in 14 days", 58, right=True),
+    Column("avg_rating", "Rating", lists.pair, "Mean rating given in 30 days, of 5", 62, right=True),
+    Column("last_session_us", "Last session", lists.pair, "Newest completed session", 92, right=True, card="last session"),
+    Column("tutor", "Tutor", lists.named, "Tutor of the newest session", 116, sort=False),
+    Column("alerts", "Alerts", lists.pair, "Open alerts about this student", 58, right=True, sort=False),
 ]  # fmt: skip
-_COLUMNS[0]["headerComponentParams"]["first"] = next(iter(SORTS))
 
 
 def layout() -> html.Div:
     return html.Div(
         [
             markup.holder(STUDENTS, components.loading(1, 222)),
-            lists.list_panel(STUDENTS, _COLUMNS, SORTS, row_id="student_id", card="PersonCard", label="Students"),
+            lists.list_panel(STUDENTS, SORTS, "Students"),
         ],
         className="ppl-page",
     )  # fmt: skip
@@ -66,7 +66,7 @@ def register(app: Any, ctx: Context) -> None:
         view = ctx.view(search)
         top = ctx.guarded("Students as a whole", lambda: overview(ctx.reads, view))
         found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
-        return [markup.nodes(top), *lists.answer(found)]
+        return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Students")]
 
 
 def fetch(
@@ -191,22 +191,20 @@ def _segment_row(name: str, count: int, total: int, chosen: bool) -> html.Li:
     )
 
 
-def listing(reads: Any, view: View) -> list[Any]:
-    """The page of the list that the address asks for, as values of `lists.outputs`."""
+def listing(reads: Any, view: View) -> Found:
+    """The page of the list that the address asks for."""
     want = lists.asked(view, list(SORTS), list(segments.STUDENT))
     page = fetch(reads, view, want)
-    head = lists.title(
-        list_title(page.total, want), "Expected loss is risk × monthly value. Click a row for why."
-    )
     names = reads_names(reads, page.rows)
-    empty = lists.nothing(
-        view, want, "student", "Students appear with their first session, call or health event."
-    )
-    return lists.filled(
-        head,
-        empty,
+    return Found(
+        want,
+        list_title(page.total, want),
+        "Expected loss is risk × monthly value. Click a row for why.",
         [row_data(row, view, names) for row in page.rows],
         lists.foot(page, want, view, "students"),
+        lists.nothing(
+            view, want, "student", "Students appear with their first session, call or health event."
+        ),
     )
 
 
@@ -232,14 +230,14 @@ def list_title(total: int, want: Asked) -> str:
 
 def row_data(row: StudentRow, view: View, tutors: dict[str, str]) -> dict[str, Any]:
     """One row as the cells and the card draw it: every number with its context."""
-    tutor = tutors.get(row.tutor_id or "") or row.tutor_id
     health = number(row.health, 0)
     last = ago(row.last_session_us, view.now_us if row.last_session_us else 0)
-    loss = f"{money(row.expected_loss)}" if row.expected_loss is not None else lists.UNKNOWN
+    loss = f"{money(row.expected_loss)}" if row.expected_loss is not None else UNKNOWN
     where = ", ".join(readable(part) for part in (row.subject, row.region) if part)
     return {
-        "student_id": row.student_id, "name": row.name, "href": f"/students/{quote(row.student_id, safe='')}",
-        "reason": row.reason, "segment": segments.cell("student", row.segment),
+        "id": row.student_id,
+        "name": (row.name, f"/students/{quote(row.student_id, safe='')}", row.reason.replace(" inbound call", " call"), where),
+        "segment": row.segment,
         "health": [health, row.health_source if row.health is not None else "not scored"],
         "risk": [number(row.risk, 0), "" if row.predicted is None else f"model {chance(row.predicted)}"],
         "expected_loss": [loss, f"of {money(row.monthly_value)}" if row.monthly_value is not None else "no value"],
@@ -248,9 +246,8 @@ def row_data(row: StudentRow, view: View, tutors: dict[str, str]) -> dict[str, A
         "ib_calls_14d": [number(row.ib_calls_14d), "in 14 d"],
         "avg_rating": [number(row.avg_rating, 1), "of 5" if row.avg_rating is not None else "none"],
         "last_session_us": [last.removesuffix(" ago"), "ago" if row.last_session_us else ""],
-        "Tutor": [tutor, f"/tutors/{quote(row.tutor_id, safe='')}"] if row.tutor_id else None,
-        "Alerts": [number(row.open_alerts) if row.open_alerts else lists.UNKNOWN, "open" if row.open_alerts else ""],
-        "card": [where, [["health", health], ["a month at risk", loss], ["last session", last.removesuffix(" ago")]]],
+        "tutor": (tutors.get(row.tutor_id) or row.tutor_id, f"/tutors/{quote(row.tutor_id, safe='')}") if row.tutor_id else None,
+        "alerts": [number(row.open_alerts) if row.open_alerts else UNKNOWN, "open" if row.open_alerts else ""],
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +16,9 @@ from dashboard import components, frames, lists, markup, segments
 from dashboard.context import Context, View
 from dashboard.figures_people import load_and_rating
 from dashboard.ids import SHELL, TUTORS
-from dashboard.lists import Asked, column
+from dashboard.lists import Asked, Column, Found
 from dashboard.pages import page_named
-from dashboard.words import number, percent, plural, readable
+from dashboard.words import UNKNOWN, number, percent, plural, readable
 from dashboard.zones import ago
 
 PAGE = page_named("tutors")
@@ -29,26 +30,25 @@ SORTS = {
 DOTS = 400  # tutors in the chart, busiest first
 _EXPORT_PAGE = 1_000
 _COLUMNS = [
-    column("name", "Tutor", "Person", help="Name and subjects"),
-    column("segment", "Segment", "SegmentMark", help="From rating, missed sessions, activity and load", width=108),
-    column("utilisation", "Load", "Load", help="Booked of offered hours this week: idle below 40 %, overloaded above 90 %", width=146),
-    column("avg_rating", "Rating", "Pair", help="Mean rating received in 30 days, of 5", width=86, right=True),
-    column("sessions_30d", "Sessions", "Pair", help="Completed in 7, 14 and 30 days", width=104, right=True),
-    column("students_30d", "Students", "Pair", help="Different students in 30 days", width=82, right=True),
-    column("no_show_rate", "Missed", "Pair", help="No-shows of booked sessions that ended, 30 days", width=76, right=True),
-    column("cancellation_rate", "Cancelled", "Pair", help="Cancelled of booked sessions that ended, 30 days", width=86, right=True),
-    column("region", "Region", "Named", help="Region of the newest availability", width=110),
-    column("last_session_us", "Last session", "Pair", help="Newest completed session", width=100, right=True),
-    column("open_alerts", "Alerts", "Pair", help="Open alerts about this tutor", width=72, right=True),
+    Column("name", "Tutor", lists.person, "Name and subjects", card="name"),
+    Column("segment", "Segment", partial(segments.mark, "tutor"), "From rating, missed sessions, activity and load", 108, card="segment"),
+    Column("utilisation", "Load", lists.load, "Booked of offered hours this week: idle below 40 %, overloaded above 90 %", 152, card="booked"),
+    Column("avg_rating", "Rating", lists.pair, "Mean rating received in 30 days, of 5", 84, right=True, card="rating"),
+    Column("sessions_30d", "Sessions", lists.pair, "Completed in 7, 14 and 30 days", 104, right=True, card="sessions"),
+    Column("students_30d", "Students", lists.pair, "Different students in 30 days", 82, right=True),
+    Column("no_show_rate", "Missed", lists.pair, "No-shows of booked sessions that ended, 30 days", 76, right=True),
+    Column("cancellation_rate", "Cancelled", lists.pair, "Cancelled of booked sessions that ended, 30 days", 86, right=True),
+    Column("region", "Region", lists.named, "Region of the newest availability", 110),
+    Column("last_session_us", "Last session", lists.pair, "Newest completed session", 100, right=True),
+    Column("open_alerts", "Alerts", lists.pair, "Open alerts about this tutor", 68, right=True),
 ]  # fmt: skip
-_COLUMNS[0]["headerComponentParams"]["first"] = next(iter(SORTS))
 
 
 def layout() -> html.Div:
     return html.Div(
         [
             markup.holder(TUTORS, components.loading(1, 300)),
-            lists.list_panel(TUTORS, _COLUMNS, SORTS, row_id="tutor_id", card="PersonCard", label="Tutors"),
+            lists.list_panel(TUTORS, SORTS, "Tutors"),
         ],
         className="ppl-page",
     )
@@ -67,7 +67,7 @@ def register(app: Any, ctx: Context) -> None:
             "Load and rating", lambda: overview(queries.tutors(ctx.reads, view.scope, limit=DOTS), view)
         )
         found = ctx.guarded("The list of tutors", lambda: listing(ctx.reads, view))
-        return [markup.nodes(top), *lists.answer(found)]
+        return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Tutors")]
 
 
 def fetch(
@@ -181,24 +181,20 @@ def _count(name: Any, count: int, total: int) -> html.Li:
     )
 
 
-def listing(reads: Any, view: View) -> list[Any]:
-    """The page of the list that the address asks for, as values of `lists.outputs`."""
+def listing(reads: Any, view: View) -> Found:
+    """The page of the list that the address asks for."""
     want = lists.asked(view, list(SORTS))
     page = fetch(reads, view, want)
     way = "highest first" if want.descending else "lowest first"
-    text = (
-        plural(page.total, "tutor")
-        + (f" like “{want.search}”" if want.search else "")
-        + f", by {SORTS[want.sort]}, {way}"
-    )
-    head = lists.title(
-        text if page.total else "No tutor to list", "Click a row for sessions, students and timeline."
-    )
-    empty = lists.nothing(
-        view, want, "tutor", "Tutors appear with their first session or availability event."
-    )
-    return lists.filled(
-        head, empty, [row_data(row, view) for row in page.rows], lists.foot(page, want, view, "tutors")
+    like = f" like “{want.search}”" if want.search else ""
+    text = f"{plural(page.total, 'tutor')}{like}, by {SORTS[want.sort]}, {way}"
+    return Found(
+        want,
+        text if page.total else "No tutor to list",
+        "Click a row for sessions, students and timeline.",
+        [row_data(row, view) for row in page.rows],
+        lists.foot(page, want, view, "tutors"),
+        lists.nothing(view, want, "tutor", "Tutors appear with their first session or availability event."),
     )
 
 
@@ -214,16 +210,16 @@ def row_data(row: TutorRow, view: View) -> dict[str, Any]:
     rating = number(row.avg_rating, 1)
     last = ago(row.last_session_us, view.now_us).removesuffix(" ago")
     return {
-        "tutor_id": row.tutor_id, "name": row.name, "href": f"/tutors/{quote(row.tutor_id, safe='')}", "reason": subjects,
-        "segment": segments.cell("tutor", row.segment),
+        "id": row.tutor_id,
+        "name": (row.name, f"/tutors/{quote(row.tutor_id, safe='')}", subjects, readable(row.region) if row.region else ""),
+        "segment": row.segment,
         "utilisation": [row.utilisation, load, f"{hours}, {segments.LOADS[segments.load_band(row.utilisation)].lower()}" if row.utilisation is not None else hours],
         "avg_rating": [rating, f"of 5, n {number(row.rated_30d)}" if row.avg_rating is not None else "not rated"],
         "sessions_30d": [f"{row.sessions_7d} · {row.sessions_14d} · {row.sessions_30d}", "7 · 14 · 30 d"],
         "students_30d": [number(row.students_30d), "in 30 d"],
         "no_show_rate": [percent(row.no_show_rate, 1), "30 d" if row.no_show_rate is not None else ""],
         "cancellation_rate": [percent(row.cancellation_rate, 1), "30 d" if row.cancellation_rate is not None else ""],
-        "region": [readable(row.region), f"/tutors?region={quote(row.region)}"] if row.region else None,
+        "region": (readable(row.region), f"/tutors?region={quote(row.region)}") if row.region else None,
         "last_session_us": [last, "ago" if row.last_session_us else ""],
-        "open_alerts": [number(row.open_alerts) if row.open_alerts else lists.UNKNOWN, "open" if row.open_alerts else ""],
-        "card": [readable(row.region), [["booked", load], ["rating", rating], ["sessions, 30 d", number(row.sessions_30d)]]],
+        "open_alerts": [number(row.open_alerts) if row.open_alerts else UNKNOWN, "open" if row.open_alerts else ""],
     }  # fmt: skip

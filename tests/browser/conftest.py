@@ -134,8 +134,7 @@ class User:
         self.page.wait_for_selector(
             "#shell-page .io-p, #shell-page .io-empty, #shell-page table", timeout=30_000
         )
-        unfinished = "#shell-page .io-loading, #shell-page .ag-column-moving"
-        self.page.wait_for_selector(unfinished, state="detached", timeout=30_000)
+        self.page.wait_for_selector("#shell-page .io-loading", state="detached", timeout=30_000)
 
 
 @pytest.fixture

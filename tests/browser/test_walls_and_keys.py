@@ -13,14 +13,14 @@ pytestmark = pytest.mark.browser
 def test_j_and_k_move_in_the_table_and_enter_opens_the_row(product, open_user):
     user = open_user(product)
     page = user.go("/students")
-    rows = page.locator(".ppl-list .ag-center-cols-container .ag-row")
+    rows = page.locator(".ppl-table tbody tr")
     expect(rows.first).to_be_visible()
     page.keyboard.press("j")
     page.keyboard.press("j")
-    chosen = page.locator(".ppl-list .ag-row.sel")
-    expect(chosen).to_have_attribute("row-index", "1")
+    expect(rows.nth(1)).to_have_class("sel")
     page.keyboard.press("k")
-    expect(chosen).to_have_attribute("row-index", "0")
+    expect(rows.first).to_have_class("sel")
+    expect(rows.nth(1)).not_to_have_class("sel")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/students/[^?]+"))
 

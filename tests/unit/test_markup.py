@@ -33,6 +33,11 @@ def test_fields_of_other_libraries_stay_components() -> None:
     assert box.children[1] is field
 
 
+def test_a_field_without_children_is_given_none() -> None:
+    (field,) = drawn(html.Textarea(id="note", placeholder="What was done"))
+    assert getattr(field, "children", None) is None  # a child of any kind would stand in it as text
+
+
 def test_a_figure_is_handed_over_with_what_draws_it() -> None:
     chart = dcc.Graph(figure={"data": [], "layout": {}}, style={"height": "90px"}, className="io-chart")
     (only,) = drawn(html.Div(chart))

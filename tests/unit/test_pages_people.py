@@ -101,18 +101,18 @@ def test_the_address_asks_and_nonsense_falls_back(search: str, expected: tuple[s
 @pytest.mark.parametrize("sort", list(students.SORTS))
 @pytest.mark.parametrize("way", ["", "asc"])
 def test_every_offered_sort_of_students_is_answered(store: SqliteStore, sort: str, way: str) -> None:
-    rows = students.listing(store, a_view(f"?sort={sort}&dir={way}"))[3]
+    rows = students.listing(store, a_view(f"?sort={sort}&dir={way}")).rows
     assert len(rows) == lists.PER_PAGE
 
 
 @pytest.mark.parametrize("sort", list(tutors.SORTS))
 def test_every_offered_sort_of_tutors_is_answered(store: SqliteStore, sort: str) -> None:
-    assert len(tutors.listing(store, a_view(f"?sort={sort}"))[3]) == 12
+    assert len(tutors.listing(store, a_view(f"?sort={sort}")).rows) == 12
 
 
 def test_pages_do_not_overlap_and_the_export_has_every_row(store: SqliteStore, client: FlaskClient) -> None:
     first, second = (
-        {row["student_id"] for row in students.listing(store, a_view(f"?page={n}"))[3]} for n in (1, 2)
+        {row["id"] for row in students.listing(store, a_view(f"?page={n}")).rows} for n in (1, 2)
     )
     total = students.fetch(store, a_view(), lists.asked(a_view(), list(students.SORTS))).total
     exported = client.get("/export/students.json").get_json()["rows"]
@@ -129,19 +129,41 @@ def test_the_export_obeys_filter_segment_and_search(store: SqliteStore, client: 
 
 
 def test_a_search_without_result_says_so_in_place_of_the_table(store: SqliteStore) -> None:
-    _, empty, hidden, rows, _ = students.listing(store, a_view("?q=zzzz"))
-    assert hidden is True
-    assert rows == []
-    assert "No student matches “zzzz”" in words(empty)
+    found = students.listing(store, a_view("?q=zzzz"))
+    assert found.rows == []
+    assert "No student matches “zzzz”" in str(lists.answer(found, students._COLUMNS, "Students")[1])
 
 
 def test_a_row_gives_every_number_its_context(store: SqliteStore) -> None:
-    row = students.listing(store, a_view())[3][0]
+    row = students.listing(store, a_view()).rows[0]
     top, below, *_ = row["expected_loss"]
     assert top.startswith("$")
     assert below.startswith("of $")
     assert row["health"][1] in ("computed", "reported", "not scored")
-    assert row["href"] == f"/students/{row['student_id']}"
+    assert row["name"][1] == f"/students/{row['id']}"
+
+
+def test_a_list_is_a_table_whose_heads_say_and_change_the_order(store: SqliteStore) -> None:
+    for search, sort, state, then in (
+        ("", "expected_loss", "descending", "?sort=expected_loss&page=&dir=asc"),
+        ("?sort=health&dir=asc", "health", "ascending", "?sort=health&page=&dir="),
+    ):
+        found = students.listing(store, a_view(search))
+        drawn, _foot = lists.answer(found, students._COLUMNS, "Students")[1]
+        cells = _find(drawn, "thead")[2][2:]
+        heads = {cell[2][1]["href"].split("&")[0]: cell for cell in cells if cell[2][0] == "a"}
+        assert heads[f"?sort={sort}"][1]["aria-sort"] == state
+        assert heads[f"?sort={sort}"][2][1]["href"] == then
+        assert sum("aria-sort" in cell[1] for cell in heads.values()) == 1
+        rows = _find(drawn, "tbody")[2:]
+        assert [row[1]["data-row"] for row in rows] == [row["id"] for row in found.rows]
+
+
+def _find(node: Any, tag: str) -> Any:
+    """The first element with a tag in drawn markup."""
+    if not isinstance(node, list):
+        return None
+    return node if node[0] == tag else next(filter(None, (_find(part, tag) for part in node[2:])), None)
 
 
 def parts(**points: float) -> list[HealthPart]:
@@ -261,11 +283,10 @@ def test_an_unknown_id_is_said_not_thrown(client: FlaskClient, kind: str) -> Non
 
 def test_lists_and_pages_of_an_empty_store_explain_themselves(tmp_path: Path) -> None:
     empty = SqliteStore(tmp_path / "iops.db")
-    _, why, hidden, rows, _ = students.listing(empty, a_view())
-    assert (hidden, rows) == (True, [])
-    assert "No student yet" in words(why)
-    assert "No student within these filters" in words(students.listing(empty, a_view("?region=west"))[1])
-    assert "No tutor yet" in words(tutors.listing(empty, a_view())[1])
+    assert students.listing(empty, a_view()).rows == []
+    assert "No student yet" in words(students.listing(empty, a_view()).empty)
+    assert "No student within these filters" in words(students.listing(empty, a_view("?region=west")).empty)
+    assert "No tutor yet" in words(tutors.listing(empty, a_view()).empty)
     assert "No health score yet" in words(students.overview(empty, a_view()))
     assert "Nothing is wrong with any student now" in words(students.overview(empty, a_view("?tab=kinds")))
     assert "No session in 30 days" in words(students.overview(empty, a_view("?tab=pace")))
