@@ -232,10 +232,10 @@ def test_a_step_that_an_erasure_overtakes_counts_nothing_that_is_gone(tmp_path, 
     elsewhere = SqliteStore(tmp_path / "x.db")
     honest = state.work_out
 
-    def overtaken(batch, now_us):
+    def overtaken(*arguments):
         monkeypatch.undo()
         assert elsewhere.erase_source("simulator", NOW) == 1
-        return honest(batch, now_us)
+        return honest(*arguments)
 
     monkeypatch.setattr(state, "work_out", overtaken)
     assert store.fold(10, NOW) == 0

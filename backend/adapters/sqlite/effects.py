@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
-
-import msgspec
 
 from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.bulk import Bulk
+from backend.adapters.sqlite.entity_rows import Head, Rows, Stored, stored
 from backend.adapters.sqlite.series import Detectors
 from backend.domain import market
 from backend.domain.events import SIMULATOR, Event
@@ -22,9 +21,6 @@ from backend.services.process import JUDGED, Batch, Key, columns, settle
 
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
 
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Profile).decode
-
 _BUCKETS = Bulk(
     f"INSERT INTO buckets (entity_type, entity_id, hour_us, {', '.join(COUNTERS)})",
     f"(?, ?, ?{', ?' * len(COUNTERS)})",
@@ -35,46 +31,6 @@ _LINKS = Bulk(
     "INSERT INTO links (student_id, tutor_id, subject, region, sessions, last_us)",
     "(?, ?, ?, ?, ?, ?)",
     "ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, last_us = max(last_us, excluded.last_us)",
-)
-_ROW = [
-    "name",
-    "subject",
-    "region",
-    "tutor_id",
-    "segment",
-    "health",
-    "health_source",
-    "risk",
-    "expected_loss",
-    "velocity",
-    "velocity_change",
-    "avg_rating",
-    "utilisation",
-    "ratio",
-    "gap_hours",
-    "status",
-    "sessions_7d",
-    "sessions_14d",
-    "sessions_30d",
-    "ib_calls_7d",
-    "ib_calls_14d",
-    "ib_calls_30d",
-    "monthly_value",
-    "last_session_us",
-    "first_session_us",
-    "first_success",
-    "first_tutor",
-    "first_subject",
-    "first_region",
-    "simulated",
-    "refresh_us",
-]
-_ENTITIES = Bulk(
-    f"INSERT INTO entities (entity_type, entity_id, {', '.join(_ROW)}, updated_us, version, state)",
-    f"(?, ?{', ?' * len(_ROW)}, ?, 1, ?)",
-    "ON CONFLICT (entity_type, entity_id) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _ROW)
-    + ", updated_us = excluded.updated_us, version = version + 1, state = excluded.state",
 )
 CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
 _ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
@@ -114,37 +70,30 @@ class Meta:
         self._connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
 
 
-def stored_profiles(connection: sqlite3.Connection) -> Callable[[Key], Profile | None]:
-    """Reads profiles as they stand in the file."""
-
-    def load(key: Key) -> Profile | None:
-        row = connection.execute(
-            "SELECT state FROM entities WHERE entity_type = ? AND entity_id = ?", key
-        ).fetchone()
-        return None if row is None else _unpack(row[0])
-
-    return load
-
-
 class Worked(NamedTuple):
     """A batch worked out: what is left is to ask the rules and to write."""
 
     batch: Batch
     assessed: dict[Key, Assessment]
-    entities: list[tuple]
+    entities: Rows
     buckets: list[tuple]
 
 
-def work_out(batch: Batch, now_us: int, wanted: Callable[[Iterable[Any]], Iterable[Any]] = iter) -> Worked:
+def work_out(
+    batch: Batch,
+    heads: Mapping[Key, Head],
+    now_us: int,
+    wanted: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> Worked:
     """Everything about a batch that no transaction is needed for, so that others can write meanwhile.
 
-    `wanted` passes items on, or raises when the work is not wanted any more.
+    `heads`: the indexed columns of the rows that are in the file. `wanted` passes items on, or raises when the work is not
+    wanted any more.
     """
     assessed = {key: Assessment(profile, batch.now_us) for key, profile in batch.profiles.items()}
-    entities = []
+    entities = Rows()
     for key, assessment in wanted(assessed.items()):
-        row = columns(assessment).get
-        entities.append((*key, *map(row, _ROW), now_us, _pack(assessment.profile)))
+        entities.add(assessment.profile, columns(assessment), heads.get(key), now_us)
     return Worked(batch, assessed, entities, [(*key, *counts) for key, counts in batch.buckets.items()])
 
 
@@ -160,7 +109,7 @@ def save(
     connection.executemany(_MARKET, [_market_row(event) for event in batch.snapshots])
     if batch.samples:
         detectors.record(connection, batch.samples)
-    _ENTITIES.write(connection, done.entities)
+    done.entities.write(connection)
     _announce(connection, batch, now_us)
 
 
@@ -171,7 +120,7 @@ def _judge(
     if not keys:
         return
     living = living_alerts(connection, keys)
-    load = stored_profiles(connection)
+    load = stored(connection)
     repeats, news = [], []
     for key in keys:
         before = functools.partial(_before, batch, load, key)
@@ -187,8 +136,9 @@ def _judge(
     connection.executemany(CHANGE, [(now_us, "alert", alert_id) for alert_id in news])
 
 
-def _before(batch: Batch, load: Callable[[Key], Profile | None], key: Key) -> Profile | None:
-    return batch.before(key, load(key))
+def _before(batch: Batch, load: Callable[[Key], Stored | None], key: Key) -> Profile | None:
+    found = load(key)
+    return batch.before(key, None if found is None else found.profile)
 
 
 def _announce(connection: sqlite3.Connection, batch: Batch, now_us: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from backend.adapters.sqlite.entity_rows import Head, Stored
 from backend.domain.profiles import Profile
 from backend.services.process import Key
 
@@ -17,7 +18,7 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._profiles: OrderedDict[Key, Profile] = OrderedDict()
+        self._profiles: OrderedDict[Key, Stored] = OrderedDict()
         self._stamp: tuple[int, int | None, int] | None = None
 
     def check(self, stamp: tuple[int, int | None, int]) -> None:
@@ -25,13 +26,15 @@ class Kept:
         if stamp != self._stamp:
             self.clear()
 
-    def get(self, key: Key) -> Profile | None:
+    def get(self, key: Key) -> Stored | None:
         return self._profiles.get(key)
 
-    def keep(self, profiles: dict[Key, Profile], stamp: tuple[int, int | None, int]) -> None:
+    def keep(
+        self, profiles: dict[Key, Profile], heads: dict[Key, Head], stamp: tuple[int, int | None, int]
+    ) -> None:
         """After a commit, never before: what a rolled-back transaction made of a profile must not survive."""
         for key, profile in profiles.items():
-            self._profiles[key] = profile
+            self._profiles[key] = Stored(profile, heads[key])
             self._profiles.move_to_end(key)
         while len(self._profiles) > KEEP_PROFILES:
             self._profiles.popitem(last=False)

@@ -19,9 +19,9 @@ from backend.adapters.sqlite.effects import (
     count_arrivals,
     note_lag,
     save,
-    stored_profiles,
     work_out,
 )
+from backend.adapters.sqlite.entity_rows import Head, due_again, stored
 from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from, keep_rejects
 from backend.adapters.sqlite.series import Detectors
@@ -53,10 +53,11 @@ class Ended(Exception):
 
 
 class Outcome(NamedTuple):
-    """How many were done, the profiles as they were written, and where the state stands then; None: nothing was written."""
+    """How many were done, profiles and indexed columns as they were written, where the state stands then; None: nothing was."""
 
     n: int
     profiles: dict[Key, Profile]
+    heads: dict[Key, Head]
     stamp: Stamp | None
 
 
@@ -96,7 +97,7 @@ class SqliteState(Connections):
                 return 0
             raise
         if done.stamp is not None:
-            self.kept.keep(done.profiles, done.stamp)
+            self.kept.keep(done.profiles, done.heads, done.stamp)
         return done.n
 
     def _fold(self, limit: int, now_us: int) -> Outcome:
@@ -105,10 +106,10 @@ class SqliteState(Connections):
         stamp = Meta(reader).stamp()
         events = self._after(reader, stamp, limit)
         if not events:
-            return Outcome(0, {}, None)
-        batch = self._moved(reader, stamp, now_us)
+            return Outcome(0, {}, {}, None)
+        batch, heads = self._moved(reader, stamp, now_us)
         batch.fold(self._while_wanted(events))
-        done = work_out(batch, now_us, self._while_wanted)
+        done = work_out(batch, heads, now_us, self._while_wanted)
         with self.transaction() as connection:
             meta = Meta(connection)
             if meta.stamp() != stamp:
@@ -127,7 +128,7 @@ class SqliteState(Connections):
                 # Rules were silent while history was half there; now every entity is judged once by the sweep.
                 meta.put("rebuild_until", 0)
                 connection.execute("UPDATE entities SET refresh_us = 0")
-            return Outcome(len(events), batch.profiles, meta.stamp())
+            return Outcome(len(events), batch.profiles, done.entities.heads, meta.stamp())
 
     def _after(self, connection: sqlite3.Connection, stamp: Stamp, limit: int) -> list[Event]:
         """Events of the log after the cursor, from memory where they are."""
@@ -139,19 +140,32 @@ class SqliteState(Connections):
         )
         return [event_from(row) for row in self._while_wanted(rows)]
 
-    def _moved(self, connection: sqlite3.Connection, stamp: Stamp, now_us: int) -> Batch:
-        """A batch for the instant that windows can be moved to now, with the events in it that change rings on the way."""
+    def _moved(
+        self, connection: sqlite3.Connection, stamp: Stamp, now_us: int
+    ) -> tuple[Batch, dict[Key, Head]]:
+        """A batch for the instant that windows can be moved to now, with the events in it that change rings on the way.
+
+        With it the indexed columns of everything that it loads, in the end.
+        """
         target_us = _target(stamp.swept_us, now_us)
         self.kept.check(stamp)
-        stored = stored_profiles(connection)
-        batch = Batch(target_us, lambda key: self.kept.get(key) or stored(key), hours_of_people=False)
+        read, heads = stored(connection), {}
+
+        def load(key: Key) -> Profile | None:
+            found = self.kept.get(key) or read(key)
+            if found is None:
+                return None
+            heads[key] = found.head
+            return found.profile
+
+        batch = Batch(target_us, load, hours_of_people=False)
         if stamp.swept_us is not None and stamp.swept_us != target_us:
             low, high = sorted((stamp.swept_us, target_us))
             for start, end in crossed(low, high):
                 for event in self._while_wanted(_between(connection, start, end, stamp.cursor)):
                     at = event.occurred_us
                     batch.move(event, delta_of(event), ring_of(at, stamp.swept_us), ring_of(at, target_us))
-        return batch
+        return batch, heads
 
     def set_aside(self, reason: str, now_us: int) -> None:
         """Step over the next event, which cannot be folded, and keep it among the rejects with the reason."""
@@ -198,7 +212,7 @@ class SqliteState(Connections):
     def _sweep(self, now_us: int) -> Outcome:
         with self.transaction() as connection:
             meta = Meta(connection)
-            batch = self._moved(connection, meta.stamp(), now_us)
+            batch, heads = self._moved(connection, meta.stamp(), now_us)
             meta.put("swept_us", batch.now_us)
             if meta.get("quiet_until", 0) and _judging(meta, now_us):
                 # History has stopped pouring in: everything is judged once, on the whole of it.
@@ -209,8 +223,9 @@ class SqliteState(Connections):
                 (batch.now_us, REFRESH_LIMIT),
             ).fetchall()
             for key in due:
-                batch.profile(tuple(key))
-            done = work_out(batch, now_us, self._while_wanted)
+                batch.profile(key)
+                heads[key] = due_again(heads[key])
+            done = work_out(batch, heads, now_us, self._while_wanted)
             save(connection, done, now_us, judge=_judging(meta, now_us), detectors=self.detectors)
             if _judging(meta, now_us):
                 _wake(connection, now_us)
@@ -220,7 +235,7 @@ class SqliteState(Connections):
             connection.execute(
                 "DELETE FROM changes WHERE seq <= (SELECT max(seq) FROM changes) - ?", (KEEP_CHANGES,)
             )
-            return Outcome(len(due), batch.profiles, meta.stamp())
+            return Outcome(len(due), batch.profiles, done.entities.heads, meta.stamp())
 
     def swept_us(self) -> int:
         """The instant for which every window is exact; 0 before the first event."""
