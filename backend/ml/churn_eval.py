@@ -54,7 +54,8 @@ def evaluate_targets(events: str, train: str, targets: str, out: str) -> pd.Data
     for (target, horizon), index in rows.groupby(["target", "horizon"]).indices.items():
         part = rows.iloc[index]
         y, day = part["y"].to_numpy(), part["day"].to_numpy()
-        p[index] = predict_in_time(x[index], y, day, int(horizon), np.full(len(part), np.nan))
+        unseen = np.full(len(part), np.nan)
+        p[index] = predict_in_time(x[index], y, day, int(horizon), unseen, _same_days(part))
         if not agrees(silent[index], y):
             last = part[part["y"].notna()].groupby("cohort")["day"].max()
             beyond = ~(day <= part["cohort"].map(last).to_numpy(float))
@@ -88,20 +89,37 @@ def _longer_of_rare(given: pd.DataFrame) -> dict[tuple[str, int], int]:
     return found
 
 
+def _same_days(part: pd.DataFrame) -> np.ndarray:
+    """Whether rows with an outcome are given for each row's cohort on its very day, hence what happened to that cohort then."""
+    import pandas as pd
+
+    places = pd.MultiIndex.from_frame(part[["cohort", "day"]])
+    return places.isin(places[part["y"].notna()])
+
+
 def predict_in_time(
-    x: np.ndarray, y: np.ndarray, day: np.ndarray, horizon: int, observed: np.ndarray
+    x: np.ndarray,
+    y: np.ndarray,
+    day: np.ndarray,
+    horizon: int,
+    observed: np.ndarray,
+    same_days: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
 
     `observed`: the outcome as it has shown at day + horizon, NaN where it has not; used for rows without y from that day on.
+    `same_days`: rows whose cohort and day are among those trained on. There the trees need no steadying, unless cases are rare.
     """
     known = ~np.isnan(y)
     given = x[known]
     x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
     p = np.full(len(y), np.nan)
+    near = np.zeros(len(y), bool) if same_days is None or y[known].mean() < _RARE else same_days & ~known
+    if near.any():
+        p[near] = BoostedTrees().fit(*_few_enough(x[known], y[known])).predict(x[near])
     fitted, trained_on = None, 0
-    for cutoff in np.unique(day[~known]):
-        now = ~known & (day == cutoff)
+    for cutoff in np.unique(day[~known & ~near]):
+        now = ~known & ~near & (day == cutoff)
         use = known | (~known & (day + horizon <= cutoff) & ~np.isnan(observed))
         if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
             outcome = np.where(known, y, observed)[use]
@@ -137,14 +155,16 @@ def _entity_days(rows: pd.DataFrame, index: np.ndarray) -> pd.MultiIndex:
     return pd.MultiIndex.from_frame(rows.iloc[index][["entity", "day"]])
 
 
-def _thinned(places: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the places, evenly."""
-    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(int)]
+def _few_enough(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows to train on: all, or _MOST_ROWS of them taken evenly."""
+    if len(y) <= _MOST_ROWS:
+        return x, y
+    kept = np.linspace(0, len(y) - 1, _MOST_ROWS).astype(int)
+    return x[kept], y[kept]
 
 
 def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
-    kept = _thinned(np.arange(len(y)), _MOST_ROWS)
-    x, y = x[kept], y[kept]
+    x, y = _few_enough(x, y)
     few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
     # A weak penalty helps an outcome that hardly ever happens; a common one carries over better to new cohorts with a strong.
     strength = 0.003 if y.mean() < _RARE else 0.0005 if few else 0.001

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from backend.ml import scorecard
-from backend.ml.churn_eval import cohorts, evaluate_targets, main
+from backend.ml.churn_eval import cohorts, evaluate_targets, main, predict_in_time
 from backend.ml.cohort_log import CohortLog
 from backend.ml.elog_eval import evaluate_elog, read_elog
 from backend.ml.event_series import EventSeries
@@ -145,6 +145,22 @@ def test_which_rows_are_asked_for_changes_no_prediction(tmp_path: Path) -> None:
         both = found[name].merge(found["all"], on=KEY, validate="one_to_one")
         assert len(both) == len(lists[name])
         assert np.allclose(both["p_x"], both["p_y"], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(("base", "better"), [(0.5, True), (0.005, False)])
+def test_on_days_that_are_given_a_common_outcome_is_left_to_the_trees(base: float, better: bool) -> None:
+    """A feature whose size decides and not its sign: only trees see that, so that steadying by a straight line costs."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(3000, 2)).astype(np.float32)
+    odds = np.log(base / (1 - base)) + 2 * np.sign(np.abs(x[:, 0]) - 0.67)
+    truth = (rng.random(len(x)) < 1 / (1 + np.exp(-odds))).astype(float)
+    y = np.where(np.arange(len(x)) < 2000, truth, np.nan)
+    day, unseen, asked = np.zeros(len(x), int), np.full(len(x), np.nan), np.isnan(y)
+    same = predict_in_time(x, y, day, HORIZON, unseen, np.full(len(x), True))
+    other = predict_in_time(x, y, day, HORIZON, unseen, np.full(len(x), False))
+    assert np.isnan(same[~asked]).all()
+    gain = np.mean((other[asked] - truth[asked]) ** 2) - np.mean((same[asked] - truth[asked]) ** 2)
+    assert gain > 0.01 if better else gain == 0
 
 
 def test_an_entity_without_events_is_answered_too(tmp_path: Path) -> None:
