@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import dash_bootstrap_components as dbc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 from dash import ctx as asked
 
@@ -33,9 +34,9 @@ _LEVELS = {
     "critical warning": "Critical and warning",
     "critical warning info": "All",
 }
-_STEPS = {0: "At once", 1: "When nobody acknowledges", 2: "After that, as the second"}
+_STEPS = {"0": "At once", "1": "When nobody acknowledges", "2": "After that, as the second"}
 _SUMMARIES = {"": "None", "daily": "Daily", "weekly": "Weekly", "daily weekly": "Daily and weekly"}
-RECENT = 20
+RECENT = 12
 
 
 def box() -> html.Section:
@@ -44,7 +45,7 @@ def box() -> html.Section:
         _field("Name", dcc.Input(id=NAME, type="text", maxLength=60, placeholder="team", className="io-input")),
         _field("Address", dcc.Input(id=URL, type="password", maxLength=2_000, autoComplete="off", className="io-input", placeholder="mailtos://user:password@example.com")),
         _field("Which alerts", _select(LEVELS, _LEVELS, "critical warning")),
-        _field("When", _select(STEP, _STEPS, 0)),
+        _field("When", _select(STEP, _STEPS, "0")),
         _field("Quiet hours", dcc.Input(id=QUIET, type="text", maxLength=11, placeholder="22:00-07:00", className="io-input")),
         _field("Summary", _select(SUMMARY, _SUMMARIES, "")),
         components.button("Add channel", id=ADD, kind="pri"),
@@ -70,11 +71,9 @@ def _field(label: str, control: Any) -> html.Label:
     return html.Label([label, control])
 
 
-def _select(id: str, choices: dict[Any, str], value: Any) -> dcc.Dropdown:
+def _select(id: str, choices: dict[str, str], value: str) -> dbc.Select:
     options = [{"label": label, "value": key} for key, label in choices.items()]
-    return dcc.Dropdown(
-        id=id, options=options, value=value, clearable=False, searchable=False, className="set-pick"
-    )
+    return dbc.Select(id=id, options=options, value=value, className="io-input")
 
 
 def register(app: Any, ctx: Context) -> None:
@@ -127,12 +126,13 @@ def add(
     why = refusal(ctx, view)
     if why or ctx.telling is None:
         return _said(why or ELSEWHERE), False
+    levels, step, summary = str(levels), str(step), str(summary)
     if levels not in _LEVELS or step not in _STEPS or summary not in _SUMMARIES:
         return _said("Choose which alerts, when, and which summary"), False
     try:
         made = service.add(
             ctx.telling.channels, ctx.telling.sender, str(name or ""), str(url or ""), view.now_us, view.actor,
-            secrets.token_bytes(8), severities=tuple(levels.split()), step=step, quiet=quiet_of(str(quiet or "")),
+            secrets.token_bytes(8), severities=tuple(levels.split()), step=int(step), quiet=quiet_of(str(quiet or "")),
             zone=view.zone.name, summaries=tuple(summary.split()),
         )  # fmt: skip
     except IopsError as refused:
@@ -187,7 +187,7 @@ def _row(channel: Channel, n: Tally, view: View) -> list[Any]:
     levels = _LEVELS.get(" ".join(sorted(channel.severities, key=_order)), ", ".join(channel.severities))
     who = html.Span([html.B(channel.name), html.Span(f" {channel.scheme}", className="t3")])
     summaries = f"; {' and '.join(channel.summaries)} summary" if channel.summaries else ""
-    when = _STEPS.get(channel.step, f"Step {channel.step}")
+    when = _STEPS.get(str(channel.step), f"Step {channel.step}")
     sure = html.Button(
         f"Remove {channel.name}",
         id=SETTINGS.row("channel-remove", channel.channel_id),
@@ -225,8 +225,7 @@ def _seconds(value: float | None) -> str:
 def recent(told: Telling, view: View) -> Any:
     """The newest messages, those that failed first."""
     failed = told.outbox.recent(RECENT, failed=True)
-    rest = [d for d in told.outbox.recent(RECENT) if d.state != FAILED]
-    found = [*failed, *rest][:RECENT]
+    found = (failed + [d for d in told.outbox.recent(RECENT) if d.state != FAILED])[:RECENT]
     if not found:
         return html.P("No message was made yet.", className="t2 fs12")
     rows: list[list[Any]] = [
@@ -240,7 +239,7 @@ def recent(told: Telling, view: View) -> Any:
         ]
         for d in found
     ]
-    title = f"{plural(len(failed), 'message')} failed" if failed else "The newest messages"
+    title = "Messages that failed, then the newest" if failed else "The newest messages"
     table = components.plain_table(["Made", "Channel", "What", "State", "Why", "Do"], rows, title)
     return html.Div(
         [

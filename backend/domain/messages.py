@@ -129,7 +129,9 @@ def _lines(item: Item) -> Iterable[str]:
     for label, value in (("Who", item.who), ("Why", item.why)):
         if value:
             yield f"{label}: {value}"
-    if item.facts:
+    if item.facts and not item.severity:  # a list of its own
+        yield from (f"{label}: {value}" for label, value in item.facts)
+    elif item.facts:
         yield "Numbers: " + "; ".join(f"{label} {value}" for label, value in item.facts)
     for label, value in (("Since", item.since), ("What to do", item.do), ("Open it", item.link)):
         if value:

@@ -38,6 +38,7 @@ for _command in (
     *cli_aws.COMMANDS,
     backup.backup,
     cli_channels.channels,
+    cli_channels.digest,
     cli_models.train,
     cli_models.models,
     *cli_simulator.COMMANDS,

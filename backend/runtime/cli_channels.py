@@ -105,15 +105,18 @@ def remove(name: str, data_dir: Path | None) -> None:
 
 
 @channels.command("resend")
-@click.argument("message_id")
+@click.argument("name")
 @data_dir_option
-def resend(message_id: str, data_dir: Path | None) -> None:
-    """Try a failed message again for another day; its id is in Settings and in the alert."""
+def resend(name: str, data_dir: Path | None) -> None:
+    """Try again for another day what failed for a channel."""
     from backend.adapters.sqlite.outbox import SqliteOutbox
     from backend.adapters.sqlite.store import SqliteStore
+    from backend.services import channels as service
 
-    found = SqliteOutbox(SqliteStore(existing(data_dir).database)).resend(message_id, _now())
-    say(f"{found.delivery_id} is tried again for {found.channel}")
+    chosen = existing(data_dir)
+    channel = service.named(_channels(chosen), name)
+    tried = SqliteOutbox(SqliteStore(chosen.database)).resend_all(channel.channel_id, _now())
+    say(f"{tried} failed messages are tried again for {channel.name}")
 
 
 def _when(channel: Any) -> str:
@@ -137,3 +140,36 @@ def _sender(chosen: Settings) -> Any:
 
 def _now() -> int:
     return time.time_ns() // 1_000
+
+
+@click.command()
+@click.option("--weekly", is_flag=True, help="The last whole week instead of the last day.")
+@click.option("--zone", default="UTC", show_default=True)
+@click.option(
+    "--hour", type=click.IntRange(0, 23), default=8, show_default=True, help="At which its day ends."
+)
+@click.option(
+    "--print",
+    "as_text",
+    is_flag=True,
+    default=True,
+    help="Write it here; it is sent by channels with --summary.",
+)
+@click.option("--html", "as_html", is_flag=True, help="As the mail's HTML.")
+@data_dir_option
+def digest(weekly: bool, zone: str, hour: int, as_text: bool, as_html: bool, data_dir: Path | None) -> None:
+    """The summary of the last whole day (or week), as channels get it."""
+    from backend.adapters.sqlite.store import SqliteStore
+    from backend.domain import messages
+    from backend.domain.channels import Channel, checked
+    from backend.services import summaries
+
+    chosen = existing(data_dir)
+    reader = checked(
+        Channel(channel_id="-", name="you", url="", created_us=0, created_by="", zone=zone, summary_hour=hour)
+    )
+    kind = "weekly" if weekly else "daily"
+    message = summaries.summary(SqliteStore(chosen.database), reader, kind, _now(), chosen.link_url)
+    click.echo(
+        messages.html(message) if as_html else f"{message.subject}\n\n{messages.text(message)}", nl=False
+    )

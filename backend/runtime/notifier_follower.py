@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from backend.adapters.sqlite.channels import SqliteChannels
 from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.domain.messages import Message
 from backend.runtime.settings import Settings
@@ -129,4 +130,11 @@ class LazySender:
 
 def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> Notifier:
     """The notifier of an installation; without channels it only keeps its place."""
-    return Notifier(store, SqliteOutbox(store), LazySender(settings.notify_hosts), clock, settings.link_url)
+    outbox, channels, url = SqliteOutbox(store), SqliteChannels(store), settings.link_url
+
+    def summarize(now_us: int) -> None:
+        from backend.services import summaries  # forecasts need numpy
+
+        summaries.due(channels, outbox, store, url, now_us)
+
+    return Notifier(store, outbox, LazySender(settings.notify_hosts), clock, url, summarize)

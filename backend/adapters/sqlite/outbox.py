@@ -176,6 +176,13 @@ class SqliteOutbox(OutboxReads):
             _announce(connection, again, now_us)
             return again
 
+    def resend_all(self, channel_id: str, now_us: int) -> int:
+        """Try everything that failed for a channel again; how many those were."""
+        failed = [d for d in self.recent(10_000, failed=True) if d.channel_id == channel_id]
+        for one in failed:
+            self.resend(one.delivery_id, now_us)
+        return len(failed)
+
     def post(
         self, channel: Channel, kind: str, topic: str, now_us: int, message: Message | None = None
     ) -> str:
