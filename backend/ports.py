@@ -269,6 +269,9 @@ class Reads(Protocol):
         `after` is the first four of the last row of the page before.
         """
 
+    def sample_heads(self, limit: int) -> list[tuple[Any, ...]]:
+        """Up to `limit` series by name, each with its newest sample: source, name, at_us, value, unit, anomaly score."""
+
 
 Events = Iterable[Event]
 

@@ -41,6 +41,13 @@ def command(config: WebConfig, now_us: int) -> str:
     )
 
 
+def sample_command(config: WebConfig) -> str:
+    """A shell command that posts one number of a series."""
+    key = f"$(cat {shlex.quote(config.key_file)})" if config.key_file else "$IOPS_INGEST_KEY"
+    sample = json.dumps({"source": "web-1", "name": "cpu_usage", "value": 41.5, "unit": "%"})
+    return f"curl -sS {api_url(config)}/v1/metrics \\\n  -H 'Content-Type: application/json' \\\n  -H \"X-API-Key: {key}\" \\\n  -d '{sample}'"
+
+
 def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:
     """The command with a copy button, and where the API is described."""
     title = "Send the first event" if nothing_yet else "Send an event of your own"

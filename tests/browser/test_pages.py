@@ -14,6 +14,7 @@ PAGES = (
     "/supply",
     "/calls",
     "/alerts",
+    "/explore",
     "/models",
     "/simulator",
     "/data",

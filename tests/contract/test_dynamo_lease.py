@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_of_many_who_ask_at_once_one_gets_it(table: Any) -> None:
 class Runner:
     """Counts what runs at the same time."""
 
-    running: set[int] = set()
+    running: ClassVar[set[int]] = set()
     most = 0
 
     def __init__(self, **_: Any) -> None:

@@ -83,6 +83,8 @@ def test_samples_get_the_same_scores_however_they_arrive(both: tuple[Any, Any]) 
             store.sample_rows(None, "rare", 0, NOW + DAY, None, 2),
             store.sample_rows(None, None, 0, NOW + DAY, ("host", "cpu", NOW - HOUR, ""), 40),
             store.sample_rows("nobody", None, 0, NOW, None, 9),
+            store.sample_heads(9),
+            store.sample_heads(1),
         ]
         for store in both
     ]

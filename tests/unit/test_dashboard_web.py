@@ -221,6 +221,7 @@ PAGES = [
     "/calls",
     "/alerts",
     "/alerts/al_1",
+    "/explore",
     "/simulator",
     "/data",
     "/settings",

@@ -100,6 +100,16 @@ class PageReads:
                     return found
         return found
 
+    def sample_heads(self, limit: int) -> list[tuple[Any, ...]]:
+        found = []
+        for series in sorted(series_known(self.table))[:limit]:
+            for item in self.table.query(
+                sample_partition(*series), descending=True, limit=1, consistent=False
+            ):
+                _, value, unit, score = unpack(item["b"])
+                found.append((*series, _time_of(item), value, unit, score))
+        return found
+
     def _samples(self, series: tuple[str, str], first: str, last: str) -> Iterator[tuple[Any, ...]]:
         for item in self.table.query(sample_partition(*series), first, last, consistent=False):
             event_id, value, unit, score = unpack(item["b"])

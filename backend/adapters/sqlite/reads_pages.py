@@ -45,3 +45,24 @@ class PageReads(Connections):
         sql = f"""SELECT source, name, at_us, event_id, value, unit, score FROM samples
                   WHERE {" AND ".join(clauses)} ORDER BY source, name, at_us, event_id LIMIT ?"""
         return self.connection().execute(sql, (*bound, limit)).fetchall()
+
+    def sample_heads(self, limit: int) -> list[tuple[Any, ...]]:
+        # From one name to the next in the key: a GROUP BY would read every sample.
+        connection = self.connection()
+        found: list[tuple[Any, ...]] = []
+        series = ("", "")
+        while len(found) < limit:
+            row = connection.execute(
+                "SELECT source, name FROM samples WHERE (source, name) > (?, ?) ORDER BY source, name LIMIT 1",
+                series,
+            ).fetchone()
+            if row is None:
+                break
+            series = row
+            newest = connection.execute(
+                """SELECT at_us, value, unit, score FROM samples WHERE source = ? AND name = ?
+                   ORDER BY at_us DESC, event_id DESC LIMIT 1""",
+                series,
+            ).fetchone()
+            found.append((*series, *newest))
+        return found
