@@ -8,7 +8,8 @@ nature has a high bar. The sum of cubes lets one very rare feature count as much
 
 Assumptions: past values only; the day (UTC) is the only cycle known in advance, other cycles are learned as ranges or shapes;
 `MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold: one alarm
-for one incident.
+for one incident. The longer a series has been watched the rarer a record must be to alarm: among more records chance alone makes rarer
+ones, and who watches for months wants fewer of them.
 
 Cost: some 25 to 40 us a record on one core, memory constant (some 100 kB).
 Sources: Ahmad, Lavin, Purdy, Agha, Unsupervised real-time anomaly detection for streaming data, Neurocomputing 262 (2017) for
@@ -30,7 +31,8 @@ from backend.domain.anomaly_rarity import Rarity
 from backend.domain.anomaly_shapes import Shapes
 
 THRESHOLD = 0.5
-ALARM_DIGITS = 4.2  # combined rarity that scores THRESHOLD
+ALARM_DIGITS = 4.4  # combined rarity that scores THRESHOLD at the 1,000th record ...
+DIGITS_PER_DECADE = 0.6  # ... and how much more of it each tenfold number of records asks for
 REFRACTORY = 120  # records
 MATURE = 100  # records
 POWER = 3.0
@@ -140,8 +142,9 @@ class Detector:
         return [*distances, *novelty, max(0.0, above)]
 
     def _score(self, digits: float) -> float:
-        """Digits of rarity to [0, 1]: ALARM_DIGITS scores one half; under the threshold when immature or just alarmed."""
-        score = 1.0 - 2.0 ** (-digits / ALARM_DIGITS)
+        """Digits of rarity to [0, 1]: those needed by now score one half; under the threshold when immature or just alarmed."""
+        needed = ALARM_DIGITS + DIGITS_PER_DECADE * math.log10(max(self._records, MATURE) / 1000)
+        score = 1.0 - 2.0 ** (-digits / needed)
         if self._records <= MATURE or self._records <= self._quiet_until:
             return score * THRESHOLD * 0.99
         if score >= THRESHOLD:

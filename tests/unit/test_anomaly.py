@@ -92,6 +92,17 @@ def test_alarms_repeat_only_after_the_quiet_time():
     assert sum(score >= THRESHOLD for score in scores(values)[10 * DAY : 10 * DAY + 40]) == 1
 
 
+def test_the_longer_a_series_is_known_the_rarer_an_alarming_record_must_be():
+    one = detector()
+    scores(daily(12, 3), one)
+    moment, reached = START + timedelta(days=12), {}
+    for factor in (1, 10, 100):
+        state = one.to_state()
+        known = Detector.from_state({**state, "records": state["records"] * factor})
+        reached[factor] = known.update(moment, 190.0)
+    assert reached[1] > reached[10] > reached[100] > 0
+
+
 RNG = np.random.default_rng(0)
 AWKWARD = {
     "constant": [45.0] * 900,
