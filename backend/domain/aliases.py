@@ -56,6 +56,8 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {
     },
 }
 _NONE: dict[str, str] = {}
+_NO_NAMES: frozenset[str] = frozenset()
+_ALIASES = {kind: frozenset(names) for kind, names in FIELDS.items()}
 ZONES = {
     "EST": "America/New_York",
     "CST": "America/Chicago",
@@ -75,7 +77,7 @@ _STATUS = {
 def canonical_fields(event_type: str, payload: dict[str, Any]) -> dict[str, Any]:
     """A copy of `payload` under canonical names and values. A canonical field wins over its alias when both are sent."""
     names = FIELDS.get(event_type, _NONE)
-    if names.keys().isdisjoint(payload):
+    if _ALIASES.get(event_type, _NO_NAMES).isdisjoint(payload):
         payload = dict(payload)
     else:
         renamed: dict[str, Any] = {}

@@ -56,7 +56,7 @@ CallReason = Literal[
 Tier = Literal["budget", "standard", "premium"]
 
 
-class Payload(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Payload(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Base of all payloads."""
 
 
@@ -246,7 +246,7 @@ CORE_TYPES = tuple(PAYLOADS)[:6]
 EVENT_TYPES = tuple(PAYLOADS)
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One canonical event. `payload` holds canonical fields only; `seq` is its place in the log once appended."""
 
     event_id: str

@@ -53,7 +53,7 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Parsed(msgspec.Struct, frozen=True):
+class Parsed(msgspec.Struct, frozen=True, gc=False):
     """A good event, its canonical payload as JSON, a digest of what the sender said, and fields nobody knows."""
 
     event: Event
@@ -165,7 +165,7 @@ def _raw_payload(item: dict, problems: list[Violation]) -> dict:
     return raw
 
 
-class _Frame(msgspec.Struct):
+class _Frame(msgspec.Struct, gc=False):
     """The fields around a payload as most senders write them: judged in one go, since they are right nearly always."""
 
     event_id: Id
@@ -274,13 +274,14 @@ def _too_deep(value: Any, limit: int) -> bool:
 
 
 _FIELDS = {name: {f.encode_name: f for f in msgspec.structs.fields(kind)} for name, kind in PAYLOADS.items()}
+_NAMES = {kind: frozenset(fields) for kind, fields in _FIELDS.items()}
 _IGNORED = frozenset(("timestamp", "occurred_at", "time", "source", "event_type"))
 
 
 def _payload(event_type: str, raw: dict, problems: list[Violation]) -> tuple[Payload | None, tuple[str, ...]]:
     fields = aliases.canonical_fields(event_type, raw)
     known = _FIELDS[event_type]
-    unknown = () if fields.keys() <= known.keys() else _unknown(fields, known)
+    unknown = () if _NAMES[event_type].issuperset(fields) else _unknown(fields, known)
     try:
         return msgspec.convert(fields, PAYLOADS[event_type]), unknown
     except msgspec.ValidationError:

@@ -16,6 +16,10 @@ from backend.domain.windows import COUNTERS, Delta, Tally, is_session, ring_of
 
 # Facts of which only the newest counts, per entity type that they describe.
 _STUDENT_FACTS = ("student_name", "monthly_value", "tier", "subject", "region")
+_STUDENT_TOLD = {
+    "customer_health_update": (*_STUDENT_FACTS, "health_score", "churn_risk"),
+    "session_completed": (*_STUDENT_FACTS, "tutor_id"),
+}
 _TUTOR_FACTS = (
     "tutor_name",
     "available_hours_this_week",
@@ -40,7 +44,7 @@ _SUPPLY_FACTS = (
 )
 
 
-class Fact(msgspec.Struct, array_like=True, frozen=True):
+class Fact(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A value with the event that said it."""
 
     at_us: int
@@ -48,7 +52,7 @@ class Fact(msgspec.Struct, array_like=True, frozen=True):
     value: Any
 
 
-class FirstSession(msgspec.Struct, array_like=True, frozen=True):
+class FirstSession(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A student's first completed session; `success` is None where neither rating nor outcome was sent."""
 
     at_us: int
@@ -59,7 +63,7 @@ class FirstSession(msgspec.Struct, array_like=True, frozen=True):
     region: str | None
 
 
-class Profile(msgspec.Struct, array_like=True):
+class Profile(msgspec.Struct, array_like=True, gc=False):
     """Everything kept about one entity. `seen_us` is the newest event time, `since_us` the oldest."""
 
     entity_type: str
@@ -83,10 +87,10 @@ class Profile(msgspec.Struct, array_like=True):
 
     def fold(self, event: Event, delta: Delta, now_us: int) -> None:
         """Take one event in, as of `now_us`."""
-        self.take(event, delta, ring_of(event.occurred_us, now_us))
+        self.take(event, delta, ring_of(event.occurred_us, now_us), is_session(event))
 
-    def take(self, event: Event, delta: Delta, ring: int | None) -> None:
-        """Take one event in whose ring is known already (one look-up serves all its entities)."""
+    def take(self, event: Event, delta: Delta, ring: int | None, held: bool) -> None:
+        """Take one event in of which is known already its ring, and whether it is a session `held`: one look-up serves all."""
         lifetime = self.lifetime
         if ring is None:
             for i, amount in delta:
@@ -106,7 +110,7 @@ class Profile(msgspec.Struct, array_like=True):
         remember = _REMEMBER.get(self.entity_type)
         if remember is not None:
             remember(self, event)
-        if event.event_type == "session_completed" and is_session(event):
+        if held:
             if self.last_session_us is None or at > self.last_session_us:
                 self.last_session_us = at
             if self.entity_type == "student":
@@ -127,12 +131,7 @@ class Profile(msgspec.Struct, array_like=True):
 
     def remember_student(self, event: Event) -> None:
         """Keep the newest of what an event says about its student."""
-        kind = event.event_type
-        self._newest(event, _STUDENT_FACTS)
-        if kind == "customer_health_update":
-            self._newest(event, ("health_score", "churn_risk"))
-        elif kind == "session_completed" and event.tutor_id:
-            self._newest(event, ("tutor_id",))
+        self._newest(event, _STUDENT_TOLD.get(event.event_type, _STUDENT_FACTS))
 
     def remember_tutor(self, event: Event) -> None:
         """Keep the newest of what an event says about its tutor."""
@@ -147,12 +146,11 @@ class Profile(msgspec.Struct, array_like=True):
             self._newest_together(event, _SUPPLY_FACTS)
 
     def _newest(self, event: Event, names: tuple[str, ...]) -> None:
-        payload, facts, at = event.payload, self.facts, event.occurred_us
+        told, facts, at = event.payload.get, self.facts, event.occurred_us
         for name in names:
-            if name in payload:
-                known, value = facts.get(name), payload[name]
-                if value is None:
-                    continue
+            value = told(name)
+            if value is not None:
+                known = facts.get(name)
                 if (
                     known is None
                     or at > known.at_us

@@ -28,7 +28,7 @@ class Part(msgspec.Struct, frozen=True):
     measured: str
 
 
-class HealthScore(msgspec.Struct, frozen=True, kw_only=True):
+class HealthScore(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The three healths kept apart, and the displayed one with its source: reported, computed or unknown."""
 
     displayed: float | None
@@ -64,16 +64,23 @@ _RATED, _RATING_CENTS = INDEX["rated"], INDEX["rating_cents"]
 
 def numbers(profile: Profile) -> Numbers:
     """The shared counts of a profile, exact as of its instant."""
-    totals = profile.tally.totals
-    calls, rated = totals(_CALLS), totals(_RATED)[3]
+    a, b, c, d = profile.tally.rings  # spelled out: this is worked out for everything that a step touches
+    s7, calls_7 = a[_COMPLETED], a[_CALLS]
+    s14, calls_14 = s7 + b[_COMPLETED], calls_7 + b[_CALLS]
+    s28 = s14 + c[_COMPLETED]
+    rated = a[_RATED] + b[_RATED] + c[_RATED] + d[_RATED]
+    cents = a[_RATING_CENTS] + b[_RATING_CENTS] + c[_RATING_CENTS] + d[_RATING_CENTS] if rated else 0
     return Numbers(
-        *totals(_COMPLETED),
-        calls[0],
-        calls[1],
-        calls[3],
-        totals(_UNRESOLVED)[1] if calls[1] else 0,
+        s7,
+        s14,
+        s28,
+        s28 + d[_COMPLETED],
+        calls_7,
+        calls_14,
+        calls_14 + c[_CALLS] + d[_CALLS],
+        a[_UNRESOLVED] + b[_UNRESOLVED],
         rated,
-        totals(_RATING_CENTS)[3] / rated / 100 if rated else None,
+        cents / rated / 100 if rated else None,
     )
 
 
@@ -117,7 +124,7 @@ def _shares(profile: Profile, n: Numbers, now_us: int) -> tuple[float, float, fl
     )
 
 
-_WEIGHTS = tuple(WEIGHTS.values())
+_ENGAGEMENT, _MOMENTUM, _SATISFACTION, _SUPPORT, _RECENCY = WEIGHTS.values()
 
 
 def computed_health(profile: Profile, now_us: int, known: Numbers | None = None) -> float | None:
@@ -125,7 +132,9 @@ def computed_health(profile: Profile, now_us: int, known: Numbers | None = None)
     shares = _shares(profile, known or numbers(profile), now_us)
     if shares is None:
         return None
-    return float(round(100 * sum(weight * share for weight, share in zip(_WEIGHTS, shares, strict=True))))
+    a, b, c, d, e = shares
+    total = _ENGAGEMENT * a + _MOMENTUM * b + _SATISFACTION * c + _SUPPORT * d + _RECENCY * e
+    return float(round(100 * total))
 
 
 def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
@@ -207,19 +216,20 @@ def utilisation(profile: Profile) -> float | None:
     return None if not offered or booked is None else booked / offered
 
 
-def tutor_segment(profile: Profile) -> str:
+def tutor_segment(profile: Profile, known: Numbers | None = None) -> str:
     """star, healthy, at_risk, churning or unknown, from rating, missed sessions, activity and load.
 
     Rules, not a prediction: star is rated at least 4.7 with five ratings and neither missing sessions nor overloaded.
     """
-    held, rating = count(profile, "completed", 30), mean_rating(profile)
-    if held == 0:
+    n = known or numbers(profile)
+    rating = n.rating_30
+    if n.s30 == 0:
         return "churning" if profile.last_session_us is not None else "unknown"
     missed, load = rate(profile, "no_show") or 0.0, utilisation(profile) or 0.0
     if (rating is not None and rating < 3.5) or missed > 0.25:
         return "churning"
     if (rating is not None and rating < 4.0) or missed > 0.15 or load > 0.95:
         return "at_risk"
-    if rating is not None and rating >= 4.7 and count(profile, "rated", 30) >= 5 and load <= 0.9:
+    if rating is not None and rating >= 4.7 and n.rated_30 >= 5 and load <= 0.9:
         return "star"
     return "healthy"

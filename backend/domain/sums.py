@@ -11,7 +11,7 @@ from operator import add
 from typing import TypeVar
 
 from backend.domain.events import SIMULATOR, Event
-from backend.domain.windows import COUNTERS, Delta, is_session
+from backend.domain.windows import COUNTERS, Delta
 
 _K = TypeVar("_K")
 Slot = tuple[int, int | None]  # (start of the hour, ring), the ring None outside of every window
@@ -34,8 +34,8 @@ class Sum:
         self.last_session_us: int | None = None
         self.simulated = False
 
-    def take(self, event: Event, delta: Delta, slot: Slot) -> None:
-        """Count one event."""
+    def take(self, event: Event, delta: Delta, slot: Slot, held: bool) -> None:
+        """Count one event; `held`: it is a session that took place."""
         counters = self.slots.get(slot)
         if counters is None:
             counters = self.slots[slot] = [0] * len(COUNTERS)
@@ -51,7 +51,7 @@ class Sum:
         self.events.append(event)
         if event.source == SIMULATOR:
             self.simulated = True
-        if event.event_type == "session_completed" and is_session(event):
+        if held:
             self.last_session_us = at if self.last_session_us is None else max(at, self.last_session_us)
 
     def merge(self, other: Sum) -> None:

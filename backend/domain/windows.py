@@ -62,7 +62,7 @@ _CALL_BITS = (
 Delta = tuple[tuple[int, int], ...]  # (index of the counter, amount), only what changes
 
 
-class Tally(msgspec.Struct, array_like=True):
+class Tally(msgspec.Struct, array_like=True, gc=False):
     """Counters of one entity by age, exact as of one instant.
 
     Ring i holds the events that are inside window i and outside the smaller ones, so that an event stands in exactly one
@@ -138,6 +138,11 @@ def delta(number: int) -> Delta:
             found += [(_RATING, cents), (_RATED, 1)]
             found += [(place, 1) for bit, place in _RATING_BITS if number & bit]
     return tuple(found)
+
+
+def is_held(delta: Delta) -> bool:
+    """Whether this is the delta of a session that took place."""
+    return len(delta) > 1 and delta[1][0] == _COMPLETED
 
 
 def is_session(event: Event) -> bool:

@@ -19,6 +19,7 @@ MAX_ITEMS = 1_000
 MAX_DEPTH = 32
 _WINDOW = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _JSON, _NDJSON = "application/json", "application/x-ndjson"
+_CONTAINERS = frozenset((dict, list))  # as JSON is decoded, never subclasses
 _CLOUDEVENT, _CLOUDEVENTS = "application/cloudevents+json", "application/cloudevents-batch+json"
 CONTENT_TYPES = (_JSON, _NDJSON, _CLOUDEVENT, _CLOUDEVENTS)
 _ACCEPTED = (*CONTENT_TYPES, "application/ndjson", "application/jsonl")
@@ -162,8 +163,8 @@ def _deeper(value: Any, limit: int) -> bool:
         layer = [
             child
             for node in layer
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _CONTAINERS
         ]
         if not layer:
             return False

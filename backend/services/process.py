@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.domain import alerts, market, rules, scores
 from backend.domain.alerts import Alert, Transition
@@ -21,6 +21,7 @@ from backend.domain.windows import (
     apply_delta,
     delta_of,
     entities_of,
+    is_held,
     places_of,
     ring_of,
 )
@@ -32,6 +33,13 @@ QUIET_US, LONGEST_QUIET_US = 2 * SECOND, MINUTE  # how long rules wait for the n
 PATIENCE = 4  # in gaps between the last two batches: a slow sender or a busy machine takes longer
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
 _SEQ = attrgetter("seq")
+
+
+class _Person(NamedTuple):
+    """A student or tutor of a batch, and the events about them."""
+
+    profile: Profile
+    events: list[Event]
 
 
 class Batch:
@@ -63,7 +71,9 @@ class Batch:
 
     def fold(self, events: Iterable[Event]) -> None:
         """Take events into everything they belong to."""
-        now_us = self.now_us
+        now_us, snapshots = self.now_us, self.snapshots
+        students: dict[str, _Person] = {}
+        tutors: dict[str, _Person] = {}
         places: dict[tuple[str | None, str | None, bool], Sum] = {}
         for event in events:
             at, kind = event.occurred_us, event.event_type
@@ -71,30 +81,42 @@ class Batch:
                 self.samples.append(event)
                 continue
             delta, hour, ring = delta_of(event), at - at % HOUR, ring_of(at, now_us)
-            if event.student_id:
-                self._take(("student", event.student_id), event, delta, hour, ring)
-            if event.tutor_id:
-                self._take(("tutor", event.tutor_id), event, delta, hour, ring)
+            held = is_held(delta)
+            student, tutor = event.student_id, event.tutor_id
+            if student:
+                person = students.get(student) or self._person(students, ("student", student))
+                person.events.append(event)
+                person.profile.take(event, delta, ring, held)
+            if tutor:
+                person = tutors.get(tutor) or self._person(tutors, ("tutor", tutor))
+                person.events.append(event)
+                person.profile.take(event, delta, ring, held)
             place = (event.subject, event.region, kind == "supply_demand_update" and not event.region)
             found = places.get(place)
             if found is None:
                 found = places[place] = Sum()
-            found.take(event, delta, (hour, ring))
+            found.take(event, delta, (hour, ring), held)
             if kind == "session_completed":
                 self._link(event)
             elif kind == "supply_demand_update":
-                self.snapshots.append(event)
+                snapshots.append(event)
         self._take_places(places)
-
-    def _take(self, key: Key, event: Event, delta: Delta, hour: int, ring: int | None) -> None:
-        (self.profiles.get(key) or self.profile(key)).take(event, delta, ring)
-        self.touched[key].append(event)
         if self._hours_of_people:
-            slot = (*key, hour)
+            for person in (*students.values(), *tutors.values()):
+                self._count_hours(person)
+
+    def _person(self, known: dict[str, _Person], key: Key) -> _Person:
+        found = known[key[1]] = _Person(self.profile(key), self.touched[key])
+        return found
+
+    def _count_hours(self, person: _Person) -> None:
+        key = (person.profile.entity_type, person.profile.entity_id)
+        for event in person.events:
+            slot = (*key, floor_hour(event.occurred_us))
             bucket = self.buckets.get(slot)
             if bucket is None:
                 bucket = self.buckets[slot] = [0] * len(COUNTERS)
-            apply_delta(bucket, delta)
+            apply_delta(bucket, delta_of(event))
 
     def _take_places(self, places: dict[tuple[str | None, str | None, bool], Sum]) -> None:
         merged: defaultdict[Key, Sum] = defaultdict(Sum)
@@ -106,8 +128,9 @@ class Batch:
         for key, found in merged.items():
             profile = self.profile(key)
             profile.take_sum(found)
-            for event in self.touched.get(key, ()):
-                profile.remember_cell(event)
+            if key[0] == "cell":
+                for event in self.touched[key]:
+                    profile.remember_cell(event)
             for hour, counters in found.by_hour():
                 bucket = self.buckets.get((*key, hour))
                 self.buckets[*key, hour] = counters if bucket is None else added(bucket, counters)
@@ -276,7 +299,7 @@ def columns(a: rules.Assessment) -> dict[str, Any]:
     if kind == "student":
         row.update(_student_columns(a, row["refresh_us"]))
     elif kind == "tutor":
-        row.update(utilisation=scores.utilisation(profile), segment=scores.tutor_segment(profile))
+        row.update(utilisation=scores.utilisation(profile), segment=scores.tutor_segment(profile, n))
     elif kind == "cell":
         found = market.balance({name: fact.value for name, fact in profile.facts.items()})
         subject = rules.place_of(profile, "subject", 0)
