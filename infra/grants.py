@@ -28,7 +28,8 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "consume": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     },
     "secret": {"read": ("secretsmanager:GetSecretValue",)},
-    "model": {"invoke": ("bedrock:InvokeModel",)},
+    # whole, or piece by piece: the same answer of the same model
+    "model": {"invoke": ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")},
     "endpoint": {"invoke": ("sagemaker:InvokeEndpoint",)},
     "websocket": {"manage": ("execute-api:ManageConnections",)},
     "address": {"address": ()},

@@ -1,34 +1,27 @@
 """The program inside a SageMaker container: trains from a channel of events, and answers for the endpoint.
 
-Training reads every `*.ndjson` of the channel `train` (one event per line, as `iops export events` writes them) and leaves the
+Training reads every file of events of the channel `train` (as `iops export events` writes them, or the archive in S3) and leaves the
 registry of models in the model folder. Serving implements the four functions that SageMaker's script mode asks for.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from backend.domain.parsing import parse
 from backend.domain.predictions import ENTITY_TYPES
-from backend.domain.times import to_us
 from backend.ml import features
-from backend.ml.history import as_mapping
+from backend.ml.event_files import ENDINGS, source_of
 from backend.ml.model_files import FolderFiles
 from backend.ml.models import Model
 from backend.ml.promotion import ModelRegistry
-from backend.ml.train_run import Source, run
-from backend.ml.training_table import Histories
+from backend.ml.train_run import run
 
 JSON = "application/json"
 
@@ -44,39 +37,11 @@ class Served:
     models: dict[str, Model]
 
 
-def source_of(files: Iterable[Path]) -> Source:
-    """Histories from files of events. ValueError, with the file and line, for one that is no event."""
-    by_entity: dict[str, dict[str, list[dict[str, Any]]]] = {kind: defaultdict(list) for kind in ENTITY_TYPES}
-    first, last = None, None
-    for path in files:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            event = _event(line, f"{path.name} line {number}")
-            for kind, entity_id in (("student", event.student_id), ("tutor", event.tutor_id)):
-                if entity_id is not None:
-                    by_entity[kind][entity_id].append(as_mapping(event))
-            at = as_mapping(event)["occurred_at"]
-            first, last = min(first or at, at), max(last or at, at)
-    if first is None or last is None:
-        raise ValueError("the channel holds no event")
-
-    def histories(entity_type: str) -> Histories:
-        return sorted(by_entity[entity_type].items())
-
-    return Source("exported log", first, last, histories)
-
-
-def _event(line: str, place: str) -> Any:
-    try:
-        item = json.loads(line)
-        received = datetime.fromisoformat(item.get("received_at") or item["occurred_at"])
-        return parse(item, to_us(received)).event
-    except Exception as error:  # whatever is wrong with a line, the place is what helps
-        raise ValueError(f"{place} is no event: {error}") from error
-
-
 def train(channel: Path, model_dir: Path, *, trials: int, seed: int, threads: int) -> None:
     """Train on all files of a channel and put what was made in use in the registry of the model folder."""
-    source = source_of(sorted(channel.rglob("*.ndjson")))
+    files = sorted(path for path in channel.rglob("*") if path.name.endswith(ENDINGS))
+    named = ((path.relative_to(channel).as_posix(), path.read_bytes()) for path in files)
+    source = source_of(named, "exported log")
     registry = ModelRegistry(FolderFiles(model_dir))
     run(source, registry, trials=trials, seed=seed, threads=threads, decided=True, say=print)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backend.domain.errors import IopsError
 from backend.runtime import settings
 
 if TYPE_CHECKING:
@@ -33,20 +34,27 @@ def _registry(data_dir: Path | None) -> ModelRegistry:
     return registry(settings.read(data_dir=data_dir).data_dir)
 
 
+def _bucket(name: str) -> Any:
+    import boto3
+
+    from backend.adapters.aws.files import Files
+
+    return Files(boto3.client("s3"), name)
+
+
 def _decided(work: Any) -> Any:
     try:
         return work()
-    except ValueError as error:
+    except (ValueError, IopsError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @click.command()
 @click.option(
     "--source",
-    type=click.Choice(["simulator", "log"]),
     default="simulator",
     show_default=True,
-    help="A simulated history, or the log of this installation.",
+    help="`simulator`, `log` (of this installation), or s3://BUCKET/PREFIX with the archive of the stacks on AWS.",
 )
 @click.option(
     "--customers", type=click.IntRange(100, 100_000), default=10_000, show_default=True, help="Simulated."
@@ -87,6 +95,10 @@ def train(
         if source == "simulator":
             end = training.moment(until) if until else training.midnight(now_us)
             found = training.simulated(customers, days, seed, end, _say)
+        elif source.startswith("s3://"):
+            found = training.bucket(source, _bucket, _say)
+        elif source != "log":
+            raise ValueError(f"{source!r} is no source; it is `simulator`, `log` or s3://BUCKET/PREFIX")
         else:
             from backend.adapters.sqlite.store import SqliteStore
 

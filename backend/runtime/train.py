@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backend.domain.predictions import ENTITY_TYPES
 from backend.domain.times import DAY, from_us, to_us
 from backend.ml import labels
+from backend.ml.event_files import ENDINGS, source_of
 from backend.ml.history import as_mapping
 from backend.ml.train_run import NothingToLearn, Say, Source
 from backend.ml.training_table import Histories
@@ -65,6 +66,18 @@ def own_log(store: Any, now_us: int, say: Say) -> Source:
         lambda entity_id: places.get(entity_id, "unknown"),
         outcomes=labels.with_feedback(said),
     )
+
+
+def bucket(address: str, files: Callable[[str], Any], say: Say) -> Source:
+    """The archive in S3 under `s3://bucket/prefix`; `files` opens a bucket. ValueError for another address."""
+    scheme, _, rest = address.partition("://")
+    name, _, prefix = rest.partition("/")
+    if scheme != "s3" or not name:
+        raise ValueError(f"{address!r} is no source; give s3://BUCKET/PREFIX")
+    shelf = files(name)
+    names = [found for found in shelf.names(prefix) if found.endswith(ENDINGS)]
+    say(f"reading {len(names):,} files of events from {address}")
+    return source_of(((found, shelf.get(found)) for found in names), f"archive {address}")
 
 
 def feedback(store: Any, now_us: int) -> dict[str, list[tuple[datetime, bool]]]:

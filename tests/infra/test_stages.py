@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from infra import nag, stages
+from infra.grants import Place, statements
 from infra.stages import STAGES, read
 from tests.infra.assembly import Assembly
 
@@ -205,3 +206,10 @@ def test_findings_that_nobody_accepted_stop_the_synthesis(
         )
     ]
     assert [a.finding for a in unused] == ["APIG3"]  # this stage has the firewall
+
+
+def test_the_model_may_be_asked_for_its_answer_whole_or_as_a_stream_and_no_other_model() -> None:
+    arn = "arn:aws:bedrock:us-east-1::foundation-model/one"
+    (allowed,) = statements(Place("model", "one", (arn,)), "invoke")
+    assert set(allowed.actions) == {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"}
+    assert allowed.resources == [arn]

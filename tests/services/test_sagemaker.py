@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -11,12 +12,17 @@ from typing import Any
 
 import pytest
 
+from backend.adapters.aws.files import Files
 from backend.adapters.sagemaker import SageMakerModels, runtime_client
-from backend.domain.times import DAY, iso
+from backend.domain.times import DAY, HOUR, iso
 from backend.ml import sagemaker_entry as entry
+from backend.ml.event_files import source_of
+from backend.ml.history import as_mapping
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
 from backend.ml.scorer import LocalModels
+from backend.runtime import train as training
+from backend.runtime.aws_archive import lines_of, name_of
 from backend.services.scoring import Models, ModelsUnavailable
 from tests.builders import NOW, session
 
@@ -132,21 +138,69 @@ def test_other_features_or_an_unknown_kind_are_refused(endpoint: tuple[Endpoint,
         entry.input_fn(b"{}", "text/csv")
 
 
-def test_the_channel_is_read_as_it_was_exported_and_a_bad_line_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "events.ndjson"
-    lines = [
-        {
-            "event_id": e.event_id,
-            "event_type": e.event_type,
-            "occurred_at": iso(e.occurred_us),
-            "payload": e.payload,
-        }
+def lines() -> list[dict[str, Any]]:
+    """Events as `iops export events` writes them."""
+    return [
+        {"event_id": e.event_id, "event_type": e.event_type, "occurred_at": iso(e.occurred_us), "payload": e.payload}
         for e in EVENTS
-    ]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    source = entry.source_of([file])
+    ]  # fmt: skip
+
+
+def test_files_are_read_as_they_were_exported_and_a_bad_line_is_named() -> None:
+    content = "".join(json.dumps(line) + "\n" for line in lines()).encode()
+    source = source_of([("events.ndjson", content)], "exported log")
     assert [name for name, _ in source.histories("student")] == ["stu_1"]
     assert len(next(iter(source.histories("tutor")))[1]) == len(EVENTS)
-    file.write_text(file.read_text() + '{"event_type": "nothing"}\n')
+    bad = content + b'{"event_type": "nothing"}\n'
     with pytest.raises(ValueError, match=rf"events\.ndjson line {len(EVENTS) + 1}"):
-        entry.source_of([file])
+        source_of([("events.ndjson", bad)], "exported log")
+    with pytest.raises(ValueError, match=r"cannot be unpacked"):
+        source_of([("events.ndjson.gz", content)], "exported log")
+    with pytest.raises(ValueError, match="there is no event in exported log"):
+        source_of([], "exported log")
+
+
+class Bucket:
+    """The part of boto3's S3 client that reads, over a dictionary; pages hold one name."""
+
+    def __init__(self, held: dict[str, bytes]) -> None:
+        self.held = held
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, ContinuationToken: str = "0") -> dict[str, Any]:
+        names = sorted(name for name in self.held if name.startswith(Prefix))
+        at = int(ContinuationToken)
+        more = at + 1 < len(names)
+        page = [{"Key": name} for name in names[at : at + 1]]
+        return {"Contents": page, "IsTruncated": more, "NextContinuationToken": str(at + 1)}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"Body": io.BytesIO(self.held[Key])}
+
+
+def test_the_archive_in_s3_gives_the_same_histories_as_the_log() -> None:
+    half = len(EVENTS) // 2
+    held = {
+        name_of(NOW, 1, 1): lines_of(EVENTS[:half]),
+        name_of(NOW + HOUR, 2, 2): lines_of(EVENTS[half - 1 :]),  # one stands in both
+        "raw/readme.txt": b"not events",
+        "other/events.ndjson": b"{}",
+    }
+    said: list[str] = []
+    source = training.bucket("s3://archive/raw/", lambda name: Files(Bucket(held), name), said.append)
+    ((student, events),) = source.histories("student")
+    assert (student, [e["occurred_at"] for e in events]) == (
+        "stu_1",
+        [as_mapping(e)["occurred_at"] for e in EVENTS],
+    )
+    assert source.name == "archive s3://archive/raw/"
+    assert said == ["reading 2 files of events from s3://archive/raw/"]
+    with pytest.raises(ValueError, match="s3://BUCKET/PREFIX"):
+        training.bucket("s3:///raw", lambda name: Files(Bucket(held), name), said.append)
+
+
+def test_the_container_trains_from_a_channel_of_archived_files(tmp_path: Path) -> None:
+    place = tmp_path / name_of(NOW, 1, 1)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(lines_of(EVENTS))
+    with pytest.raises(ValueError, match="the log spans"):  # read, and found too short
+        entry.train(tmp_path, tmp_path / "models", trials=1, seed=1, threads=1)
