@@ -162,11 +162,16 @@ def quality_of(store: Any, view: View, measures: Sequence[str], what: str) -> ht
     place = queries_forecast.place_asked(view.scope) or "|"
     own = queries_forecast.level_of(place)
     level = own if any(row.level == own for row in rows) else "cell"
-    return quality(rows, view, what, level)
+    return quality(rows, view, what, level, queries_forecast.by_last_week(store, view.scope, measures))
 
 
-def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html.Section:
-    """How good forecasts were in the last 7 days, beside the value of the same hour a week before; plain where they lose."""
+def quality(
+    rows: Sequence[ScoreRow], view: View, what: str, level: str, by_last_week: tuple[int, int] = (0, 0)
+) -> html.Section:
+    """How good forecasts were in the last 7 days, beside the value of the same hour a week before; plain where they lose.
+
+    `by_last_week`: in how many series that value is given out itself, and of how many.
+    """
     shown = [row for row in rows if row.level == level and row.horizon_hours in SHOWN_AHEAD]
     published = [row for row in shown if row.published.hours >= ENOUGH_HOURS]
     judged = published or [row for row in shown if row.replayed.hours]
@@ -183,6 +188,9 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html
         foot += (
             f"; {plural(so_far, 'published hour')} due so far" if so_far else "; none published is due yet"
         )
+    if by_last_week[0]:
+        series = plural(by_last_week[1], "series", "series")
+        foot += f"; in {number(by_last_week[0])} of {series} last week's value, or the mean of both, erred less so far and is what is said"
     if any((score.wape or 0) > 1 for score in scores):
         foot += "; with so few an hour most of the error is chance"
     return components.panel(
@@ -197,9 +205,8 @@ def quality(rows: Sequence[ScoreRow], view: View, what: str, level: str) -> html
 
 def _line(row: ScoreRow, score: Score) -> list[Any]:
     name = f"{readable(row.measure)}, {row.horizon_hours} h ahead"
-    better = score.better_than_naive
     error: Any = percent(score.wape)
-    if better is False:
+    if score.worse_than_naive:
         error = severity("info", f"{percent(score.wape)}, worse")
     return [
         name,
@@ -212,15 +219,17 @@ def _line(row: ScoreRow, score: Score) -> list[Any]:
 
 
 def _verdict(scores: Sequence[Score], what: str) -> str:
-    known = [score.better_than_naive for score in scores if score.better_than_naive is not None]
+    known = [score for score in scores if score.better_than_naive is not None]
     if not known:
         return f"Forecasts of {what}: too little to judge"
-    won = sum(known)
-    if won == len(known):
-        return f"Forecasts of {what} beat last week's value"
-    if not won:
+    lost = sum(score.worse_than_naive for score in known)
+    if lost == len(known):
         return f"Last week's value beats the forecasts of {what}"
-    return f"Forecasts of {what} beat last week's value in {number(won)} of {number(len(known))}"
+    if lost:
+        return f"Last week's value beats the forecasts of {what} in {number(lost)} of {number(len(known))}"
+    if all(score.better_than_naive for score in known):
+        return f"Forecasts of {what} beat last week's value"
+    return f"Forecasts of {what} are as good as last week's value, or better"
 
 
 def unusual_now(found: Anomalies, view: View) -> html.Section:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from backend.domain.better_of import BetterOf
 from backend.domain.forecast import Forecaster, Step, forecaster
 from backend.domain.times import DAY, HOUR, MINUTE, from_us
 
@@ -57,6 +58,11 @@ def column_of(horizon: int) -> int:
     return SAID + HORIZONS.index(horizon) * (1 + len(Step._fields))
 
 
+def judged_at(hours_ahead: int) -> int:
+    """The one of HORIZONS whose record says how forecasts so many hours ahead are doing."""
+    return next((h for h in HORIZONS if hours_ahead <= 2 * h), HORIZONS[-1])
+
+
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     """The newest forecast of a series: `steps` are the hours after `through_us`, the last closed one; empty with too little history.
 
@@ -71,6 +77,9 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     made_us: int
     hours_known: int
     steps: list[Step]
+    last_week: int = (
+        0  # steps that are last week's value, wholly or by half, as it was the better one (see `better_of`)
+    )
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -95,6 +104,8 @@ class Course:
         self._forecaster = forecaster(HOUR // 1_000_000)
         self._week = np.full(WEEK_HOURS, np.nan, np.float32)
         self._days: dict[int, np.ndarray] = {}
+        self._better = {horizon: BetterOf() for horizon in HORIZONS}
+        self._own: dict[tuple[int, int], float] = {}  # (horizon, hour) -> what the model itself said of it
 
     def learn(self, hour_us: int, value: float, now_us: int, *, say: bool = True) -> None:
         """The next hour's value (NaN: not known) becomes known at `now_us`; then the forecasts to be judged are noted.
@@ -107,23 +118,33 @@ class Course:
         slot = hour_us // HOUR % WEEK_HOURS
         row = self._row(hour_us)
         row[ACTUAL], row[NAIVE] = value, self._week[slot]
+        for horizon, better in self._better.items():
+            own = self._own.pop((horizon, hour_us), math.nan)
+            better.learn(value, own, float(row[NAIVE]))
         self._week[slot] = value
         if not math.isnan(value):
             self._forecaster.update(from_us(hour_us), value)
             self.known += 1
         if say and self.known >= NEEDED_HOURS:
             for horizon in HORIZONS:
-                self._say(hour_us + horizon * HOUR, column_of(horizon), now_us)
+                self._say(hour_us + horizon * HOUR, horizon, now_us)
 
-    def _say(self, target_us: int, column: int, now_us: int) -> None:
-        (step,) = self._ahead(target_us, 1)
+    def _say(self, target_us: int, horizon: int, now_us: int) -> None:
+        (own,) = self._ahead(target_us, 1)
+        self._own[horizon, target_us] = own.mean
+        step, column = self._given(own, target_us, horizon), column_of(horizon)
         in_time = now_us < target_us + HOUR
         self._row(target_us)[column : column + 1 + len(step)] = (float(in_time), *step)
 
     def _ahead(self, first_us: int, hours: int) -> list[Step]:
-        """Forecasts of so many hours; a mean that stands a hair outside of a band without width is moved to its end."""
+        """The model's forecasts of so many hours; a mean that stands a hair outside of a band without width is moved to its end."""
         found = self._forecaster.predict_ahead(from_us(first_us), hours)
         return [step._replace(mean=min(max(step.mean, step.low90), step.high90)) for step in found]
+
+    def _given(self, own: Step, target_us: int, horizon: int) -> Step:
+        """What is given out of an hour: the model's forecast, or last week's value where that was the better one."""
+        last_week = float(self._week[target_us // HOUR % WEEK_HOURS])
+        return self._better[horizon].given(own, last_week, floor=0.0 if own.low90 >= 0 else -math.inf)
 
     def _row(self, hour_us: int) -> np.ndarray:
         day_us = hour_us - hour_us % DAY
@@ -136,7 +157,11 @@ class Course:
         """The next AHEAD hours as they look at `now_us`."""
         steps: list[Step] = []
         if self.known >= NEEDED_HOURS:
-            steps = self._ahead(self.through_us + HOUR, AHEAD)
+            first_us = self.through_us + HOUR
+            steps = [
+                self._given(own, first_us + hour * HOUR, judged_at(hour + 1))
+                for hour, own in enumerate(self._ahead(first_us, AHEAD))
+            ]
         return Outlook(
             measure=self.measure,
             place=self.place,
@@ -146,6 +171,7 @@ class Course:
             made_us=now_us,
             hours_known=self.known,
             steps=[Step(*(round(number, 4) for number in step)) for step in steps],
+            last_week=sum(self._better[judged_at(hour + 1)].share < 1 for hour in range(len(steps))),
         )
 
     def take_days(self) -> list[Day]:
@@ -164,6 +190,8 @@ class Course:
             "series": [self.measure, self.place, self.unit, self.since_us, self.through_us, self.known],
             "forecaster": self._forecaster.to_state(),
             "week": self._week.tobytes(),
+            "better": [better.to_state() for better in self._better.values()],
+            "own": [[horizon, at_us, mean] for (horizon, at_us), mean in self._own.items()],
             "days": {str(day_us): table.tobytes() for day_us, table in self._days.items()},
         }
 
@@ -181,4 +209,7 @@ class Course:
             int(day_us): np.frombuffer(body, np.float32).reshape(24, COLUMNS).copy()
             for day_us, body in state["days"].items()
         }
+        known = state.get("better", ())  # none in a state of before there was a choice
+        self._better |= {h: BetterOf.from_state(one) for h, one in zip(HORIZONS, known, strict=False)}
+        self._own = {(horizon, at_us): mean for horizon, at_us, mean in state.get("own", ())}
         return self

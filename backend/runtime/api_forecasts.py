@@ -44,6 +44,7 @@ def _item(store: Any, outlook: Outlook) -> dict[str, Any]:
         "made_at": iso(outlook.made_us),
         "history_days": round(outlook.hours_known / 24, 1),
         "hours": hours,
+        "hours_by_last_week": outlook.last_week,
     }
     if not hours:
         item["note"] = queries_forecast.history_words(store, outlook)

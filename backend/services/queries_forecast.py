@@ -34,6 +34,7 @@ from backend.ports import HoursHead
 from backend.services.read_models import Scope
 
 SCORED_DAYS = 7
+SAME = 0.005  # share by which two errors may differ and still be called the same
 DAY_BEFORE = HORIZONS[-1]
 LEARNING = "the past is being learned, which takes a minute or two"
 LIKELY = 0.5  # chance of running short from which an hour belongs to a shortage
@@ -76,6 +77,13 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     coverage90: float | None
 
     @property
+    def worse_than_naive(self) -> bool:
+        """Beyond a hair: where last week's value itself is given out, both err the same."""
+        if self.wape is None or self.naive_wape is None:
+            return False
+        return self.wape > self.naive_wape * (1 + SAME)
+
+    @property
     def better_than_naive(self) -> bool | None:
         if self.wape is None or self.naive_wape is None:
             return None
@@ -95,6 +103,12 @@ class ScoreRow(msgspec.Struct, frozen=True, kw_only=True):
 def outlooks(store: Any, scope: Scope, measure: str) -> list[Outlook]:
     """The newest forecasts of a measure within the subject and region asked for."""
     return [o for o in store.forecasts(measure) if within(o.place, scope.subject, scope.region)]
+
+
+def by_last_week(store: Any, scope: Scope, measures: Iterable[str]) -> tuple[int, int]:
+    """In how many series last week's value is given out, wholly or by half, as it was the better forecast; and of how many."""
+    found = [o for measure in measures for o in outlooks(store, scope, measure) if o.steps]
+    return sum(o.last_week > 0 for o in found), len(found)
 
 
 def place_asked(scope: Scope) -> str | None:
