@@ -60,7 +60,8 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
         [
             html.A(scored.model, href="/models"),
             " (canary)" if scored.canary else "",
-            f", trained on {scored.trained_on}. {plural(len(scored.missing), 'input')} unknown.",
+            f", trained on {scored.trained_on}. {plural(len(scored.missing), 'input')} unknown. ",
+            html.A("Label students", href="/label") if entity_type == "student" else None,
         ]
     )
     return components.panel(
