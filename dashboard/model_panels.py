@@ -119,6 +119,34 @@ def _menu(label: str, version: str, action: str, says: str, field: Any = None) -
     return html.Details([face, html.Div(inner, className="io-pop right")], className="io-menu")
 
 
+def training(found: dict[str, Any], view: View, forbidden: str | None) -> html.Section:
+    """When models were trained from this installation's log, what came of it, and asking for it now."""
+    state = found["state"]
+    since = ago(found.get("ended_us") or found["started_us"], view.now_us) if found["started_us"] else ""
+    titles = {
+        "never": "Nothing was trained from your own log yet",
+        "running": f"Training now, since {ago(found['started_us'], view.now_us)}"
+        if found["started_us"]
+        else "",
+        "done": f"Trained from your own log {since}",
+        "failed": f"The last training came to nothing, {since}",
+    }
+    waiting = found.get("asked_us", 0) > found["started_us"]
+    says = [html.Li(line) for line in found.get("said", ())] or [
+        html.Li(
+            "It starts within seconds, unless events are waiting." if waiting else
+            "By schedule, when inputs have moved far, or when you ask; at the lowest priority, beside everything else. "
+            "A log needs 42 days. What is not better is kept, and not used."
+        )
+    ]  # fmt: skip
+    go = None
+    if not forbidden and state != "running" and not waiting:
+        go = html.Button("Train now", id=MODELS.row("train", "now"), className="io-btn", type="button")
+    foot = html.Span(f"because: {found['why']}") if found.get("why") else None
+    inside = html.Div(html.Ul(says, className="mdl-log"), className="io-pad")
+    return components.panel(titles[state], inside, view, end=go, foot=foot)
+
+
 def quality(kind: str, card: dict[str, Any], view: View) -> html.Section:
     """Every prediction of a version in one line each, in plain words, beside the plain method it has to beat."""
     rows = [[WORDS[name][0], *_judged(f)] for name, f in card["targets"].items()]

@@ -31,6 +31,7 @@ from backend.runtime.notifier_follower import follower as notifier_of
 from backend.runtime.scoring_follower import ScoringFollower
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
+from backend.runtime.training_follower import TrainingFollower
 from backend.runtime.webhook_follower import WebhookFollower
 from backend.runtime.webhook_follower import follower as webhook_of
 from backend.services.access import Gate
@@ -67,6 +68,7 @@ class Engine:
         self._explainer: ExplainerFollower | None = None
         self._forecaster: ForecastFollower | None = None
         self._scorer: ScoringFollower | None = None
+        self._trainer: TrainingFollower | None = None
         self._webhook: WebhookFollower | None = None
         self._notifier: Notifier | None = None
 
@@ -83,6 +85,7 @@ class Engine:
         explainer = self._explainer = explainer_of(store, settings, clock)
         forecaster = self._forecaster = ForecastFollower(store, clock)
         scorer = self._scorer = local_models.follower(store, settings, clock)
+        trainer = self._trainer = local_models.trainer(store, settings, clock)
 
         def figures() -> dict[str, float]:
             found: dict[str, float] = {f"writer_{name}": value for name, value in writer.stats().items()}
@@ -116,6 +119,8 @@ class Engine:
         forecaster.start()
         if scorer is not None:
             scorer.start()
+        if trainer is not None:
+            trainer.start()
         self._webhook = webhook_of(store, settings, clock)
         if self._webhook is not None:
             self._webhook.start()
@@ -137,6 +142,7 @@ class Engine:
             self._explainer,
             self._forecaster,
             self._scorer,
+            self._trainer,
             self._webhook,
             self._notifier,
         )

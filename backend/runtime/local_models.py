@@ -13,11 +13,21 @@ from backend.ml.promotion import ModelRegistry
 if TYPE_CHECKING:
     from backend.runtime.scoring_follower import ScoringFollower
     from backend.runtime.settings import Settings
+    from backend.runtime.training_follower import TrainingFollower
 
 
 def registry(data_dir: Path) -> ModelRegistry:
     """The registry of an installation."""
     return ModelRegistry(FolderFiles(data_dir / "models"), SHIPPED)
+
+
+def trainer(store: Any, settings: Settings, clock: Callable[[], int]) -> TrainingFollower | None:
+    """What trains in the background; None where models are not files of this installation."""
+    if settings.models != "local":
+        return None
+    from backend.runtime.training_follower import TrainingFollower
+
+    return TrainingFollower(store, clock, settings.data_dir, settings.train_every)
 
 
 def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> ScoringFollower | None:

@@ -82,6 +82,12 @@ TABLE = (
         "local",
         "who scores students and tutors: `local` (files in the data folder), `off`, or `sagemaker:NAME` (an endpoint)",
     ),
+    Setting(
+        "IOPS_TRAIN_EVERY",
+        "train_every",
+        "30",
+        "days after which this installation's log trains new models, in use only where they are better; 0: only when asked",
+    ),
     Setting("IOPS_LLM_DAILY_CALLS", "llm_daily_calls", "500", "most calls to language models in a day (UTC)"),
     Setting(
         "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
@@ -167,6 +173,7 @@ class Settings:
     llm: tuple[str, ...] = ()
     llm_model: tuple[str, ...] = ()
     models: str = "local"
+    train_every: int = 30
     llm_daily_calls: int = 500
     llm_rate_per_minute: int = 30
     llm_share: float = 1.0

@@ -10,7 +10,7 @@ from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
-from backend.services import models
+from backend.services import models, retraining
 from dashboard import components, markup, model_panels
 from dashboard.context import Context, View
 from dashboard.ids import MODELS, SHELL
@@ -46,12 +46,15 @@ def register(app: Any, ctx: Context) -> None:
         Input({"type": MODELS.part("promote"), "key": ALL}, "n_clicks"),
         Input({"type": MODELS.part("canary"), "key": ALL}, "n_clicks"),
         Input({"type": MODELS.part("rollback"), "key": ALL}, "n_clicks"),
+        Input({"type": MODELS.part("train"), "key": ALL}, "n_clicks"),
         State({"type": MODELS.part("share"), "key": ALL}, "value"),
         State({"type": MODELS.part("share"), "key": ALL}, "id"),
         State(SHELL.location, "search"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def decide(_p: Any, _c: Any, _r: Any, shares: list[Any], ids: list[Any], search: str | None) -> Any:
+    def decide(
+        _p: Any, _c: Any, _r: Any, _t: Any, shares: list[Any], ids: list[Any], search: str | None
+    ) -> Any:
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
             return no_update  # a row was drawn, nobody clicked
@@ -78,6 +81,9 @@ def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> 
     why = refusal(ctx, view)
     if why or ctx.models is None:
         return False, why or _ELSEWHERE
+    if action == "train":
+        retraining.ask(ctx.reads, view.actor, view.now_us)
+        return True, "Training starts within seconds, unless events are waiting"
     if action == "canary" and not (isinstance(share, int | float) and 1 <= share <= 99):
         return False, "A share is a number from 1 to 99"
     try:
@@ -106,7 +112,7 @@ def body(ctx: Context, view: View) -> Any:
     found = models.overview(ctx.reads, shelf)
     why = refusal(ctx, view)
     target = view.filters.get("tab") or ""
-    parts: list[Any] = []
+    parts: list[Any] = [model_panels.training(retraining.state(ctx.reads), view, why)]
     for kind in ENTITY_TYPES:
         parts.append(html.H2(f"{readable(kind)}s", className="io-sr"))
         parts.append(model_panels.registry(kind, found[kind], view, why))

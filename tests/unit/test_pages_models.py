@@ -13,6 +13,7 @@ from backend.domain.predictions import Contribution, Prediction, Scored
 from backend.domain.times import HOUR, to_us
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
+from backend.services import retraining
 from backend.services.read_models import Point
 from dashboard import model_panels, prediction_card
 from dashboard.context import Context, View, WebConfig
@@ -196,6 +197,21 @@ def test_moved_inputs_are_named_with_how_far(ctx: Context) -> None:
         "300 students",
     ):
         assert part in text, part
+
+
+def test_training_is_asked_for_on_the_page_and_told_of(ctx: Context) -> None:
+    admin = a_view(role="admin")
+    before = words(models.body(ctx, admin))
+    assert "Nothing was trained from your own log yet" in before
+    assert "Train now" in before
+    assert models.decided(ctx, a_view(role="viewer"), "now", "train", None)[0] is False
+    assert models.decided(ctx, admin, "now", "train", None)[0] is True
+    assert "Train now" not in words(models.body(ctx, admin))
+    retraining.started(ctx.reads, "asked by local", NOW + 1)
+    retraining.ended(ctx.reads, 1, ["Error: the log spans 35 days; training needs 42"], NOW + 2)
+    told = words(models.body(ctx, a_view(role="viewer")))
+    assert "The last training came to nothing" in told
+    assert "the log spans 35 days" in told
 
 
 def test_an_honest_dot_lies_on_the_diagonal() -> None:
