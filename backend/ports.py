@@ -219,8 +219,9 @@ class Reads(Protocol):
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
+        counted: bool = True,
     ) -> tuple[list[Alert], int]:
-        """Alerts in the order of one of ALERT_SORTS, and how many match."""
+        """Alerts in the order of one of ALERT_SORTS, and how many match; without `counted` it may say only how many are returned."""
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]: ...
 

@@ -46,12 +46,16 @@ def alerts(
     sort: str = "severity",
     limit: int = 200,
     offset: int = 0,
+    counted: bool = True,
 ) -> Page:
-    """A page of AlertRow in an order of ports.ALERT_SORTS. `entity` is "type/id" or a pair; an empty status means all."""
+    """A page of AlertRow in an order of ports.ALERT_SORTS. `entity` is "type/id" or a pair; an empty status means all.
+
+    Not `counted`: the page's total may be that of its rows alone, which is quicker.
+    """
     whose = _entity(entity)
     found, total = reads.alert_list(
         filters_of(scope), status=status, severity=severity, alert_type=alert_type, entity=whose, search=search, sort=sort,
-        limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None,
+        limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None, counted=counted,
     )  # fmt: skip
     return Page(rows=[alert_row(alert) for alert in found], total=total)
 
@@ -207,7 +211,9 @@ def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
 def _waiting(reads: Reads, scope: Scope, **what: Any) -> list[Alert]:
     """Open and acknowledged alerts within the scope, what is most at stake first."""
     as_of = scope.at_us if scope.time_travel else None
-    return reads.alert_list(filters_of(scope), status=WAITING, sort="stake", as_of_us=as_of, **what)[0]
+    return reads.alert_list(
+        filters_of(scope), status=WAITING, sort="stake", as_of_us=as_of, counted=False, **what
+    )[0]
 
 
 # How a second alert about the same one is told beside the first.

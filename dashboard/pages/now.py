@@ -61,21 +61,19 @@ def body(ctx: Context, view: View) -> list[Any]:
     def trust() -> html.Dl:
         return trust_strip(ctx.freshness(view.now_us), queries.alert_counts(reads, scope), view)
 
-    side = [
-        ctx.guarded("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
-        ctx.guarded(
-            "Unusual now", lambda: forecast_panels.unusual_now(anomalies(reads, scope, narrow=False), view)
+    numbers, first, *side, strip = ctx.guarded_all(
+        ("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),
+        ("What needs a person", queue),
+        ("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
+        (
+            "Unusual now",
+            lambda: forecast_panels.unusual_now(anomalies(reads, scope, narrow=False), view),
         ),
-        ctx.guarded("What changed", lambda: changed(newest_alerts(reads, scope), view)),
-    ]
-    return [
-        ctx.guarded("Trust", trust),
-        html.Div(
-            [ctx.guarded("What needs a person", queue), html.Div(side, className="now-side")],
-            className="now-grid",
-        ),
-        ctx.guarded("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),
-    ]
+        ("What changed", lambda: changed(newest_alerts(reads, scope), view)),
+        ("Trust", trust),
+    )
+    grid = html.Div([first, html.Div(side, className="now-side")], className="now-grid")
+    return [strip, grid, numbers]
 
 
 def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
@@ -89,7 +87,8 @@ def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
 def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
     """Alerts with the most recent news first, ended ones too."""
     status = ("open", "acknowledged", "resolved", "snoozed", "dismissed")
-    rows: list[AlertRow] = queries.alerts(reads, scope, status=status, limit=40).rows
+    found = queries.alerts(reads, scope, status=status, sort="newest", limit=40, counted=False)
+    rows: list[AlertRow] = found.rows
     return sorted(rows, key=_news_us, reverse=True)[:NEWS]
 
 

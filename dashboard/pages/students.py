@@ -40,7 +40,7 @@ _COLUMNS = [
     Column("ib_calls_14d", "Calls", lists.pair, "Inbound calls in 14 days", 58, right=True),
     Column("avg_rating", "Rating", lists.pair, "Mean rating given in 30 days, of 5", 62, right=True),
     Column("last_session_us", "Last session", lists.pair, "Newest completed session", 92, right=True, card="last session"),
-    Column("tutor", "Tutor", lists.named, "Tutor of the newest session", 116, sort=False),
+    Column("tutor", "Tutor", lists.named, "Tutor of the newest session", 136, sort=False),
     Column("alerts", "Alerts", lists.pair, "Open alerts about this student", 58, right=True, sort=False),
 ]  # fmt: skip
 
@@ -64,8 +64,10 @@ def register(app: Any, ctx: Context) -> None:
     )  # fmt: skip
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
-        top = ctx.guarded("Students as a whole", lambda: overview(ctx.reads, view))
-        found = ctx.guarded("The list of students", lambda: listing(ctx.reads, view))
+        top, found = ctx.guarded_all(
+            ("Students as a whole", lambda: overview(ctx.reads, view)),
+            ("The list of students", lambda: listing(ctx.reads, view)),
+        )
         return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Students")]
 
 
@@ -150,7 +152,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
         finding(spread),
         body,
         view,
-        sub="churned or at risk; health 0 to 100 in steps of 5",
+        sub="churned or at risk",
         end=student_charts.switch(view),
     )
 

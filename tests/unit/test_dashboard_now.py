@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from backend.domain.times import HOUR, MINUTE
 from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
-from dashboard.context import View
+from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.frame import completeness, trust_badge
 from dashboard.pages import now
@@ -161,3 +161,25 @@ def test_the_trust_badge_judges_by_event_time(changes: dict[str, Any], word: str
 def test_completeness_is_never_rounded_up_to_all() -> None:
     assert completeness(msgspec.structs.replace(FRESH, total_events=10_000_000, rejects=1)) == "99.99 %"
     assert completeness(msgspec.structs.replace(FRESH, rejects=0)) == "100 %"
+
+
+def test_panels_drawn_side_by_side_keep_their_order_and_fail_alone() -> None:
+    ctx = Context(None, lambda: NOW, WebConfig(token="T"))
+
+    def broken() -> Any:
+        raise OSError("no such table")
+
+    first, failed, last = ctx.guarded_all(("A", lambda: 1), ("The worst gaps", broken), ("C", lambda: 3))
+    assert (first, last) == (1, 3)
+    assert "The worst gaps could not be read" in text(failed)
+
+
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [(0, "The numbers are as usual"), (1, "1 of 2 numbers is unusual"), (2, "2 of 2 numbers are unusual")],
+)
+def test_the_title_of_the_numbers_says_how_many_are_unusual(odd: int, says: str) -> None:
+    kpi = Kpi(
+        key="k", title="Calls", value=1.0, unit="", delta=None, delta_text="", window_text="", better="up"
+    )
+    assert now.numbers_title([msgspec.structs.replace(kpi, unusual=i < odd) for i in range(2)]) == says

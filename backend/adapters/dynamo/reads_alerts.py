@@ -47,8 +47,9 @@ class AlertReads:
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
+        counted: bool = True,
     ) -> tuple[list[Alert], int]:
-        """Alerts in an order of ports.ALERT_SORTS, and how many match. `as_of_us`: as they stood then, from the audit trail."""
+        """Alerts in an order of ports.ALERT_SORTS, and how many match, always `counted`. `as_of_us`: as they stood then, from the audit trail."""
         everything = (*LIVING, *ENDED)
         statuses = everything if as_of_us is not None or not status else tuple(dict.fromkeys(status))
         held = self.snapshots.alerts([name for name in statuses if name in everything])

@@ -68,10 +68,9 @@ def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]
             condition = f"{column} IN (SELECT {kind}_id FROM links WHERE {links.text})"
             places = {name: value for name, value in others.items() if name in ("subject", "region")}
             if len(places) == len(others):
-                named = " AND ".join(f"{name} = ?" for name in places)
-                newest = f"SELECT entity_id FROM entities WHERE entity_type = '{kind}' AND {named}"
-                condition = f"{condition[:-1]} UNION {newest})"
-                links.values += places.values()
+                newest, named = _newest(kind, places)
+                condition = f"{condition[:-1]} UNION ALL {newest})"
+                links.values += named
             parts.append(condition)
             values += links.values
         return [" AND ".join(parts), *values]
@@ -81,6 +80,19 @@ def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]
         own = filters.get(kind)
         return ["1"] if own is None else [f"{column} = ?", own]
     return ["1"]
+
+
+def _newest(kind: str, places: Mapping[str, str]) -> tuple[str, list[Any]]:
+    """Ids of a kind whose newest subject and region are these, and the values: a range of the index entities_place."""
+    named = " AND ".join(f"{name} = ?" for name in places)
+    ids = f"SELECT entity_id FROM entities WHERE entity_type = '{kind}' AND {named}"
+    if "subject" in places:
+        return ids, list(places.values())
+    # The index begins with the subject, so a region is looked up once for each: a fifth of reading everybody.
+    least = f"SELECT min(subject) FROM entities WHERE entity_type = '{kind}'"
+    each = f"WITH RECURSIVE s(x) AS ({least} UNION ALL SELECT ({least} AND subject > x) FROM s WHERE x IS NOT NULL) SELECT x FROM s"
+    both = f"{ids} AND subject IN ({each}) UNION ALL {ids} AND subject IS NULL"
+    return both, [*places.values(), *places.values()]
 
 
 def _cell(filters: Mapping[str, str], column: str) -> list[Any]:

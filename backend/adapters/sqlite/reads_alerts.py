@@ -48,8 +48,12 @@ class AlertReads(Connections):
         limit: int = -1,
         offset: int = 0,
         as_of_us: int | None = None,
+        counted: bool = True,
     ) -> tuple[list[Alert], int]:
-        """Alerts in an order of ports.ALERT_SORTS, and how many match. `as_of_us`: as they stood then, from the audit trail."""
+        """Alerts in an order of ports.ALERT_SORTS, and how many match (unless not `counted`: how many are returned).
+
+        `as_of_us`: as they stood then, from the audit trail.
+        """
         where = alert_clause(filters)
         for column, value in (
             ("alert_type", alert_type),
@@ -73,6 +77,8 @@ class AlertReads(Connections):
             (*where.values, limit, offset),
         )
         found = [alert_from(row) for row in rows]
+        if not counted:
+            return found, len(found)
         total = self.connection().execute(f"SELECT count(*) FROM alerts WHERE {where.text}", where.values)
         return found, total.fetchone()[0]
 

@@ -71,13 +71,14 @@ class EntityReads(Connections):
         order = f"{sort} COLLATE NOCASE" if sort == "name" else sort
         way = "DESC" if descending else "ASC"
         connection = self.connection()
+        walked = _walkable(kind, filters, sort) and not segment and not search
+        if walked and callers_only:  # the few of that index, one by one
+            where = walked_clause(kind, filters).add(f"ib_calls_7d >= {int(callers_only)}")
         total = connection.execute(
             f"SELECT count(*) FROM {table} WHERE {where.text}", where.values
         ).fetchone()[0]
-        if _walkable(kind, filters, sort) and not segment and not search:
+        if walked and not callers_only:
             where = walked_clause(kind, filters)
-            if callers_only:
-                where.add(f"ib_calls_7d >= {int(callers_only)}")
         ids = connection.execute(
             f"SELECT entity_id FROM {table} WHERE {where.text} ORDER BY {order} {way} NULLS LAST, entity_id LIMIT ? OFFSET ?",
             (*where.values, limit, offset),
