@@ -177,9 +177,16 @@ def cohorts(entities: pd.Series, among: pd.Series | None = None) -> np.ndarray:
 
     Whether it does is judged by the entities `among` which these are.
     """
+    import pandas as pd
+
     known = (entities if among is None else among).drop_duplicates()
     shared = known.str.rpartition("_")[0].nunique() <= max(1, len(known) / 20)
-    return entities.str.rpartition("_")[0].to_numpy() if shared else np.full(len(entities), "", dtype=object)
+    if not shared:
+        return np.full(len(entities), "", dtype=object)
+    codes, different = pd.factorize(
+        entities, use_na_sentinel=False
+    )  # each name is cut once, not once an event
+    return pd.Series(different, dtype=object).str.rpartition("_")[0].to_numpy()[codes]
 
 
 def _describe(log: pd.DataFrame, rows: pd.DataFrame, kinds: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
