@@ -27,7 +27,7 @@ from backend.services.intake import tallies
 log = logging.getLogger("iops.engine")
 
 MAX_WAITING = 20_000  # events in memory, not yet durable; beyond it senders are told to come back
-GROUP = 2_000  # events in one commit at most
+GROUP = 4_000  # events in one commit at most
 # An entity that is hit several times in a step is scored and written once, so large steps are cheapest; small ones keep
 # senders waiting least. While many requests come, folding takes a turn of about BUSY_SECONDS a few times a second. Otherwise
 # it rests for twice as long as its last turn took, so that under load events gather and the next step is larger. Beyond

@@ -16,6 +16,7 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import Unavailable
 from backend.domain.times import DAY, HOUR, SECOND
 from backend.domain.windows import COUNTERS, WINDOW_DAYS, delta_of, entities_of
+from backend.services.process import Batch
 from tests.builders import NOW, call, catch_up, event, fold_all, session
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -244,3 +245,22 @@ def test_a_step_that_an_erasure_overtakes_counts_nothing_that_is_gone(tmp_path, 
     assert store.connection().execute(query).fetchone() == (1,)
     elsewhere.close()
     store.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=CHECKS)
+@given(parsed=parsed_events())
+def test_a_batch_counts_the_hours_of_everything_that_its_events_belong_to(parsed):
+    """As a store asks for it that has no other place for the hours of people."""
+    expected: dict[tuple[str, str, int], list[int]] = {}
+    for each in (entry.event for entry in parsed):
+        for key in entities_of(each):
+            row = expected.setdefault((*key, each.occurred_us - each.occurred_us % HOUR), [0] * len(COUNTERS))
+            for i, amount in delta_of(each):
+                row[i] += amount
+    batch = Batch(NOW, lambda key: None)
+    batch.fold(entry.event for entry in parsed)
+    assert batch.buckets == expected
+    people = ("student", "tutor")
+    batch = Batch(NOW, lambda key: None, hours_of_people=False)
+    batch.fold(entry.event for entry in parsed)
+    assert batch.buckets == {slot: row for slot, row in expected.items() if slot[0] not in people}
