@@ -206,7 +206,7 @@ def list_panel(heads: Sequence[SampleHead], chosen: str, view: View, how_to_post
         body += [
             html.H3("Posted", className="exp-head"),
             html.P("No number of yours has come yet. Any series can be posted; it is watched for what is unusual from its 20th sample on.", className="t2 fs12"),
-            html.Pre(how_to_post, className="data-code", tabIndex=0, id="explore-how", **wild({"aria-label": "Command that posts one sample"})),
+            html.Pre(how_to_post, className="data-code", tabIndex=0, **wild({"aria-label": "Command that posts one sample", "data-copied": "explore-how"})),
             components.button("Copy", data_copy="explore-how"),
         ]  # fmt: skip
     title = f"{plural(len(OWN) + len(heads), 'series', 'series')} to look at"

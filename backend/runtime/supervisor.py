@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from backend.adapters.sqlite.store import SqliteStore
@@ -145,7 +146,7 @@ def _up(settings: Settings, say: Say, *, with_demo: bool, open_browser: bool) ->
     port = _free_port(settings.host, settings.port, say, "dashboard")
     api_port = _free_port(settings.host, settings.api_port, say, "API", taken=port)
     settings = replace(settings, port=port, api_port=api_port)
-    fresh = demo.wanted(settings) if with_demo else False
+    until = demo.wanted(settings, datetime.now(UTC)) if with_demo else None
     supervisor = Supervisor(settings, say)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, supervisor.stop)
@@ -155,8 +156,8 @@ def _up(settings: Settings, say: Say, *, with_demo: bool, open_browser: bool) ->
         if supervisor.stopping:
             return
         say(f"API at {settings.api_url}, described at {settings.api_url}/docs")
-        if fresh:
-            demo.fill(settings, say)
+        if until is not None:
+            demo.fill(settings, until, say, lambda: supervisor.stopping)
         address = f"{settings.web_url}/?token={local_access.token(settings)}"
         say("Ctrl+C ends it. Open:")
         say(address)
@@ -165,6 +166,8 @@ def _up(settings: Settings, say: Say, *, with_demo: bool, open_browser: bool) ->
 
             webbrowser.open(address)
         supervisor.watch()
+    except demo.Interrupted:
+        say("Ended while demo data was going in; the next start brings in the rest.")
     finally:
         supervisor.end()
 

@@ -29,7 +29,7 @@
   /* ---- copy buttons ---- */
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("[data-copy]");
-    const source = button && document.getElementById(button.dataset.copy);
+    const source = button && (document.getElementById(button.dataset.copy) || document.querySelector(`[data-copied="${button.dataset.copy}"]`));
     if (!source) return;
     const said = () => iops.toast({ text: "Copied" });
     const select = () => { getSelection().selectAllChildren(source); iops.toast({ text: "Press Ctrl+C to copy the selected text" }); };

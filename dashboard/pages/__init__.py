@@ -62,6 +62,7 @@ _NAMES = (
     "label",
     "simulator",
     "data",
+    "events",
     "system",
     "settings",
 )
@@ -88,6 +89,7 @@ PAGES: tuple[Page, ...] = (
     Page("label", "/label", "Label", "models", rail=False),
     Page("simulator", "/simulator", "Simulator", "simulator", admin=True),
     Page("data", "/data", "Data", "data", admin=True),
+    Page("events", "/events", "Events", "table", admin=True),
     Page("system", "/system", "System", "status", admin=True),
     Page("settings", "/settings", "Settings", "settings", admin=True),
 )

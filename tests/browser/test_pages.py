@@ -18,6 +18,7 @@ PAGES = (
     "/models",
     "/simulator",
     "/data",
+    "/events",
     "/system",
     "/settings",
 )

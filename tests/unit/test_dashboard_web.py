@@ -224,6 +224,7 @@ PAGES = [
     "/explore",
     "/simulator",
     "/data",
+    "/events",
     "/settings",
 ]
 

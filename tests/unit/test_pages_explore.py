@@ -13,6 +13,7 @@ from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.queries_series import SampleCourse, SampleHead, Unusual
 from backend.services.read_models import Point
 from dashboard import explore_panels as panels
+from dashboard import markup
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import explore
@@ -66,6 +67,10 @@ def test_the_page_shows_what_the_address_asks_for_and_else_the_first(tmp_path: P
 
     assert "Cpu usage, web-1" in shown(metric="web-1::cpu_usage")
     assert "Sessions held" in shown()
+    assert markup.nodes(explore.body(ctx, view()))  # whether anything was posted or not
+    nothing = open_store(tmp_path, "empty.db")
+    assert "web-1" in str(markup.nodes(explore.body(Context(nothing, lambda: NOW, WebConfig("t")), view())))
+    nothing.close()
     assert "Sessions held" in shown(metric="web-1::gone")
     assert "No value in this range" in shown(metric="ib_calls")
     (row,) = [row for row in explore.rows(store, view(metric="web-1::cpu_usage")) if row["value"] is not None]

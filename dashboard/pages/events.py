@@ -1,0 +1,93 @@
+"""Events: what exactly came, newest first, in a table to sort, filter and widen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from dash import Input, Output, html
+
+from backend.services import queries_log
+from backend.services.queries_log import LoggedEvent
+from dashboard import components, frames, markup, tables
+from dashboard.context import Context, View
+from dashboard.filters import window_text
+from dashboard.ids import EVENTS, SHELL
+from dashboard.pages import page_named
+from dashboard.words import number, percent, plural
+
+PAGE = page_named("events")
+_ROOM = 560  # pixels of the table
+_LATE_S = 3_600
+_COLUMNS = [
+    tables.column("time", "When", width=172, cellDataType=False),
+    tables.column("what", "What", flex=2, minWidth=260, tooltipField="what"),
+    tables.column("type", "Type", width=170),
+    tables.column("student", "Student", width=140),
+    tables.column("tutor", "Tutor", width=140),
+    tables.column("subject", "Subject", width=120),
+    tables.column("region", "Region", width=110),
+    tables.column("late_s", "Late, s", width=92, type="rightAligned", filter="agNumberColumnFilter"),
+    tables.column("source", "Sender", width=110),
+    tables.column("event_id", "Event id", width=190, tooltipField="event_id"),
+]
+
+
+def layout() -> html.Div:
+    table = tables.later(EVENTS, _COLUMNS, row_id="event_id", label="Newest events", height=_ROOM)
+    return html.Div(
+        [markup.holder(EVENTS, components.loading(1, 54)), html.Section(table, className="io-p evt-table")],
+        className="ppl-page",
+    )
+
+
+def register(app: Any, ctx: Context) -> None:
+    tables.register(app, EVENTS)
+    ctx.exports["events"] = lambda view: frames.flat(queries_log.newest_events(ctx.reads, view.scope))
+
+    @app.callback(
+        markup.filled(EVENTS), Output(EVENTS.part("rows"), "data"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
+    )  # fmt: skip
+    def refresh(search: str | None, _live: Any) -> Any:
+        view = ctx.view(search)
+        found = queries_log.newest_events(ctx.reads, view.scope)
+        return markup.nodes(ctx.guarded("Events", lambda: facts(found, view))), [
+            row(event, view) for event in found
+        ]
+
+
+def facts(found: list[LoggedEvent], view: View) -> list[Any]:
+    """What the rows come to; how many there are beyond them is not counted."""
+    if not found:
+        why = f"No event of {view.filter_text.lower()} happened in {window_text(view.filters, view.zone)}."
+        act = [html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")]
+        return [
+            components.panel(
+                "No event in this range", components.empty("Nothing came", why, act, "data"), view
+            )
+        ]
+    late = sum(event.late_s >= _LATE_S for event in found)
+    commonest, count = Counter(event.type for event in found).most_common(1)[0]
+    senders = Counter(event.source for event in found)
+    cut = len(found) == queries_log.MOST
+    return [
+        html.Div([components.strip(
+            [
+                ("Shown", number(len(found)), "the newest of more" if cut else f"all of {window_text(view.filters, view.zone)}"),
+                ("Since", view.zone.moment(found[-1].at_us), view.zone.short(found[-1].at_us)),
+                ("Commonest", commonest, percent(count / len(found))),
+                ("Late", number(late), "by an hour or more"),
+                ("Senders", number(len(senders)), f"most from {senders.most_common(1)[0][0]}"),
+            ],
+            f"{plural(len(found), 'event')} in numbers",
+        ), html.Div(components.export_links("events"), className="evt-export")], className="evt-head"),
+    ]  # fmt: skip
+
+
+def row(event: LoggedEvent, view: View) -> dict[str, Any]:
+    """One line of the table; times sort as they read."""
+    local = view.zone.local(event.at_us)
+    return {
+        "time": f"{local:%Y-%m-%d %H:%M:%S}", "what": event.what, "type": event.type, "student": event.student, "tutor": event.tutor,
+        "subject": event.subject, "region": event.region, "late_s": round(event.late_s), "source": event.source, "event_id": event.event_id,
+    }  # fmt: skip
