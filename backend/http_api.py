@@ -367,6 +367,13 @@ ROUTES: tuple[Route, ...] = (
         body="ModelCommand",
     ),
     _view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
+    Route(
+        method="DELETE",
+        path="/v1/people/{type}/{id:path}",
+        operation="erase_person",
+        audience="admin",
+        summary="Forget a student or tutor: everything that names or describes them is removed, sums of others stay",
+    ),
 )
 
 

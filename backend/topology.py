@@ -44,6 +44,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("arrivals", "stream", "IOPS_KINESIS_STREAM", "accepted events on their way", "kinesis"),
     Resource("bus", "bus", "IOPS_BUS", "what happened, for whoever subscribes"),
     Resource("archive", "bucket", "IOPS_ARCHIVE_BUCKET", "every step, compressed, by hour"),
+    Resource("failures", "bucket", "IOPS_FAILURES_BUCKET", "batches that could not be folded, whole"),
     Resource("models", "bucket", "IOPS_MODELS_BUCKET", "trained models"),
     _queue("process-dlq", "batches that could not be folded"),
     _queue("alert-dlq", "changes that could not be announced"),
@@ -87,6 +88,13 @@ def _changes(queue: str) -> tuple[Trigger, ...]:
     return (Trigger(kind="stream", source="state", prefix=_CHANGES, on_failure=queue, retries=3),)
 
 
+def _arrivals(source: str, path: str) -> Trigger:
+    """Streams forget in a day, so a batch that could not be folded is kept whole."""
+    return Trigger(
+        kind="stream", source=source, on_failure="process-dlq", keeps="failures", retries=3, path=path
+    )
+
+
 def _socket(name: str, source: str, handler: str, access: str, *more: Grant) -> Function:
     return Function(
         name=name,
@@ -116,10 +124,10 @@ FUNCTIONS: tuple[Function, ...] = (
         summary="Folds accepted events into windows, scores and alerts",
         stack="core",
         triggers=(
-            Trigger(kind="stream", source="events", on_failure="process-dlq", retries=3, path="direct"),
-            Trigger(kind="stream", source="arrivals", on_failure="process-dlq", retries=3, path="kinesis"),
+            _arrivals("events", "direct"),
+            _arrivals("arrivals", "kinesis"),
         ),
-        grants=(_STATE, Grant("events", "read")),
+        grants=(_STATE, Grant("events", "readwrite")),  # a partner's records in the stream become events here
         layers=("core", "numeric"),  # folding scores samples
         memory_mb=1024,
         timeout_s=60,
@@ -151,7 +159,7 @@ FUNCTIONS: tuple[Function, ...] = (
         summary="Copies finished steps to the archive",
         stack="core",
         triggers=(Trigger(kind="schedule", source="15"),),
-        grants=(_STATE, Grant("archive", "write")),
+        grants=(_STATE, Grant("archive", "readwrite")),  # people who were forgotten are taken out of it
         memory_mb=1024,
         timeout_s=300,
         reserved=1,
@@ -167,6 +175,7 @@ FUNCTIONS: tuple[Function, ...] = (
             Grant("events", "readwrite"),
             *(Grant(name, "follow") for name in ("state", "events", "arrivals")),
             Grant("archive", "read"),
+            Grant("failures", "read"),
             Grant("bus", "put"),
             *(Grant(r.name, "consume") for r in RESOURCES if r.kind == "queue"),
         ),

@@ -26,7 +26,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     kind http: the routes of the audiences in `source`; stream: new items of the table or stream `source`, of partitions
     that begin with `prefix`; schedule: every `source` minutes; bus: events of the detail types in `types`, narrowed by
     `detail` (an EventBridge pattern); authorizer: the REST API asks it; websocket: the route or authorizer `source`;
-    invoke: called by name. `on_failure` is the queue of what could not be done; `path`: only on this ingest path.
+    invoke: called by name. `on_failure` is the queue of what could not be done; `keeps`: the bucket in which a batch that
+    could not be done is kept whole, of which the queue is told; `path`: only on this ingest path.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] | None = None
     prefix: str | None = None
     on_failure: str | None = None
+    keeps: str | None = None
     retries: int = 0
     enabled: bool = True
     path: str | None = None

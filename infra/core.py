@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from backend import topology
+from infra.ask import Questions
 from infra.functions import Functions
 from infra.grants import Place
 from infra.routing import Routing
@@ -26,6 +27,8 @@ class CoreStack(cdk.Stack):
         self.network = _network(self, stage)
         self.stores = Stores(self, stage)
         self.routing = Routing(self, stage)
+        self.stores.tell(self.stores.failures, self.routing.queues["process-dlq"])
+        self.questions = Questions(self, stage, self.stores.archive, self.stores.answers)
         self.places: dict[str, Place] = self.stores.places | self.routing.places
         self.private = self.network.vpc if self.network and stage.vpc else None
         self.functions = Functions(self, stage, self.places, self.private)
@@ -40,6 +43,9 @@ class CoreStack(cdk.Stack):
         tell(self, "EventsTable", self.stores.tables["events"].table_name)
         tell(self, "ConnectionsTable", self.stores.tables["connections"].table_name)
         tell(self, "ArchiveBucket", self.stores.archive.bucket_name)
+        tell(self, "AnswersBucket", self.stores.answers.bucket_name)
+        tell(self, "AskingPolicy", self.questions.policy.managed_policy_arn)
+        tell(self, "FailuresBucket", self.stores.failures.bucket_name)
         tell(self, "ModelsBucket", self.stores.models.bucket_name)
         tell(self, "BusName", self.routing.bus.event_bus_name)
         if "arrivals" in self.places:

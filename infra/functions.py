@@ -164,9 +164,16 @@ class Functions(Construct):
         )  # fmt: skip
 
     def _may_fail_to(self, name: str, trigger: Trigger) -> str:
-        """ARN of the queue of its failures. It may send there itself, payload and all, and is told its address."""
+        """ARN of the queue of its failures. It may send there itself, payload and all, and is told its address.
+
+        Where batches are kept whole: ARN of the bucket, which tells the queue (stores.Stores.tell).
+        """
         if trigger.on_failure is None:
             raise ValueError(f"{name}: a trigger of the kind {trigger.kind} needs a queue for failures")
+        if trigger.keeps:
+            for statement in statements(self._places[trigger.keeps], "keep"):
+                self.all[name].add_to_role_policy(statement)
+            return self._places[trigger.keeps].own_arns[0]
         place, variable = self._places[trigger.on_failure], topology.resource(trigger.on_failure).variable
         if variable:
             self.all[name].add_environment(variable, place.value)

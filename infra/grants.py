@@ -22,7 +22,12 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "stream": {"follow": _KINESIS, "write": ("kinesis:PutRecord", "kinesis:PutRecords")},
     "bus": {"put": ("events:PutEvents",)},
-    "bucket": {"read": ("s3:GetObject",), "write": ("s3:PutObject",)},
+    "bucket": {
+        "read": ("s3:GetObject",),
+        "write": ("s3:PutObject",),
+        "readwrite": ("s3:GetObject", "s3:PutObject"),
+        "keep": ("s3:PutObject",),  # by Lambda itself, which looks for the bucket first
+    },
     "queue": {
         "send": ("sqs:SendMessage",),
         "consume": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
@@ -34,6 +39,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "websocket": {"manage": ("execute-api:ManageConnections",)},
     "address": {"address": ()},
 }  # fmt: skip
+LISTING = ("read", "readwrite", "keep")  # accesses of a bucket that also list it
 LIST_BUCKET = "s3:ListBucket"  # on the bucket itself; without it a missing object is answered with 403
 
 # Actions that AWS cannot narrow to a resource, and why a function needs them. A test refuses every other `*`.
@@ -66,7 +72,7 @@ def statements(place: Place, access: str) -> list[iam.PolicyStatement]:
     actions = ACTIONS[place.kind][access]
     arns = place.own_arns if (place.kind, access) == ("table", "follow") else place.arns
     found = [iam.PolicyStatement(actions=list(actions), resources=list(arns))] if actions else []
-    if place.kind == "bucket" and access == "read":
+    if place.kind == "bucket" and access in LISTING:
         found.append(iam.PolicyStatement(actions=[LIST_BUCKET], resources=list(place.own_arns)))
     return found
 

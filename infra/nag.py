@@ -23,6 +23,10 @@ class Accepted(NamedTuple):
 
 
 _S3 = "IAM5[Resource::arn:<AWS::Partition>:s3:::iops-{stage}-%s-{account}-{region}/*]"
+_ARCHIVED, _ANSWERED = (
+    "IAM5[Resource::<Storesarchive632A96BC.Arn>/*]",
+    "IAM5[Resource::<StoresanswersC90321A6.Arn>/*]",
+)
 _SOCKETS = "IAM5[Resource::arn:<AWS::Partition>:execute-api:{region}:{account}:<LiveapiBD5F786C>/live/POST/@connections/*]"
 _MODEL = "IAM5[Resource::arn:<AWS::Partition>:bedrock:*::foundation-model/{model}]"
 _PUSH = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]"
@@ -45,6 +49,9 @@ ACCEPTED = (
     Accepted(_ANY, "Intelligence/Functions", _STARS),
     Accepted(_ANY, "Experience/Functions", _STARS),
     Accepted(_S3 % "archive", "Core/Functions", _OBJECTS),
+    Accepted(_ARCHIVED, "Core/Questions", _OBJECTS),
+    Accepted(_ANSWERED, "Core/Questions", _OBJECTS),
+    Accepted(_S3 % "failures", "Core/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Intelligence/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Experience/Functions", _OBJECTS),
     Accepted(_MODEL, "Intelligence/Functions", "A profile spreads the calls of this one model over the regions of its area."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -85,6 +86,9 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     mails: dict[str, tuple[str, ...]] = {}  # topic -> addresses
     alarm_mails: tuple[str, ...] = ()
     budget_usd: float = 50.0
+    stream_writers: tuple[
+        str, ...
+    ] = ()  # ARNs (accounts' roots or roles) that may put events into the stream themselves
     partner_bus: str = ""  # ARN of the partner's own bus, which is sent AlertOpened
     dashboard_url: str = ""
     # what costs something while nothing happens
@@ -103,6 +107,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return self.dashboard_url or (f"https://{self.website.domain}" if self.website else "")
 
 
+_PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(root|role/\S+|user/\S+)")
 _ACCOUNT = "111122223333"  # the documentation's example; `-c account=` gives the real one
 
 STAGES: dict[str, Stage] = {
@@ -186,6 +191,15 @@ def _check(stage: Stage) -> None:
         raise ValueError(f"stage {stage.name}: reserved: there is no function {min(unknown)!r}")
     if "*" in stage.cors:
         raise ValueError(f"stage {stage.name}: cors: name the origins; * would let every page call the API")
+    if stage.stream_writers and stage.ingest_path != "kinesis":
+        raise ValueError(
+            f"stage {stage.name}: stream_writers: there is a stream only with ingest_path=kinesis"
+        )
+    wrong = [arn for arn in stage.stream_writers if not _PRINCIPAL.fullmatch(arn)]
+    if wrong:
+        raise ValueError(
+            f"stage {stage.name}: stream_writers: {wrong[0]!r} is not the ARN of an account's root, a role or a user"
+        )
     if not stage.name.isalnum() or len(stage.name) > 12:
         raise ValueError(f"stage {stage.name!r}: a name of at most twelve letters and digits")
     if (stage.website or stage.watch or stage.vpc) and not (stage.account and stage.region):

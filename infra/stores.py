@@ -6,9 +6,11 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from backend.adapters.dynamo import keys
@@ -23,6 +25,7 @@ _DEFINITIONS = {
 }
 # Days after which an archived object moves to a cheaper class, and after which it goes.
 INFREQUENT, GLACIER, GONE = 30, 90, 365
+ANSWERS = 7  # days that results of questions are kept
 
 
 class Stores(Construct):
@@ -41,6 +44,8 @@ class Stores(Construct):
             "logs", [s3.LifecycleRule(expiration=cdk.Duration.days(GLACIER))], self_logged=False
         )
         self.archive = self._bucket("archive", archive_rules())
+        self.failures = self._bucket("failures", [s3.LifecycleRule(expiration=cdk.Duration.days(INFREQUENT))])
+        self.answers = self._bucket("answers", [s3.LifecycleRule(expiration=cdk.Duration.days(ANSWERS))])
         self.models = self._bucket(
             "models", [s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(GONE))]
         )
@@ -88,9 +93,23 @@ class Stores(Construct):
             self, name, stream_mode=kinesis.StreamMode.ON_DEMAND, encryption=kinesis.StreamEncryption.MANAGED,
             retention_period=cdk.Duration.hours(24), removal_policy=cdk.RemovalPolicy.DESTROY,
         )  # fmt: skip
+        if self._stage.stream_writers:
+            self._let_write(stream)
         self.places[name] = Place("stream", stream.stream_name, (stream.stream_arn,))
         self.streams[name] = stream.stream_arn
         return stream
+
+    def _let_write(self, stream: kinesis.Stream) -> None:
+        """Others may put records, and nothing else; what they put is judged like a POST (backend/runtime/aws_direct.py)."""
+        actions = ["kinesis:DescribeStreamSummary", "kinesis:PutRecord", "kinesis:PutRecords"]
+        statement = {
+            "Sid": "PartnersPut", "Effect": "Allow", "Principal": {"AWS": list(self._stage.stream_writers)},
+            "Action": actions, "Resource": stream.stream_arn,
+        }  # fmt: skip
+        kinesis.CfnResourcePolicy(
+            self, "arrivals-writers", resource_arn=stream.stream_arn,
+            resource_policy={"Version": "2012-10-17", "Statement": [statement]},
+        )  # fmt: skip
 
     def _bucket(self, name: str, rules: list[s3.LifecycleRule], self_logged: bool = True) -> s3.Bucket:
         stack = cdk.Stack.of(self)
@@ -103,10 +122,28 @@ class Stores(Construct):
             server_access_logs_bucket=self.logs if self_logged else None,
             server_access_logs_prefix=f"{name}/" if self_logged else None,
         )  # fmt: skip
-        if name != "logs":
+        if name not in ("logs", "answers"):  # no function is granted these
             arn = f"arn:{cdk.Aws.PARTITION}:s3:::{named}"
             self.places[name] = Place("bucket", named, (f"{arn}/*",), (arn,))
         return bucket
+
+    def tell(self, bucket: s3.Bucket, queue: sqs.Queue) -> None:
+        """Every new object of the bucket is told to the queue. Written out, because CDK's own way needs a function for it."""
+        arn = self.places["failures"].own_arns[0]
+        queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")], actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn], conditions={"ArnEquals": {"aws:SourceArn": arn}},
+            )
+        )  # fmt: skip
+        made = bucket.node.default_child
+        assert isinstance(made, s3.CfnBucket)
+        made.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            queue_configurations=[
+                s3.CfnBucket.QueueConfigurationProperty(event="s3:ObjectCreated:*", queue=queue.queue_arn)
+            ]
+        )
+        made.node.add_dependency(queue)  # with its policy: S3 looks whether it may
 
     def _secret(self, name: str) -> secretsmanager.Secret:
         """Filled by a person, but for the simulator's key, which is only ever made up."""

@@ -15,7 +15,7 @@ from backend.http_api import ALERT_ACTIONS
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Denied, Reply
-from backend.services import alerting, insights, mending, partner, simulation
+from backend.services import alerting, erasing, insights, mending, partner, simulation
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -132,6 +132,11 @@ def replay_reject(api: Api, call: Call) -> Reply:
     )
 
 
+def erase_person(api: Api, call: Call) -> Reply:
+    _writable(api)
+    return reply(erasing.erase(api.store, call.path["type"], call.path["id"], call.now_us, call.actor))
+
+
 def simulator_status(api: Api, call: Call) -> Reply:
     return reply(plain(simulation.status(api.store)))
 
@@ -213,6 +218,7 @@ def _until(body: AlertCommand, now_us: int) -> int | None:
 HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "alert_command": alert_command,
     "ask_insight": ask_insight,
+    "erase_person": erase_person,
     "insight_feedback": insight_feedback,
     "outbound_alert": outbound_alert,
     "outbound_status": outbound_status,

@@ -13,10 +13,12 @@ import msgspec
 from backend.adapters.aws.files import Files
 from backend.adapters.dynamo.steps import FOLD
 from backend.adapters.dynamo.store import DynamoStore
+from backend.domain.erasure import ERASED
 from backend.domain.errors import Rejected
 from backend.domain.events import Event
 from backend.domain.parsing import Parsed, parse
 from backend.domain.times import HOUR, SECOND, floor_hour, iso, to_us
+from backend.runtime.aws_archive_forget import clean
 
 CURSOR = "archive"  # document: the last step that is in the archive
 STEPS_AT_ONCE = 200
@@ -25,10 +27,12 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def archive(store: DynamoStore, files: Files, now_us: int, until_us: int, clock: Any) -> int:
-    """Copy the steps that are not in the archive yet, until that moment; returns how many events.
+    """Copy the steps that are not in the archive yet, until that moment; returns how many events. People who were forgotten come
+    out of it first.
 
     The cursor moves after the files stand: a step that is copied twice makes the same file twice.
     """
+    clean(store, files, prefix_of)
     done = int((store.document(CURSOR) or {}).get("step", 0))
     last = store.steps.meta().done
     copied = 0
@@ -72,6 +76,7 @@ def lines_of(events: list[Event]) -> bytes:
             }
         )
         for event in events
+        if ERASED not in event.payload  # it could not be taken in again: it says too little
     )
     return gzip.compress(b"\n".join(lines) + b"\n", mtime=0)
 

@@ -16,6 +16,7 @@ from backend.domain.errors import Rejected
 from backend.domain.events import Event
 from backend.domain.times import SECOND
 from backend.ports import Change
+from backend.runtime import aws_direct
 
 log = logging.getLogger("iops.process")
 Record = Mapping[str, Any]
@@ -43,6 +44,11 @@ def fold(store: DynamoStore, records: Sequence[Record], now_us: int) -> Folded:
     found = Folded()
     events: dict[str, Event] = {}
     for record in map(plain, records):
+        body = aws_direct.body_of(record)
+        if body is not None:
+            for place, posted in enumerate(aws_direct.admit(store, record, body, now_us)):
+                events[f"{sequence_of(record)}/{place}"] = posted
+            continue
         try:
             event = event_of(record)
         except ValueError as error:
@@ -53,7 +59,7 @@ def fold(store: DynamoStore, records: Sequence[Record], now_us: int) -> Folded:
     taken = store.take_in(list(events.values()), now_us)
     for sequence, event in events.items():
         if event.event_id in taken.failed:
-            found.failed[sequence] = taken.failed[event.event_id]
+            found.failed[sequence.partition("/")[0]] = taken.failed[event.event_id]
             _keep(store, event, taken.failed)
     found.events = taken.folded
     if events:

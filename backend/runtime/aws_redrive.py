@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backend.adapters.aws.streams import Streams
-from backend.domain.errors import IopsError, Rejected
+from backend.domain.errors import IopsError, Rejected, Unavailable
+from backend.ports import Change
 from backend.runtime.aws import Installation
 from backend.runtime.aws_archive import replay
+from backend.runtime.aws_failures import records_of
 from backend.runtime.aws_records import changes_of, fold
 from backend.services.announcements import Announcement
-from backend.services.publishing import announce
+from backend.services.publishing import EVERY, announce
 from backend.topology import RESOURCES
 
 log = logging.getLogger("iops.redrive")
@@ -51,13 +53,17 @@ def redrive(home: Installation, queue: str) -> dict[str, int]:
 
 
 def _fold_again(home: Installation, body: Mapping[str, Any]) -> None:
-    folded = fold(home.store, Streams(home.client).records(body), home.clock())
+    folded = fold(home.store, records_of(home, body), home.clock())
     if folded.failed:
         raise Rejected("; ".join(sorted(set(folded.failed.values())))[:500])
 
 
 def _changes_again(home: Installation, body: Mapping[str, Any]) -> None:
-    changes = changes_of(Streams(home.client).records(body))
+    """What the stream has forgotten since is announced as far as it still holds: how far each alert was told is known."""
+    try:
+        changes = changes_of(Streams(home.client).records(body))
+    except Unavailable:
+        changes = [Change(0, home.clock(), "alert", EVERY)]
     announce(home.store, home.told, home.bus, changes, home.clock(), home.settings.dashboard_url)
 
 

@@ -182,6 +182,29 @@ def users_remove(name: str, data_dir: Path | None) -> None:
     _revoke(name, data_dir)
 
 
+@main.command()
+@click.option("--person", "entity_id", required=True, metavar="ID", help="The id of a student or tutor.")
+@click.option("--type", "kind", type=click.Choice(["student", "tutor"]), default="student", show_default=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_dir_option
+def erase(entity_id: str, kind: str, yes: bool, data_dir: Path | None) -> None:
+    """Forget a person for good: what names or describes them goes, sums of subjects, regions and others stay.
+
+    While the product runs or not; with IOPS_RUNTIME=aws (`iops aws-env`) on the deployed stage.
+    """
+    from backend.runtime import erased
+
+    if not yes:
+        click.confirm(f"Everything about the {kind} {entity_id} will be gone for good. Go on?", abort=True)
+    for line in erased.person(
+        None if settings.read(data_dir=data_dir).runtime == "aws" else existing(data_dir),
+        kind,
+        entity_id,
+        _now(),
+    ):
+        say(line)
+
+
 @main.group()
 def rejects() -> None:
     """Refused items: look at them, send one again."""

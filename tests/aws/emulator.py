@@ -109,9 +109,9 @@ def open_dynamo(emulator: Emulator, *, client: Any = None, meter: Any = None) ->
     return _opened(emulator, client, name, meter)
 
 
-def another_process(store: DynamoStore, emulator: Emulator) -> DynamoStore:
+def another_process(store: DynamoStore, emulator: Emulator, *, client: Any = None) -> DynamoStore:
     """A second store on the same table that remembers nothing, as after a restart."""
-    return _opened(emulator, emulator.client("dynamodb"), store.table.name, None)
+    return _opened(emulator, client or emulator.client("dynamodb"), store.table.name, None)
 
 
 def _opened(emulator: Emulator, client: Any, name: str, meter: Any) -> DynamoStore:

@@ -78,7 +78,7 @@ class _Follower:
         self._arn = mapping["EventSourceArn"]
         self._kinesis = ":kinesis:" in self._arn
         self._streams = client("kinesis" if self._kinesis else "dynamodbstreams")
-        self._functions, self._queues = client("lambda"), client("sqs")
+        self._functions, self._queues, self._files = client("lambda"), client("sqs"), client("s3")
         self._window_s = mapping.get("MaximumBatchingWindowInSeconds", 0)
         filters = (mapping.get("FilterCriteria") or {}).get("Filters", [])
         self._filters = [json.loads(each["Pattern"]) for each in filters]
@@ -198,9 +198,22 @@ class _Follower:
             "timestamp": datetime.datetime.now(datetime.UTC).isoformat(),
             ("KinesisBatchInfo" if self._kinesis else "DDBStreamBatchInfo"): batch,
         }
+        if ":s3:::" in wanted:
+            self._keep(
+                wanted.rpartition(":")[2], shard, body | {"payload": json.dumps({"Records": list(records)})}
+            )
+            return
         url = self._queues.get_queue_url(QueueName=wanted.rpartition(":")[2])["QueueUrl"]
         with contextlib.suppress(BotoCoreError):
             self._queues.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+    def _keep(self, bucket: str, shard: str, body: dict[str, Any]) -> None:
+        """As Lambda does for a bucket: the whole call, under a name of its own."""
+        now = datetime.datetime.now(datetime.UTC)
+        name = f"{now:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
+        key = f"aws/lambda/{self._mapping['UUID']}/{shard}/{name}"
+        with contextlib.suppress(BotoCoreError):
+            self._files.put_object(Bucket=bucket, Key=key, Body=json.dumps(body).encode())
 
 
 def _plain(value: Any) -> Any:

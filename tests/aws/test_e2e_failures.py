@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 import pytest
@@ -48,6 +49,15 @@ def poison_row(event_id: str) -> bytes:
     return pack(row)["B"]
 
 
+def kept_batch(cloud: Cloud, told: dict[str, Any]) -> dict[str, Any]:
+    """What a message of the queue is about: the batch as Lambda kept it."""
+    (record,) = told["Records"]
+    found = cloud.emulator.client("s3").get_object(
+        Bucket=cloud.outputs["FailuresBucket"], Key=unquote_plus(record["s3"]["object"]["key"])
+    )
+    return json.loads(found["Body"].read())
+
+
 def test_a_poison_record_reaches_its_queue_and_the_others_are_folded(cloud: Cloud) -> None:
     cloud.messages(cloud.outputs["ProcessDlqUrl"])
     before = cloud.poller.calls.get(f"iops-{cloud.stage}-process", 0)
@@ -56,11 +66,14 @@ def test_a_poison_record_reaches_its_queue_and_the_others_are_folded(cloud: Clou
     cloud.store.events.put(item)
     cloud.post([call(f"after-{i}", "stu_around") for i in range(3)])
     assert eventually(lambda: calls_of(cloud, "stu_around") == 6)
-    (message,) = eventually(lambda: cloud.messages(cloud.outputs["ProcessDlqUrl"]))
+    (told,) = eventually(lambda: cloud.messages(cloud.outputs["ProcessDlqUrl"]))
+    message = kept_batch(cloud, told)
     assert message["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert message["requestContext"]["approximateInvokeCount"] == 4
     assert message["DDBStreamBatchInfo"]["batchSize"] == 1
     assert cloud.poller.calls[f"iops-{cloud.stage}-process"] >= before + 4
+    (record,) = json.loads(message["payload"])["Records"]
+    assert record["dynamodb"]["Keys"]["PK"]["S"] == event_key("poison-1")[0]
     # The record itself is gone from the stream in a day; the payload is kept, and a person can mend it.
     kept = [row for row in cloud.store.rejects(50, 0)[0] if row["reason"] == "fold"]
     assert [json.loads(row["body"])["event_id"] for row in kept] == ["poison-1"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.aws.cloud import Cloud, eventually
 from tests.aws.emulator import Emulator
 from tests.aws.made import call
 from tests.aws.poller import history
-from tests.aws.test_e2e_failures import calls_of, poison_row
+from tests.aws.test_e2e_failures import calls_of, kept_batch, poison_row
 
 pytestmark = [pytest.mark.aws, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -45,6 +47,23 @@ def test_a_repeated_event_is_carried_again_and_counts_once(kinesis: Cloud) -> No
     assert calls_of(kinesis, "stu_twice") == 1
 
 
+def test_what_a_partner_puts_into_the_stream_is_judged_like_a_post(kinesis: Cloud) -> None:
+    client, stream = kinesis.emulator.client("kinesis"), kinesis.arrivals()
+    good, bad = call("partner-1", "stu_direct"), call("partner-2", "stu_direct") | {"event_type": "call_me"}
+    batch = {"events": [call("partner-3", "stu_direct"), bad]}
+    for body in (good, good, bad, batch, {"events": "none"}):
+        client.put_record(StreamName=stream, Data=json.dumps(body).encode(), PartitionKey="stu_direct")
+    assert eventually(lambda: calls_of(kinesis, "stu_direct") == 2)
+    assert kinesis.post([good]).json()["results"][0]["status"] == "duplicate"
+    assert eventually(lambda: len(_refused(kinesis)) == 3)
+    assert calls_of(kinesis, "stu_direct") == 2
+    assert kinesis.messages(kinesis.outputs["ProcessDlqUrl"]) == []  # a refused event is no failure
+
+
+def _refused(cloud: Cloud) -> list[dict[str, Any]]:
+    return [row for row in cloud.store.rejects(100, 0)[0] if row["source"] == "partner"]
+
+
 def test_a_record_that_nobody_can_read_reaches_the_queue_and_holds_up_nothing(kinesis: Cloud) -> None:
     client, stream = kinesis.emulator.client("kinesis"), kinesis.arrivals()
     for data in (b"not what we write", poison_row("kin-poison")):
@@ -55,7 +74,9 @@ def test_a_record_that_nobody_can_read_reaches_the_queue_and_holds_up_nothing(ki
     assert eventually(
         lambda: found.extend(kinesis.messages(kinesis.outputs["ProcessDlqUrl"])) or len(found) == 2
     )
-    assert {message["KinesisBatchInfo"]["batchSize"] for message in found} == {1}
+    kept = [kept_batch(kinesis, message) for message in found]
+    assert {batch["KinesisBatchInfo"]["batchSize"] for batch in kept} == {1}
+    assert all(len(json.loads(batch["payload"])["Records"]) == 1 for batch in kept)
 
 
 def test_more_than_the_plan_allows_is_turned_away(kinesis: Cloud) -> None:

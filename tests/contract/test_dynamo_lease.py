@@ -57,7 +57,7 @@ class Runner:
     """Counts what runs at the same time."""
 
     running: ClassVar[set[int]] = set()
-    most = 0
+    most: ClassVar[int] = 0
 
     def __init__(self, **_: Any) -> None:
         self.state = "stopped"

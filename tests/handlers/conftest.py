@@ -117,7 +117,8 @@ def home(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         AttributeDefinitions=keys,
         KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
     )
-    emulator.client("s3").create_bucket(Bucket=f"{name}-archive")
+    for bucket in ("archive", "failures"):
+        emulator.client("s3").create_bucket(Bucket=f"{name}-{bucket}")
     bus.create_event_bus(Name=name)
     heard = queues.create_queue(QueueName=f"{name}-heard")["QueueUrl"]
     failed = queues.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
@@ -135,6 +136,7 @@ def home(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         "IOPS_EVENTS_TABLE": f"{name}-events",
         "IOPS_CONNECTIONS_TABLE": f"{name}-connections",
         "IOPS_ARCHIVE_BUCKET": f"{name}-archive",
+        "IOPS_FAILURES_BUCKET": f"{name}-failures",
         "IOPS_BUS": name,
         "IOPS_LIVE_URL": "wss://live.example",
         "IOPS_DASHBOARD_URL": "https://dash.example",

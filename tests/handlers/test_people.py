@@ -135,3 +135,18 @@ def test_our_own_failure_is_a_problem_without_details(home: Home, monkeypatch: p
     assert answer["statusCode"] == 500
     assert "secret-name" not in answer["body"]
     assert json.loads(answer["body"])["request_id"] == "gateway-1"
+
+
+def test_an_admin_forgets_a_person_and_nobody_else_does(home: Home) -> None:
+    home.installation.clock = lambda: NOW
+    home.store.take_in([session("e1", NOW - 10).event], NOW)
+    path = "/v1/people/student/stu_1"
+    for caller in (VIEWER, OPERATOR):
+        assert ask(home, "DELETE", path, caller)["statusCode"] == 403
+    answer = ask(home, "DELETE", path, {**VIEWER, "name": "Ada", "role": "admin"})
+    assert answer["statusCode"] == 200
+    told = json.loads(answer["body"])
+    assert (told["by"], told["removed"]["events"], told["removed"]["entities"]) == ("Ada", 1, 1)
+    assert home.store.entities("student", ["stu_1"]) == []
+    assert home.store.entities("tutor", ["tut_1"])[0]["sessions_7d"] == 1
+    assert ask(home, "DELETE", "/v1/people/subject/algebra", {**VIEWER, "role": "admin"})["statusCode"] == 422

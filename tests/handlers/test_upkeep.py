@@ -7,15 +7,17 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
+from backend.adapters.dynamo.forget import PENDING
 from backend.domain.errors import Rejected, Unavailable
 from backend.domain.times import DAY, HOUR
 from backend.runtime import aws_partner, aws_redrive
-from backend.services import partner
+from backend.services import erasing, partner
 from backend.topology import FUNCTIONS
-from tests.builders import NOW, session
+from tests.builders import NOW, call, session
 from tests.handlers.conftest import Home, record
 from tests.handlers.shapes import bus
 
@@ -59,6 +61,41 @@ def test_steps_go_to_the_archive_once_and_come_back_from_it(home: Home) -> None:
     assert fresh.entities("student", ["stu_1"])[0]["sessions_7d"] == 3
 
 
+@pytest.mark.aws
+def test_who_was_forgotten_leaves_the_archive_with_its_next_run(home: Home) -> None:
+    from backend.handlers.archive import handler as archive
+
+    now = [NOW]
+
+    def clock() -> int:
+        now[0] += 1_000
+        return now[0]
+
+    home.installation.clock = clock
+    gone = [call(f"c{n}", NOW - n, student_id="stu_gone") for n in range(2)]
+    stays = [call(f"o{n}", NOW - n, student_id="stu_stays") for n in range(2)]
+    home.store.take_in([e.event for e in (gone[0], stays[0])], NOW)
+    assert archive({}, home.context) == {"events": 2}
+    home.store.take_in([e.event for e in (gone[1], stays[1])], NOW)  # not in the archive yet
+    erasing.erase(home.store, "student", "stu_gone", NOW, "ada")
+    files = home.installation.files("archive")
+    assert _archived(files) == ["c0", "o0"]
+    for _ in range(2):  # again is the same
+        archive({}, home.context)
+        assert _archived(files) == ["o0", "o1"]
+    assert list(home.store.table.query(PENDING)) == []
+    again = aws_redrive.again(
+        home.installation, {"from": "2026-05-28T00:00:00Z", "to": "2026-05-29T00:00:00Z"}
+    )
+    assert again["events"] == 2
+
+
+def _archived(files: Any) -> list[str]:
+    lines = [line for name in files.names("raw/") for line in gzip.decompress(files.get(name)).splitlines()]
+    assert b"stu_gone" not in b"".join(lines) or len(lines) == 2
+    return sorted(json.loads(line)["event_id"] for line in lines)
+
+
 def _emptied(home: Home) -> Any:
     from backend.adapters.dynamo.keys import events_table_definition, table_definition
     from backend.adapters.dynamo.store import DynamoStore
@@ -96,6 +133,23 @@ def test_a_batch_of_the_failure_queue_is_folded_from_its_stream(
     _fail(home, {"version": "1.0", "DDBStreamBatchInfo": info})
     _fail(home, {"version": "1.0", "DDBStreamBatchInfo": {**info, "shardId": "no-such-shard"}})
     assert handler({"queue": "process-dlq"}, home.context) == {"done": 1, "left": 1}
+    assert home.store.entities("student", ["stu_1"])[0]["sessions_7d"] == 1
+
+
+@pytest.mark.aws
+def test_a_batch_that_was_kept_whole_is_folded_long_after_its_stream_forgot_it(home: Home) -> None:
+    home.installation.clock = lambda: NOW
+    home.store.append([session("e1", NOW - 10)])
+    records = home.records("events", "EVT#")
+    place = {"streamArn": "gone", "shardId": "gone", "startSequenceNumber": "1", "endSequenceNumber": "1"}
+    kept = {"DDBStreamBatchInfo": place, "payload": json.dumps({"Records": records})}
+    files, name = home.emulator.client("s3"), home.environ["IOPS_FAILURES_BUCKET"]
+    for key, body in (("aws/lambda/m/shard 1/good", kept), ("aws/lambda/m/bad", {"payload": "{}"})):
+        files.put_object(Bucket=name, Key=key, Body=json.dumps(body).encode())
+        told = {"s3": {"bucket": {"name": name}, "object": {"key": quote_plus(key)}}}
+        _fail(home, {"Records": [told]})
+    _fail(home, {"Service": "Amazon S3", "Event": "s3:TestEvent"})
+    assert aws_redrive.again(home.installation, {"queue": "process-dlq"}) == {"done": 2, "left": 1}
     assert home.store.entities("student", ["stu_1"])[0]["sessions_7d"] == 1
 
 

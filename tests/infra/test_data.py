@@ -123,7 +123,29 @@ def test_a_batch_that_fails_is_split_tried_thrice_and_kept(each: Assembly) -> No
         assert made["MaximumBatchingWindowInSeconds"] == gathered
         assert made["ParallelizationFactor"] == 1
         assert made["StartingPosition"] == "TRIM_HORIZON"
-        assert "dlq" in made["DestinationConfig"]["OnFailure"]["Destination"]
+        kept = "iops-" if "process" in mapping.id else "dlq"
+        assert kept in made["DestinationConfig"]["OnFailure"]["Destination"]
+
+
+def test_a_batch_that_could_not_be_folded_is_kept_whole_and_its_queue_is_told(each: Assembly) -> None:
+    """Streams forget in a day; the queue keeps a message for two weeks, the bucket what it is about for longer."""
+    (bucket,) = [b for b in each.of("AWS::S3::Bucket") if b.id.startswith("Storesfailures")]
+    (queue,) = [q for q in each.of("AWS::SQS::Queue") if q.properties["QueueName"].endswith("process-dlq")]
+    arn = f"arn:AWS::Partition:s3:::{bucket.properties['BucketName']}"
+    for mapping in each.of("AWS::Lambda::EventSourceMapping"):
+        if "process" in mapping.id:
+            assert mapping.properties["DestinationConfig"]["OnFailure"]["Destination"] == arn
+    (told,) = bucket.properties["NotificationConfiguration"]["QueueConfigurations"]
+    assert told == {"Event": "s3:ObjectCreated:*", "Queue": f"{queue.stack}.{queue.id}.Arn"}
+    (policy,) = [
+        p for p in each.of("AWS::SQS::QueuePolicy") if p.properties["Queues"] == [f"{queue.stack}.{queue.id}"]
+    ]
+    (may,) = [s for s in policy.properties["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    assert may["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert may["Condition"] == {"ArnEquals": {"aws:SourceArn": arn}}
+    assert policy.id in bucket.whole["DependsOn"]
+    (rule,) = bucket.properties["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] * 86_400 > queue.properties["MessageRetentionPeriod"]
 
 
 def test_calls_that_nobody_waits_for_end_in_a_queue_or_are_left_out(each: Assembly) -> None:
@@ -178,6 +200,30 @@ def test_events_travel_by_kinesis_only_when_asked(direct: Assembly, kinesis: Ass
     (stream,) = kinesis.of("AWS::Kinesis::Stream")
     assert stream.properties["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
     assert stream.properties["StreamEncryption"]["EncryptionType"] == "KMS"
+
+
+def test_partners_may_put_into_the_stream_and_do_nothing_else() -> None:
+    import aws_cdk as cdk
+
+    writer = "arn:aws:iam::444455556666:role/classroom"
+    given = {"stage": "dev", "bundle": "host", "ingest_path": "kinesis", "stream_writers": writer}
+    app = cdk.App(context={"aws:cdk:disable-asset-staging": True})
+    CoreStack(app, "Core", stages.read(given))
+    template = app.synth().get_stack_by_name("Core").template["Resources"].values()
+    (policy,) = [r["Properties"] for r in template if r["Type"] == "AWS::Kinesis::ResourcePolicy"]
+    (statement,) = policy["ResourcePolicy"]["Statement"]
+    assert statement["Principal"] == {"AWS": [writer]}
+    assert statement["Effect"] == "Allow"
+    assert set(statement["Action"]) == {
+        "kinesis:PutRecord",
+        "kinesis:PutRecords",
+        "kinesis:DescribeStreamSummary",
+    }
+    assert statement["Resource"] == policy["ResourceArn"]
+
+
+def test_nobody_else_writes_into_the_stream_unless_a_stage_says_so(each: Assembly) -> None:
+    assert each.of("AWS::Kinesis::ResourcePolicy") == []
 
 
 def test_logs_go_after_thirty_days(each: Assembly) -> None:

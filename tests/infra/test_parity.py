@@ -12,7 +12,7 @@ import pytest
 
 from backend import topology
 from backend.http_api import ROUTES
-from infra.grants import ACTIONS, ALLOWED_STARS, LIST_BUCKET
+from infra.grants import ACTIONS, ALLOWED_STARS, LIST_BUCKET, LISTING
 from tests.infra.assembly import Assembly
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,13 +154,15 @@ def actions_of(each: Assembly, name: str) -> set[str]:
         if exists(each, grant.resource):
             kind = topology.resource(grant.resource).kind
             wanted |= set(ACTIONS[kind][grant.access])
-            if kind == "bucket" and grant.access == "read":
+            if kind == "bucket" and grant.access in LISTING:
                 wanted.add(LIST_BUCKET)
     for trigger in topology.on_path(topology.function(name).triggers, each.stage.ingest_path):
         if trigger.kind == "stream":
             kind = topology.resource(trigger.source).kind
             wanted |= set(ACTIONS[kind]["follow"]) | ({"dynamodb:ListStreams"} if kind == "table" else set())
-        if trigger.on_failure:
+        if trigger.keeps:
+            wanted |= {*ACTIONS["bucket"]["keep"], LIST_BUCKET}
+        elif trigger.on_failure:
             wanted |= set(ACTIONS["queue"]["send"])
     return wanted
 
@@ -217,7 +219,9 @@ def test_a_function_is_told_what_it_is_granted(each: Assembly, name: str) -> Non
     function = topology.function(name)
     named = [g.resource for g in function.grants if exists(each, g.resource)]
     named += [
-        t.on_failure for t in topology.on_path(function.triggers, each.stage.ingest_path) if t.on_failure
+        t.on_failure
+        for t in topology.on_path(function.triggers, each.stage.ingest_path)
+        if t.on_failure and not t.keeps
     ]
     wanted |= {variable for each_name in named if (variable := topology.resource(each_name).variable)}
     assert set(each.function(name).properties["Environment"]["Variables"]) == wanted

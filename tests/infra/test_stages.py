@@ -45,6 +45,8 @@ def test_an_unknown_name_is_a_stage_with_the_defaults() -> None:
         ({"mails": '{"urgent": ["a@example.com"]}'}, "no topic 'urgent'"),
         ({"mails": "{oops"}, "not JSON"),
         ({"reserved": '{"nobody": 1}'}, "no function 'nobody'"),
+        ({"stream_writers": "arn:aws:iam::444455556666:root"}, "only with ingest_path=kinesis"),
+        ({"ingest_path": "kinesis", "stream_writers": "444455556666"}, "is not the ARN"),
         ({"cors": "*"}, "name the origins"),
         ({"stage": "a stage"}, "at most twelve letters"),
         ({"vpc": "true"}, "need account and region"),

@@ -26,15 +26,17 @@ from backend.adapters.dynamo.insight_items import (
     usage_key,
 )  # fmt: skip
 from backend.adapters.dynamo.items import integer, key_of, number, numbers, unpack
-from backend.adapters.dynamo.keys import Key, time_sort
+from backend.adapters.dynamo.keys import Key, document_key, time_sort
 from backend.adapters.dynamo.log import expires
 from backend.adapters.dynamo.snapshots import Snapshots
 from backend.adapters.dynamo.steps import Steps, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.alerts import LIVING, Alert
+from backend.domain.erasure import Person
 from backend.domain.insights import HIGH_RISK, KEEP_DAYS, Insight
 from backend.domain.times import DAY
 
+MOST = 100_000  # more insights than anybody can have in KEEP_DAYS
 AT_ONCE = 15  # insights saved in one transaction: five items each and the feed
 DAYS: Key = ("INSDAYS", "INSDAYS")  # on which days there are insights
 _END = "\U0010ffff"
@@ -213,6 +215,12 @@ class DynamoInsights:
         """Remove what was said about simulated entities."""
         for day in self._days():
             self._remove([insight for insight in self._of_day(day) if insight.simulated])
+
+    def forget_insights(self, person: Person) -> None:
+        """Remove what was said about a person, and what the partner was told of it."""
+        found = self.insights_of(person.kind, person.entity_id, limit=MOST)
+        self.table.write_many(deletes=[document_key(f"partner.{i.insight_id}") for i in found])
+        self._remove(found)
 
     def _remove(self, insights: Sequence[Insight]) -> None:
         newest = self.table.get_many(newest_key(i.alert_id) for i in insights if i.alert_id is not None)

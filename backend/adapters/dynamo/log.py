@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from backend.adapters.dynamo.items import Item, event_row, integer, key_of, keyed, number, pack, text, unpack
+from backend.adapters.dynamo.items import (
+    Item,
+    event_from,
+    event_row,
+    integer,
+    key_of,
+    keyed,
+    number,
+    pack,
+    text,
+    unpack,
+)
 from backend.adapters.dynamo.keys import Key, bounded, event_key, time_sort
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.parsing import Parsed
@@ -36,6 +47,13 @@ def expires(at_us: int, days: int) -> dict[str, str]:
     return number((at_us + days * DAY) // SECOND)
 
 
+class First(NamedTuple):
+    """The event that stands under an id: its digest, and when it was received."""
+
+    digest: bytes
+    received_us: int | None
+
+
 class Carrier(Protocol):
     """Takes accepted events to the processor where the table's own stream does not."""
 
@@ -55,19 +73,25 @@ class DynamoLog:
 
         `origin` is kept with each event, for people who ask where it came from.
         """
+        carried, verdicts = self.admit(entries, origin)
+        self.carry(carried)
+        return verdicts
+
+    def admit(self, entries: Sequence[Parsed], origin: Origin = NOWHERE) -> tuple[list[Parsed], list[str]]:
+        """Append without carrying: what the processor should get to see, each as it was first received, and the verdicts."""
         firsts: dict[str, Parsed] = {}
         for entry in entries:
             firsts.setdefault(entry.event.event_id, entry)
         held = self.events.each(lambda entry: self._put_event(entry, origin), firsts.values())
-        known = {
-            event_key(event_id)[0]: digest
-            for event_id, digest in zip(firsts, held, strict=True)
-            if digest is not None
-        }
-        verdicts = verdicts_on(entries, known)
-        # A repeat is carried as well: whoever sent it first may have died between the put and the carrying.
-        self.carry([e for e, verdict in zip(entries, verdicts, strict=True) if verdict != "conflict"])
-        return verdicts
+        known = {event_id: first for event_id, first in zip(firsts, held, strict=True) if first is not None}
+        digests = {event_key(event_id)[0]: first.digest for event_id, first in known.items()}
+        verdicts = verdicts_on(entries, digests)
+        wanted = [
+            _as_first_received(entry, known.get(entry.event.event_id))
+            for entry, verdict in zip(entries, verdicts, strict=True)
+            if verdict != "conflict"
+        ]
+        return wanted, verdicts
 
     def import_progress(self, path: str) -> tuple[str, bytes] | None:
         """(digest of the contents, report) of an import begun before."""
@@ -103,14 +127,15 @@ class DynamoLog:
         )
         return item | {name: text(value) for name, value in zip(ORIGIN, origin, strict=True) if value}
 
-    def _put_event(self, entry: Parsed, origin: Origin) -> bytes | None:
-        """None when accepted, else the digest of the event that came first under this id."""
+    def _put_event(self, entry: Parsed, origin: Origin) -> First | None:
+        """None when accepted, else what came first under this id."""
         item = self.event_item(entry, origin)
         try:
             self.events.put(item, "attribute_not_exists(PK)")
         except Moved as moved:
             first = moved.item or self.events.get(key_of(item)) or {}
-            return bytes(first["d"]["B"]) if first else b""
+            received_us = event_from(unpack(first["b"])).received_us if "b" in first else None
+            return First(bytes(first["d"]["B"]) if first else b"", received_us)
         return None
 
     def add_tallies(self, day_us: int, counts: dict[str, int]) -> None:
@@ -142,6 +167,15 @@ class DynamoLog:
                 if name.startswith("t:"):
                     totals[name[2:]] = totals.get(name[2:], 0) + integer(item, name)
         return totals
+
+
+def _as_first_received(entry: Parsed, first: First | None) -> Parsed:
+    """A repeat is carried too, because whoever sent it first may have died between the put and the carrying; and as of the first
+    receipt, because that is where folding looks whether it has it."""
+    if first is None or first.received_us is None:
+        return entry
+    event = msgspec.structs.replace(entry.event, received_us=first.received_us)
+    return msgspec.structs.replace(entry, event=event)
 
 
 def _import_key(path: str) -> Key:

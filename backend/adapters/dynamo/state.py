@@ -9,13 +9,27 @@ import msgspec
 
 from backend.adapters.dynamo import writes
 from backend.adapters.dynamo.erase import erase
+from backend.adapters.dynamo.forget import forget
 from backend.adapters.dynamo.judging import wake_due
 from backend.adapters.dynamo.log import DynamoLog, Reject
 from backend.adapters.dynamo.log_index import LogIndex
 from backend.adapters.dynamo.series import Detectors
-from backend.adapters.dynamo.steps import ERASE, FOLD, SWEEP, Meta, Step, Steps, next_fold, require_progress
+from backend.adapters.dynamo.steps import (
+    ERASE,
+    FOLD,
+    FORGET,
+    FORGOT,
+    SWEEP,
+    Meta,
+    Step,
+    Steps,
+    next_fold,
+    pruned,
+    require_progress,
+)
 from backend.adapters.dynamo.table import Moved
 from backend.adapters.dynamo.work import SWEEP_STEP_US, Work
+from backend.domain.erasure import Person, people_of, without
 from backend.domain.events import Event
 from backend.domain.times import MINUTE
 from backend.services.process import Batch
@@ -49,6 +63,7 @@ class DynamoState(DynamoLog):
     detectors: Detectors
     keep_rejects: Callable[[Sequence[Reject]], None]
     erase_insights: Callable[[], None]
+    forget_insights: Callable[[Person], None]
     watch: Callable[[int], None]
 
     def fold(self, limit: int, now_us: int) -> int:
@@ -69,6 +84,7 @@ class DynamoState(DynamoLog):
         """Fold events delivered by a stream, an archive or a queue, each exactly once however often it is delivered."""
         failed = {event.event_id: why for event in events if (why := _why_not(event, now_us))}
         good = {event.event_id: event for event in events if event.event_id not in failed}
+        good = {event.event_id: event for event in map(self._as_remembered(), good.values())}
         # Puts of one request run side by side, and a stream has shards: order is made here, the same for everyone.
         left = sorted(good.values(), key=lambda event: (event.received_us, event.occurred_us, event.event_id))
         folded, attempt = 0, 0
@@ -129,6 +145,41 @@ class DynamoState(DynamoLog):
             attempt += 1
             require_progress(attempt)
 
+    def forget_person(self, person: Person, at_us: int) -> dict[str, int]:
+        """A step of the chain, so that every process agrees on what came before; whoever finds it unfinished finishes it."""
+        attempt = 0
+        while True:
+            _, meta = self._finish_pending()
+            step = Step(
+                meta.done + 1, FORGET, at_us, meta.cursor + 1, source=f"{person.kind}/{person.entity_id}"
+            )
+            if self.steps.fix(step):
+                found = self._forget(step)
+                self._finish_pending()
+                return found
+            require_progress(attempt := attempt + 1)
+
+    def _forget(self, step: Step) -> dict[str, int]:
+        kind, _, entity_id = step.source.partition("/")
+        person = Person(kind, entity_id)
+        found = forget(self.table, self.events, self.steps, self.log_index, person, step)
+        self.forget_insights(person)
+        # From here on the step does not say who it was about.
+        self.steps.replace(Step(step.step, FORGOT, step.now_us, step.first_seq, source=person.digest))
+        return found
+
+    def _as_remembered(self) -> Callable[[Event], Event]:
+        """Takes people out of events that were under way when they were forgotten."""
+        forgotten = self.steps.meta(consistent=False).forgotten
+
+        def remembered(event: Event) -> Event:
+            for person in people_of(event):
+                if event.received_us <= forgotten.get(person.digest, -1):
+                    event = without(event, person)
+            return event
+
+        return remembered if forgotten else lambda event: event
+
     def announce(self, changes: Sequence[tuple[str, str]], at_us: int) -> None:
         """Add to the change feed outside of any step."""
         attempt = 0
@@ -164,6 +215,9 @@ class DynamoState(DynamoLog):
             self.erase_insights()
             erase(self.table, self.events, self.steps, meta, step)
             return 0
+        if step.kind == FORGET:
+            self._forget(step)
+            return 0  # it is another step now, which is carried out next
         work = Work(
             self.table, self.log_index, self.detectors, meta, step, bucket_days=self.lifetimes.buckets
         )
@@ -172,7 +226,13 @@ class DynamoState(DynamoLog):
             self.log_index.note(step)
         if step.kind in (FOLD, SWEEP):
             work.run()
-        self.steps.complete(meta, work.meta_after(), step.now_us, work.changes())
+        after, changes = work.meta_after(), work.changes()
+        if step.kind == FORGOT:
+            after.rewritten = step.step
+            after.forgotten = pruned(meta.forgotten, step.now_us, self.lifetimes.markers)
+            after.forgotten[step.source] = step.now_us
+            changes = [("entity", "*"), ("alert", "*")]
+        self.steps.complete(meta, after, step.now_us, changes)
         return len(work.touched)
 
 

@@ -32,9 +32,10 @@ from backend.adapters.dynamo.log import Lifetimes, expires
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
-from backend.domain.times import HOUR, MINUTE, floor_hour
+from backend.domain.times import DAY, HOUR, MINUTE, floor_hour
 
 FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
+FORGET, FORGOT = "forget", "forgot"  # a person, by name until it is done, then by digest
 CHANGES_IN_ITEM = 1_000  # numbers of the change feed that one item of it can hold
 _CACHED_STEPS = 512
 
@@ -51,6 +52,10 @@ class Meta(msgspec.Struct, kw_only=True):
     quiet_until: int = 0  # rules are silent up to this moment, while history pours in
     history_us: int = 0  # when the last batch of it came
     erased: int = 0
+    rewritten: int = 0  # the last step that changed steps before it
+    forgotten: dict[
+        str, int
+    ] = {}  # digest of a person -> when; what was received before is not taken in with them
     totals: dict[str, Any] = {}
 
 
@@ -79,6 +84,7 @@ class Steps:
         self._table = table
         self._lifetimes = lifetimes
         self._cache: OrderedDict[int, Step] = OrderedDict()
+        self._written = (0, 0)
         self._lock = Lock()
 
     def meta(self, *, consistent: bool = True) -> Meta:
@@ -87,6 +93,12 @@ class Steps:
             return Meta()
         found = unpack(item["m"], Meta) if "m" in item else Meta()
         found.done, found.feed = integer(item, "done"), integer(item, "feed")
+        if (
+            found.erased,
+            found.rewritten,
+        ) != self._written:  # another process wrote over steps that may be in memory
+            self.forget()
+            self._written = (found.erased, found.rewritten)
         return found
 
     def load(self, step: int) -> Step | None:
@@ -223,6 +235,11 @@ def require_progress(attempt: int, limit: int = 20) -> None:
     """A guard for loops that another writer can send round again."""
     if attempt >= limit:
         raise Unavailable("other writers keep changing the same items", 1)
+
+
+def pruned(forgotten: Mapping[str, int], now_us: int, days: int) -> dict[str, int]:
+    """Those forgotten lately: nothing older can still be on its way."""
+    return {digest: at_us for digest, at_us in forgotten.items() if at_us > now_us - days * DAY}
 
 
 def _step_item(step: Step) -> Item:

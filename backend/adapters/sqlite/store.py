@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from backend.adapters.sqlite.alerts import SqliteAlerts
+from backend.adapters.sqlite.erasure import SqliteErasure
 from backend.adapters.sqlite.forecasts import SqliteForecasts
 from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.kept import Kept
@@ -29,6 +30,7 @@ class SqliteStore(
     SqliteLog,
     SqliteState,
     SqliteAlerts,
+    SqliteErasure,
     SqliteForecasts,
     SqliteInsights,
     SqlitePredictions,
