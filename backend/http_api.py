@@ -10,9 +10,14 @@ from typing import Any
 
 import msgspec
 
+from backend.http_route import ALERT_ACTIONS as ALERT_ACTIONS
+from backend.http_route import ALERT_STATES as ALERT_STATES
 from backend.http_route import AUDIENCES as AUDIENCES
+from backend.http_route import INSIGHT_KINDS as INSIGHT_KINDS
+from backend.http_route import MODEL_ACTIONS as MODEL_ACTIONS
 from backend.http_route import ROLES as ROLES
-from backend.http_route import Parameter, Route, pattern
+from backend.http_route import SERIES as SERIES
+from backend.http_route import Parameter, Route, pattern, view
 from backend.http_route import allows as allows
 
 
@@ -43,20 +48,6 @@ _RANGE = (
 )
 _SCOPE = _FILTERS + _RANGE
 _ENTITY_TYPES = {"enum": ["student", "tutor", "subject", "region"]}
-SERIES = (
-    "sessions",
-    "started",
-    "no_show",
-    "cancelled",
-    "ib_calls",
-    "negative_calls",
-    "rating",
-    "events",
-    "health",
-)
-ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
-MODEL_ACTIONS = ("promote", "canary", "rollback")
-ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note", "verdict")
 _SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _MIN_RISK = Parameter("min_risk", "only those with at least this risk score", _PERCENT)
@@ -66,18 +57,6 @@ _IDEMPOTENCY = msgspec.structs.replace(_IDEMPOTENCY, where="header")
 _IF_MATCH = msgspec.structs.replace(
     _text("If-Match", 'version that was seen, for instance "3"'), where="header"
 )
-
-
-def _view(path: str, operation: str, summary: str, parameters: tuple[Parameter, ...]) -> Route:
-    """A GET for everybody who may look."""
-    return Route(
-        method="GET",
-        path=path,
-        operation=operation,
-        audience="viewer",
-        summary=summary,
-        parameters=parameters,
-    )
 
 
 ROUTES: tuple[Route, ...] = (
@@ -96,7 +75,7 @@ ROUTES: tuple[Route, ...] = (
         summary="This API, to read and try",
         media="text/html",
     ),
-    _view("/openapi.json", "openapi", "This API as OpenAPI 3.1", ()),
+    view("/openapi.json", "openapi", "This API as OpenAPI 3.1", ()),
     Route(
         method="GET",
         path="/metrics",
@@ -161,34 +140,34 @@ ROUTES: tuple[Route, ...] = (
             _text("segment", "only this segment"),
         ),
     ),
-    _view(
+    view(
         "/v1/entities/{type}/{id:path}",
         "get_entity",
         "One entity: windows, health, open alerts, what happened",
         _RANGE,
     ),
-    _view(
+    view(
         "/v1/timeseries/{metric}",
         "timeseries",
         "One measure over the range; health: of one student, as computed at the end of each step",
         _SCOPE,
     ),
-    _view(
+    view(
         "/v1/calls",
         "calls",
         "Inbound calls of the range: by reason, by priority, resolved, mood, who calls again",
         _SCOPE,
     ),
-    _view("/v1/market", "market", "Supply and demand by subject and region", _SCOPE),
-    _view("/v1/kpis", "kpis", "The headline numbers", _SCOPE),
-    _view("/v1/freshness", "freshness", "How current and complete the data is", ()),
-    _view(
+    view("/v1/market", "market", "Supply and demand by subject and region", _SCOPE),
+    view("/v1/kpis", "kpis", "The headline numbers", _SCOPE),
+    view("/v1/freshness", "freshness", "How current and complete the data is", ()),
+    view(
         "/v1/forecasts",
         "forecasts",
         "The next 24 hours with 50 % and 90 % bands, by subject and region",
         (_one_of("metric", "calls", "demand", "supply", "gap"), *_FILTERS[2:]),
     ),
-    _view(
+    view(
         "/v1/forecasts/scorecard",
         "forecast_scorecard",
         "How good forecasts were, beside last week's value; those published in time and those of a replay apart",
@@ -197,7 +176,7 @@ ROUTES: tuple[Route, ...] = (
             *_FILTERS[2:],
         ),
     ),
-    _view(
+    view(
         "/v1/anomalies",
         "anomalies",
         "Stretches in which calls, sessions, ratings or supply for demand left their usual course",
@@ -277,6 +256,20 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET",
+        path="/v1/insights/find",
+        operation="find_insights",
+        audience="viewer",
+        summary="Kept insights of the last 90 days by kind, severity and risk, newest first",
+        parameters=(
+            *_PAGE,
+            Parameter("kind", "kind of prediction", {"enum": list(INSIGHT_KINDS)}),
+            Parameter("severity", "only this severity", {"enum": ["critical", "warning", "info"]}),
+            _MIN_RISK,
+        ),
+        aliases=("/insights/find",),
+    ),
+    Route(
+        method="GET",
         path="/v1/insights/{id:path}",
         operation="get_insight",
         audience="viewer",
@@ -307,8 +300,8 @@ ROUTES: tuple[Route, ...] = (
             _text("search", "text in title or message"),
         ),
     ),
-    _view("/v1/alerts/counts", "alert_counts", "Alerts by state and severity", _SCOPE),
-    _view("/v1/alerts/{id:path}", "get_alert", "One alert with rule, evidence and audit", _RANGE),
+    view("/v1/alerts/counts", "alert_counts", "Alerts by state and severity", _SCOPE),
+    view("/v1/alerts/{id:path}", "get_alert", "One alert with rule, evidence and audit", _RANGE),
     Route(
         method="POST",
         path="/v1/alerts/{id:path}/{action}",
@@ -318,7 +311,7 @@ ROUTES: tuple[Route, ...] = (
         parameters=(_IF_MATCH,),
         body="AlertCommand",
     ),
-    _view("/v1/simulator", "simulator_status", "What the simulator should do and does", ()),
+    view("/v1/simulator", "simulator_status", "What the simulator should do and does", ()),
     Route(
         method="POST",
         path="/v1/simulator",
@@ -337,7 +330,7 @@ ROUTES: tuple[Route, ...] = (
         aliases=("/stream", "/insights/stream"),
         media="text/event-stream",
     ),
-    _view(
+    view(
         "/v1/live-ticket", "live_ticket", "A ticket, good once and for a minute, for the WebSocket on AWS", ()
     ),
     Route(
@@ -356,8 +349,8 @@ ROUTES: tuple[Route, ...] = (
         audience="operator",
         summary="What became of telling the partner",
     ),
-    _view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
-    _view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
+    view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
+    view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
     Route(
         method="POST",
         path="/v1/models/{id}/{action}",
@@ -366,7 +359,7 @@ ROUTES: tuple[Route, ...] = (
         summary=f"Decide who is scored by a version: {', '.join(MODEL_ACTIONS)}",
         body="ModelCommand",
     ),
-    _view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
+    view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
     Route(
         method="DELETE",
         path="/v1/people/{type}/{id:path}",

@@ -10,6 +10,28 @@ import msgspec
 # Who may call: anyone; sender (an ingest key); or a person's token with at least that role.
 AUDIENCES = ("anyone", "sender", "viewer", "operator", "admin")
 ROLES = ("viewer", "operator", "admin")
+SERIES = (
+    "sessions",
+    "started",
+    "no_show",
+    "cancelled",
+    "ib_calls",
+    "negative_calls",
+    "rating",
+    "events",
+    "health",
+)
+ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
+MODEL_ACTIONS = ("promote", "canary", "rollback")
+ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note", "verdict")
+INSIGHT_KINDS = (
+    "churn_risk",
+    "high_ib_call_frequency",
+    "customer_health",
+    "marketplace_balance",
+    "tutor_capacity",
+    "first_session_success",
+)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -37,6 +59,18 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path, *self.aliases)
+
+
+def view(path: str, operation: str, summary: str, parameters: tuple[Parameter, ...]) -> Route:
+    """A GET for everybody who may look."""
+    return Route(
+        method="GET",
+        path=path,
+        operation=operation,
+        audience="viewer",
+        summary=summary,
+        parameters=parameters,
+    )
 
 
 def allows(audience: str, kind: str | None, role: str | None) -> bool:

@@ -53,7 +53,6 @@ class Feed(Protocol):
     """The change feed, followed by cursor. A follower may see a change twice and never misses one it has not passed."""
 
     def changes(self, after: int, limit: int = 500) -> list[Change]: ...
-
     def last_change(self) -> int: ...
 
 
@@ -322,6 +321,11 @@ class Insights(Protocol):
         """The newest insight of each of these alerts that has one."""
 
     def insights_of(self, entity_type: str, entity_id: str, limit: int = 1) -> list[Insight]: ...
+
+    def insights_like(
+        self, kind: str | None, severity: str | None, floor: float | None, limit: int
+    ) -> list[Insight]:
+        """Those of a kind and severity whose score is at least `floor`, newest first; None: any."""
 
     def loose_insights(self, since_us: int, limit: int) -> list[Insight]:
         """Insights that belong to no alert, newest first."""

@@ -9,7 +9,7 @@ import msgspec
 
 from backend.domain.errors import InvalidEvent, NotFound, Violation
 from backend.domain.times import DAY, iso
-from backend.http_api import ALERT_STATES, SERIES
+from backend.http_api import ALERT_STATES, INSIGHT_KINDS, SERIES
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.replies import Reply
 from backend.services import insights, places, queries, scoring
@@ -179,6 +179,20 @@ def high_risk_insights(api: Api, call: Call) -> Reply:
     return _page(
         api, call, insights.documents(api.store, page[offset : offset + limit]), len(page), offset + limit
     )
+
+
+def find_insights(api: Api, call: Call) -> Reply:
+    limit, offset = call.limit(), _offset(api, call)
+    kind, severity = (
+        call.choice("kind", INSIGHT_KINDS),
+        call.choice("severity", ("critical", "warning", "info")),
+    )
+    floor = call.percent("min_risk")
+    found = api.store.insights_like(kind, severity, floor, offset + limit + 1)[offset:]
+    document: dict[str, Any] = {"items": [insights.document(insight, None) for insight in found[:limit]]}
+    if len(found) > limit:
+        document["next_cursor"] = call.cursor(api, offset + limit)
+    return reply(document)
 
 
 def insight_aggregations(api: Api, call: Call) -> Reply:
@@ -368,6 +382,7 @@ HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {
     "kpis": kpis,
     "freshness": freshness,
     "rejects": rejects,
+    "find_insights": find_insights,
     "search": search,
     "insights": list_insights,
     "insight_aggregations": insight_aggregations,

@@ -183,6 +183,24 @@ def users_remove(name: str, data_dir: Path | None) -> None:
 
 
 @main.command()
+@click.argument("question")
+@click.option("--format", "form", type=click.Choice(["csv", "ndjson"]), default="csv", show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Rows at most."
+)
+@click.option("--output", "-o", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@data_dir_option
+def ask(question: str, form: str, limit: int, output: Any, data_dir: Path | None) -> None:
+    """Ask the store a question in SQL, read only, while the product runs or not: iops ask "SELECT * FROM calls LIMIT 5".
+
+    Beside the tables of backend/adapters/sqlite/schema.sql there are the views calls and sessions.
+    """
+    from backend.runtime import asking
+
+    asking.write(*asking.ask(existing(data_dir).database, question, limit), form, output)
+
+
+@main.command()
 @click.option("--person", "entity_id", required=True, metavar="ID", help="The id of a student or tutor.")
 @click.option("--type", "kind", type=click.Choice(["student", "tutor"]), default="student", show_default=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -28,6 +28,7 @@ from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.notifier_follower import Notifier
 from backend.runtime.notifier_follower import follower as notifier_of
+from backend.runtime.retention_follower import RetentionFollower
 from backend.runtime.scoring_follower import ScoringFollower
 from backend.runtime.settings import Settings
 from backend.runtime.simulator_follower import SimulatorFollower
@@ -71,6 +72,7 @@ class Engine:
         self._trainer: TrainingFollower | None = None
         self._webhook: WebhookFollower | None = None
         self._notifier: Notifier | None = None
+        self._retention: RetentionFollower | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[Api, Intake]:
         settings = self.settings
@@ -126,6 +128,8 @@ class Engine:
             self._webhook.start()
         self._notifier = notifier_of(store, settings, clock)
         self._notifier.start()
+        self._retention = RetentionFollower(store, settings.keep_days, clock)
+        self._retention.start()
         threading.Thread(target=self._save_use, args=(gate,), name="key-use", daemon=True).start()
         log.info("engine ready at %s, data in %s", settings.api_url, settings.data_dir)
         return api, Intake(gate, writer, access, clock, limited=settings.rate_limit)
@@ -145,6 +149,7 @@ class Engine:
             self._trainer,
             self._webhook,
             self._notifier,
+            self._retention,
         )
         for part in parts:
             if part is not None:

@@ -61,6 +61,12 @@ TABLE = (
         "exact origins whose pages may call the API, comma-separated",
     ),
     Setting("IOPS_READ_ONLY", "read_only", "0", "1: the dashboard and the API take no commands"),
+    Setting(
+        "IOPS_KEEP_DAYS",
+        "keep_days",
+        "400",
+        "days that events, their counts and ended alerts are kept after both happening and arriving; at least 60, 0: for ever",
+    ),
     Setting("IOPS_STAGE", "stage", "local", "name of the environment, shown in the header"),
     Setting("IOPS_REGION", "region", "none", "name of the region, shown in the header"),
     Setting(
@@ -144,6 +150,7 @@ _BOOLEANS = {
 
 
 _SECRETS = ("token", "ingest_key", "llm_key", "partner_secret")
+LEAST_KEPT_DAYS = 60
 LLM_PROVIDERS = ("anthropic", "bedrock", "openai")
 
 
@@ -169,6 +176,7 @@ class Settings:
     read_only: bool = False
     stage: str = "local"
     region: str | None = None
+    keep_days: int = 400
     web_threads: int = 48
     llm: tuple[str, ...] = ()
     llm_model: tuple[str, ...] = ()
@@ -241,6 +249,11 @@ def read(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         raise BadSetting(
             f"{settings.host} can be reached from other machines. That needs an access token of your own (IOPS_TOKEN) and "
             "a proxy in front that ends TLS (IOPS_BEHIND_TLS=1). To use it on this machine only, leave out --host."
+        )
+    if 0 < settings.keep_days < LEAST_KEPT_DAYS:
+        raise BadSetting(
+            f"IOPS_KEEP_DAYS must be at least {LEAST_KEPT_DAYS}, or 0 to keep everything: windows of 30 days and repeats that come "
+            f"late need that much, not {settings.keep_days}"
         )
     if settings.partner_url and not settings.partner_secret:
         raise BadSetting(

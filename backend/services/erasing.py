@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from backend.domain.erasure import PERSONS, Person
 from backend.domain.errors import Rejected
 from backend.domain.times import iso
+from backend.services.insights import ASKED
 
 PREFIX = "erased."  # of the documents that tell of it
 
@@ -33,6 +34,10 @@ def erase(store: Forgetful, kind: str, entity_id: str, now_us: int, actor: str) 
         raise Rejected("the id of a person has 1 to 256 characters")
     person = Person(kind, entity_id)
     removed = store.forget_person(person, now_us)
+    asked = store.document(ASKED)
+    if asked:  # who wanted to have them explained
+        kept = [ask for ask in asked["asks"] if (ask[0], ask[1]) != (kind, entity_id)]
+        store.put_document(ASKED, {**asked, "asks": kept}, now_us)
     key = PREFIX + person.digest
     before = store.document(key) or {"removed": {}, "times": 0}
     total = {name: n + before["removed"].get(name, 0) for name, n in removed.items()}

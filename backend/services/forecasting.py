@@ -112,7 +112,8 @@ class Forecasting:
             self._learn(("calls", place), "calls", values, readings, now_us)
         for place, market in readings.market.items():
             self._learn_market(place, market, readings, now_us)
-        since_us = head.since_us if head else first_us
+        # Only what is recent enough is watched for late events: what is older may have been removed by its age meanwhile.
+        since_us = max(head.since_us if head else first_us, last_us - LEARN_HOURS * HOUR)
         after = HoursHead(
             since_us=since_us,
             through_us=last_us,

@@ -55,7 +55,7 @@ ROWS = _rows()
 def fault_of(place: str) -> str | None:
     """What is wrong with a place that the table names; None when it exists."""
     method, _, path = place.partition(" ")
-    if method in ("GET", "POST"):
+    if method in ("GET", "POST", "DELETE"):
         known = any(route.method == method and _plain(path) in map(_plain, route.paths) for route in ROUTES)
         return None if known else "no such route"
     if method == "iops":

@@ -16,6 +16,7 @@ from backend.domain.erasure import ERASED, Person, without
 from backend.domain.errors import Rejected
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services import erasing, partner
+from backend.services import insights as asking
 from backend.services.bodies import Posted
 from backend.services.ingest import judge
 from tests.aws.emulator import Emulator, another_process, open_dynamo
@@ -56,6 +57,8 @@ def filled(store: Any) -> Any:
     store.save_insights([insight("in_z", entity_id=WHO, score=91.0), insight("in_2", entity_id="stu_2")], NOW)
     told = {"insight_id": "in_z", "entity_type": "student", "entity_id": WHO, "risk": 91, "message": NAME}
     partner.keep(store, partner.delivery_of(told, NOW), NOW)
+    asking.ask(store, "student", WHO, NOW)
+    asking.ask(store, "student", "stu_2", NOW)
     store.save_predictions([scored(WHO, NOW, 0.9)], NOW)
     return store
 
@@ -125,6 +128,7 @@ def test_nothing_that_names_a_student_is_left_and_others_keep_their_counts(known
     assert [row for row in before["student"] if row["entity_id"] != WHO] == after["student"]
     assert len(after["log"]) == len(before["log"])
     assert known.rejects(9, 0)[1] == 1
+    assert [who for _, who, _ in asking.asked_since(known, 0) if who != "stu_2"] == []
     assert known.insight("in_z") is None
     assert known.insight("in_2") is not None
     assert known.predictions("student", [WHO]) == {}

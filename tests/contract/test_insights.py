@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from backend.adapters.dynamo.store import DynamoStore
@@ -137,3 +138,43 @@ def test_clearing_demo_data_takes_what_was_said_of_it(store: Any) -> None:
     store.erase_source("simulator", NOW)
     assert store.insight("in_demo") is None
     assert store.insights_of("student", "stu_1", 5) == [store.insight("in_mine")]
+
+
+def test_insights_are_found_by_kind_severity_and_risk_newest_first(store: Any) -> None:
+    made = [
+        msgspec.structs.replace(
+            _insight(
+                f"in_{i}", NOW + i, score=None if i == 3 else 10.0 * i, severity=("info", "critical")[i % 2]
+            ),
+            kind=("churn_risk", "tutor_capacity")[i % 3 == 0],
+        )
+        for i in range(9)
+    ]
+    store.save_insights(made, NOW)
+    for kind in (None, "churn_risk", "tutor_capacity", "customer_health"):
+        for severity in (None, "critical", "info"):
+            for floor in (None, 0.0, 40.0):
+                wanted = [
+                    i.insight_id
+                    for i in reversed(made)
+                    if kind in (None, i.kind)
+                    and severity in (None, i.severity)
+                    and (floor is None or (i.score is not None and i.score >= floor))
+                ]
+                found = [i.insight_id for i in store.insights_like(kind, severity, floor, 50)]
+                assert found == wanted, (kind, severity, floor)
+                assert [i.insight_id for i in store.insights_like(kind, severity, floor, 2)] == wanted[:2]
+    store.prune_insights(NOW + 4)
+    assert [i.insight_id for i in store.insights_like(None, None, None, 50)] == [
+        "in_8",
+        "in_7",
+        "in_6",
+        "in_5",
+    ]
+
+
+def test_the_kinds_of_the_api_are_those_that_exist() -> None:
+    from backend.domain.insights import KINDS
+    from backend.http_api import INSIGHT_KINDS
+
+    assert INSIGHT_KINDS == KINDS

@@ -56,8 +56,14 @@ def newest_item(key: Key, insight: Insight) -> Item:
     )
 
 
+def kind_partition(kind: str, severity: str) -> str:
+    return f"INSK#{kind}#{severity}"
+
+
 def pointers(insight: Insight) -> Iterator[Item]:
-    """By entity, and by facts when a language model worded it."""
+    """By kind and severity (with the score in thousandths), by entity, and by facts when a language model worded it."""
+    listed = _pointer((kind_partition(insight.kind, insight.severity), _sort(insight)), insight)
+    yield listed if insight.score is None else listed | {"q": number(round(insight.score * 1_000))}
     partitions = [entity_partition(insight.entity_type, insight.entity_id)]
     if insight.source != "rules":
         partitions.append(f"FACTS#{insight.facts_digest}")

@@ -18,6 +18,7 @@ from backend.adapters.dynamo.insight_items import (
     entity_partition,
     insight_item,
     insight_key,
+    kind_partition,
     newest_first,
     newest_item,
     newest_key,
@@ -33,11 +34,11 @@ from backend.adapters.dynamo.steps import Steps, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.alerts import LIVING, Alert
 from backend.domain.erasure import Person
-from backend.domain.insights import HIGH_RISK, KEEP_DAYS, Insight
+from backend.domain.insights import HIGH_RISK, KEEP_DAYS, KINDS, Insight
 from backend.domain.times import DAY
 
 MOST = 100_000  # more insights than anybody can have in KEEP_DAYS
-AT_ONCE = 15  # insights saved in one transaction: five items each and the feed
+AT_ONCE = 15  # insights saved in one transaction: six items each and the feed
 DAYS: Key = ("INSDAYS", "INSDAYS")  # on which days there are insights
 _END = "\U0010ffff"
 _RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -126,6 +127,29 @@ class DynamoInsights:
         partition = entity_partition(entity_type, entity_id)
         listed = list(self.table.query(partition, descending=True, limit=limit))
         return newest_first(self._many(item["i"]["S"] for item in listed))
+
+    def insights_like(
+        self, kind: str | None, severity: str | None, floor: float | None, limit: int
+    ) -> list[Insight]:
+        """By pointers of each kind and severity that is wanted, as many of each as are asked for."""
+        lowest = None if floor is None else round(floor * 1_000)
+        partitions = [
+            kind_partition(each, grade)
+            for each in ([kind] if kind else KINDS)
+            for grade in ([severity] if severity else _RANK)
+        ]
+
+        def listed(partition: str) -> list[str]:
+            found: list[str] = []
+            for item in self.table.query(partition, descending=True):
+                if lowest is None or integer(item, "q", -1) >= lowest:
+                    found.append(item["i"]["S"])
+                if len(found) == limit:
+                    break
+            return found
+
+        ids = [name for part in self.table.each(listed, partitions) for name in part]
+        return newest_first(self._many(ids))[:limit]
 
     def loose_insights(self, since_us: int, limit: int) -> list[Insight]:
         found: list[Insight] = []

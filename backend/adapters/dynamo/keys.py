@@ -17,7 +17,7 @@ Table `state`, whose stream carries the change feed:
     DOC#<key>, TALLY, REJ     ...                 documents, counts by day, refused items
     ASIDE                     <time>#<digest>     refused items that were accepted and could not be folded
     SERIES                    <digest>            a numeric series; its detector is DET#<digest>
-    INS#<insight id>          INS                 an explanation; INSE#, FACTS#, VERDICT and ALERT#, INS point to it
+    INS#<insight id>          INS                 an explanation; INSE#, INSK#, FACTS#, VERDICT and ALERT#, INS point to it
     LLM                       <time>              what language models used on a day
     KEYS                      <key id>            credentials, as digests
     LEASE#<name>              LEASE               which process may do what only one may do at a time

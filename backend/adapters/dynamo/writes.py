@@ -42,7 +42,7 @@ def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> No
     """Buckets, links and snapshots of the step's events."""
 
     def add(slot: tuple[str, str, int]) -> None:
-        _add_bucket(table, slot, batch.buckets[slot], step.step, bucket_days)
+        _add_bucket(table, slot, batch.buckets[slot], step, bucket_days)
 
     table.each(add, batch.buckets)
     _add_links(table, batch, step.step)
@@ -51,10 +51,11 @@ def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> No
 
 
 def _add_bucket(
-    table: Table, slot: tuple[str, str, int], counts: Sequence[int], step: int, days: int
+    table: Table, slot: tuple[str, str, int], counts: Sequence[int], step: Step, days: int
 ) -> None:
     kind, entity_id, hour_us = slot
-    values = {":p": number(step), ":ttl": expires(hour_us, days)}
+    # Kept by when it happened or was told, whichever is later: imported history is not too old on its first day.
+    values = {":p": number(step.step), ":ttl": expires(max(hour_us, step.now_us), days)}
     terms = []
     for name, amount in zip(COUNTERS, counts, strict=True):
         if amount:
@@ -62,7 +63,7 @@ def _add_bucket(
             values[f":{name}"] = number(amount)
     if kind in POINTED:
         terms.append("s :s")
-        values[":s"] = {"NS": [str(step)]}  # type: ignore[dict-item]  # the one set among numbers
+        values[":s"] = {"NS": [str(step.step)]}  # type: ignore[dict-item]  # the one set among numbers
     key = bucket_partition(kind, entity_id), hour_sort(hour_us)
     with contextlib.suppress(Moved):
         expression = f"SET p = :p, #t = :ttl ADD {', '.join(terms)}"

@@ -47,6 +47,7 @@ class SqliteErasure(Connections):
             connection.executemany("DELETE FROM rejects WHERE reject_id = ?", naming)
             gone["rejects"] = len(naming)
             key = f"{person.kind}/{person.entity_id}"
+            _unsend(connection, person, key)
             connection.execute(
                 "DELETE FROM changes WHERE key = ? OR substr(key, 1, ?) = ?", (key, len(key) + 1, f"{key}/")
             )
@@ -75,6 +76,14 @@ def _strip(connection: sqlite3.Connection, person: Person) -> int:
         changed,
     )
     return len(changed)
+
+
+def _unsend(connection: sqlite3.Connection, person: Person, key: str) -> None:
+    """Messages about the person, sent or not, and every other that names them, a summary too."""
+    rows = connection.execute("SELECT delivery_id, topic, body FROM deliveries").fetchall()
+    naming = [(row[0],) for row in rows if row[1] == key or mentions(row[2], person)]
+    for table in ("deliveries", "delivery_alerts"):
+        connection.executemany(f"DELETE FROM {table} WHERE delivery_id = ?", naming)
 
 
 def _unlearn_tutor(connection: sqlite3.Connection, tutor_id: str, at_us: int) -> None:

@@ -61,6 +61,14 @@ class SqliteInsights(Connections):
     def insights_of(self, entity_type: str, entity_id: str, limit: int = 1) -> list[Insight]:
         return self._insights("entity_type = ? AND entity_id = ?", (entity_type, entity_id), limit)
 
+    def insights_like(
+        self, kind: str | None, severity: str | None, floor: float | None, limit: int
+    ) -> list[Insight]:
+        wanted = (("kind = ?", kind), ("severity = ?", severity), ("score >= ?", floor))
+        chosen = [(clause, value) for clause, value in wanted if value is not None]
+        where = " AND ".join(clause for clause, _ in chosen) or "1"
+        return self._insights(where, tuple(value for _, value in chosen), limit)
+
     def loose_insights(self, since_us: int, limit: int) -> list[Insight]:
         return self._insights("alert_id IS NULL AND created_us > ?", (since_us,), limit)
 

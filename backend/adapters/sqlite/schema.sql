@@ -138,6 +138,7 @@ CREATE INDEX insights_alert ON insights (alert_id, created_us) WHERE alert_id IS
 CREATE INDEX insights_entity ON insights (entity_type, entity_id, created_us);
 CREATE INDEX insights_facts ON insights (facts_digest, created_us) WHERE source != 'rules';
 CREATE INDEX insights_created ON insights (created_us);
+CREATE INDEX IF NOT EXISTS insights_kind ON insights (kind, severity, created_us);
 -- What explaining used, by day: calls, failures, tokens, explained, fallbacks, withheld, cached.
 CREATE TABLE llm_usage (day_us INTEGER NOT NULL, name TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (day_us, name)) WITHOUT ROWID;
 

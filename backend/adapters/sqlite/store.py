@@ -16,6 +16,7 @@ from backend.adapters.sqlite.log import SqliteLog
 from backend.adapters.sqlite.predictions import SqlitePredictions
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.rejects import SqliteRejects
+from backend.adapters.sqlite.retention import SqliteRetention
 from backend.adapters.sqlite.series import Detectors
 from backend.adapters.sqlite.state import SqliteState
 from backend.adapters.sqlite.tail import Tail
@@ -36,6 +37,7 @@ class SqliteStore(
     SqlitePredictions,
     SqliteReads,
     SqliteRejects,
+    SqliteRetention,
 ):
     """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring. One instance per process; safe to share between threads."""
 
