@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from backend.services.cost import Load
 from backend.topology import FUNCTIONS, TOPICS
@@ -93,6 +94,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     dashboard_url: str = ""
     # what costs something while nothing happens
     website: Website | None = None
+    image: str = ""  # address of the dashboard's image, instead of the website's own: what was built for this deployment
     learning: Learning | None = None
     waf: bool = False
     vpc: bool = False
@@ -163,6 +165,8 @@ def read(context: Mapping[str, Any]) -> Stage:
     except msgspec.ValidationError as error:
         raise ValueError(f"stage {name}: {error}") from None
     _check(stage)
+    if stage.image and stage.website:
+        stage = replace(stage, website=replace(stage.website, image=stage.image))
     return stage
 
 

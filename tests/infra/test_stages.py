@@ -37,6 +37,17 @@ def test_an_unknown_name_is_a_stage_with_the_defaults() -> None:
     assert read({"stage": "try1"}) == stages.Stage(name="try1")
 
 
+def test_an_image_that_was_just_built_is_what_the_website_runs() -> None:
+    """The workflow that deploys gives it; a stage without a website has no use for it."""
+    website = read({"stage": "prod", "image": "registry.example/iops:abc"}).website
+    assert website is not None
+    assert website.image == "registry.example/iops:abc"
+    assert read({"stage": "dev", "image": "registry.example/iops:abc"}).website is None
+    steps = (ROOT / ".github/workflows/deploy.yml").read_text(encoding="utf-8")
+    assert "IMAGE=-c image=$image" in steps
+    assert 'ARGS="$IMAGE ' in steps
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
