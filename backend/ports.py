@@ -72,7 +72,6 @@ class Documents(Protocol):
     """Small named JSON documents: desired state of the simulator, saved views, settings of people."""
 
     def document(self, key: str) -> Any | None: ...
-
     def put_document(self, key: str, value: Any, at_us: int) -> None: ...
 
 
@@ -345,9 +344,7 @@ class Insights(Protocol):
         """Take one call of the day's, durably; False when the cap is reached."""
 
     def add_llm_usage(self, day_us: int, counts: Mapping[str, int]) -> None: ...
-
     def llm_usage(self, day_us: int) -> dict[str, int]: ...
-
     def prune_insights(self, before_us: int) -> int: ...
 
 
