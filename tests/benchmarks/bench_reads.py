@@ -93,6 +93,7 @@ def query_figures(store: SqliteStore) -> None:
     month = Scope(at_us=at, start_us=at - 30 * DAY)
     day = Scope(at_us=at, start_us=at - DAY)
     west = Scope(at_us=at, start_us=at - DAY, subject="algebra", region="west")
+    region = Scope(at_us=at, start_us=at - DAY, region="west")
     cases: list[tuple[str, Callable[[], Any]]] = [
         ("students, by expected loss", lambda: queries.students(store, day)),
         ("students of a subject and region", lambda: queries.students(store, west)),
@@ -102,10 +103,13 @@ def query_figures(store: SqliteStore) -> None:
         ("health histogram of a subject and region", lambda: queries.health_histogram(store, west)),
         ("kpis, 24 h", lambda: queries.kpis(store, day)),
         ("kpis, 30 d, of a subject and region", lambda: queries.kpis(store, Scope(at_us=at, start_us=at - 30 * DAY, subject="algebra", region="west"))),
+        ("kpis, 24 h, of a region", lambda: queries.kpis(store, region)),
         ("calls, 24 h", lambda: queries.calls(store, day)),
+        ("calls, 24 h, of a region", lambda: queries.calls(store, region)),
         ("calls, 30 d", lambda: queries.calls(store, month)),
         ("market", lambda: queries.market(store, day)),
         ("queue", lambda: queries.queue(store, day)),
+        ("queue of a region", lambda: queries.queue(store, region)),
         ("options of subjects", lambda: queries.options(store, day, "subject")),
         ("options of students with a text", lambda: queries.options(store, west, "student", "0777")),
         ("one student", lambda: queries.student(store, month, "stu_000777")),

@@ -138,3 +138,16 @@ def test_without_the_token_nothing_is_shown(product, chromium):
     assert answer.status == 401
     assert "Access token" in page.content()
     context.close()
+
+
+def test_rows_of_the_queue_hold_what_is_in_them_on_every_width(product, open_user):
+    """Nothing of one row lies over the next, however long its reason."""
+    for width in (390, 1024, 1440):
+        page = open_user(product, width=width).go("/")
+        row = page.locator(".io-q li").first
+        expect(row).to_be_visible()
+        over = page.evaluate(
+            "() => [...document.querySelectorAll('.io-q li')].filter((row) => [...row.querySelectorAll('*')]"
+            ".some((part) => part.getBoundingClientRect().bottom > row.getBoundingClientRect().bottom + 1)).length"
+        )
+        assert over == 0
