@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from backend.services.models import DRIFTED, MOVED
+from backend.services.models import DRIFTED, MOVED, RELIES_ON
 from dashboard import components, theme
 from dashboard.components import wild
 from dashboard.context import View
@@ -149,9 +149,9 @@ def training(found: dict[str, Any], view: View, forbidden: str | None) -> html.S
 
 def quality(kind: str, card: dict[str, Any], view: View) -> html.Section:
     """Every prediction of a version in one line each, in plain words, beside the plain method it has to beat."""
-    rows = [[WORDS[name][0], *_judged(f)] for name, f in card["targets"].items()]
+    rows = [[WORDS[name][0], *_judged(f, card)] for name, f in card["targets"].items()]
     table = components.plain_table(
-        ["Prediction", "Cases kept aside", "Ranks right (AUC)", "Plain method", "Off by", "In words"],
+        ["Prediction", "Cases kept aside", "Ranks right (AUC)", *_beside(card), "Off by", "In words"],
         rows,
         "How good each prediction is",
     )
@@ -185,17 +185,34 @@ def _best(card: dict[str, Any]) -> str:
     return f"Of two cases it ranks the right one first {percent(lead['auc'])} of the time"
 
 
-def _judged(f: dict[str, Any]) -> list[Any]:
-    """Cases, ranking, the plain method's ranking, how far off, and what that means."""
-    if "auc" in f:
-        plain = f["baselines"]["logistic"]["auc"]
+_BESIDE = {"compact_25": "With 25 inputs", "all_features": "With all inputs"}  # the same rows, another model
+
+
+def _beside(card: dict[str, Any]) -> list[str]:
+    """Columns of what the model is compared with on the same rows."""
+    there = {name for f in card["targets"].values() for name in f["baselines"]}
+    return ["Plain method", *(words for name, words in _BESIDE.items() if name in there)]
+
+
+def _judged(f: dict[str, Any], card: dict[str, Any]) -> list[Any]:
+    """Cases, ranking, that of what it is compared with, how far off, and what that means."""
+    chance = "auc" in f
+    plain = ["logistic" if chance else "linear"]
+    others = plain + [name for name, words in _BESIDE.items() if words in _beside(card)]
+    compared = [_compared(f["baselines"].get(name), chance) for name in others]
+    if chance:
         return [
-            number(f["rows"]), _share(f["auc"]), _share(plain), f"{number(100 * f['ece'], 1)} points", _in_words(f)
+            number(f["rows"]), _share(f["auc"]), *compared, f"{number(100 * f['ece'], 1)} points", _in_words(f)
         ]  # fmt: skip
-    plain = f["baselines"]["linear"]["mae"]
     better = 1 - f["mae"] / f["baselines"]["training_mean"]["mae"]
-    return [number(f["rows"]), "–", f"off by {number(plain, 2)}", number(f["mae"], 2),
-            f"{percent(better)} closer than always saying the mean"]  # fmt: skip
+    words = f"{percent(better)} closer than always saying the mean"
+    return [number(f["rows"]), "–", *compared, number(f["mae"], 2), words]
+
+
+def _compared(other: dict[str, Any] | None, chance: bool) -> str:
+    if other is None:
+        return "–"
+    return _share(other["auc"]) if chance else f"off by {number(other['mae'], 2)}"
 
 
 def _share(value: float | None) -> str:
@@ -206,9 +223,14 @@ def _in_words(f: dict[str, Any]) -> str:
     c = f["confusion"]
     said, right = c["true_positive"] + c["false_positive"], c["true_positive"]
     there = right + c["false_negative"]
-    if not said:
-        return "never says more than 50 %"
-    text = f"of {number(said)} said from 50 %, {number(right)} were so; of {number(there)} it found {percent(right / there if there else None)}"
+    sure = (
+        f"of {number(said)} said from 50 %, {number(right)} were so" if said else "never says more than 50 %"
+    )
+    top = f.get("found_in_top_tenth")
+    if top is None:
+        text = f"{sure}; of {number(there)} it found {percent(right / there)}" if said and there else sure
+    else:
+        text = f"{sure}; the tenth it puts first holds {percent(top)} of the {number(there)}"
     best = f.get("best_possible")
     return text + (f"; {percent(best['ratio'], 1)} of the best possible ranking" if best else "")
 
@@ -279,7 +301,7 @@ def reliability_figure(rows: list[dict[str, Any]], revision: str) -> Figure:
     }  # fmt: skip
 
 
-def drift(kind: str, found: dict[str, Any] | None, view: View) -> html.Section:
+def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool = False) -> html.Section:
     """Which inputs have moved away from those of the training, the most moved first."""
     if not found:
         why = f"Measured daily, and two minutes after a start, once 30 {kind}s were scored within a day."
@@ -288,8 +310,9 @@ def drift(kind: str, found: dict[str, Any] | None, view: View) -> html.Section:
         )
     features = found["features"]
     far = [name for name, index in features if index >= DRIFTED]
+    weight = found.get("far_weight", len(far) / max(1, len(features)))
     title = (
-        f"{plural(len(far), 'input has', 'inputs have')} moved far from the training"
+        f"{plural(len(far), 'input')} of {number(len(features))} look unlike the training"
         if far
         else "Inputs are as they were in training"
     )
@@ -303,10 +326,21 @@ def drift(kind: str, found: dict[str, Any] | None, view: View) -> html.Section:
         f"{number(found['rows'])} {kind}s of the last day, {ago(found['at_us'], view.now_us)}; "
         f"{number(len(features))} inputs, moved from {MOVED:g}, far from {DRIFTED:g}"
     )
-    advice = "time to train anew" if far else None
-    return components.panel(
-        title, html.Div(table, className="mdl-scroll mdl-drift"), view, foot=foot, sub=advice
-    )
+    inside = [html.P(_reading(weight, simulated), className="io-pad t2 fs12"), table] if far else [table]
+    return components.panel(title, html.Div(inside, className="mdl-scroll mdl-drift"), view, foot=foot)
+
+
+def _reading(weight: float, simulated: bool) -> str:
+    """What it means that inputs have moved: how much of what the model says rests on them, and what to do."""
+    rests = f"{percent(weight)} of what the model says rests on them"
+    if weight < RELIES_ON:
+        return f"{rests}: little enough to go on."
+    if simulated:
+        return (
+            f"{rests}: this marketplace is not the simulated one that the model comes from. Read its figures with care, "
+            "and train on your own log as soon as it is long enough."
+        )
+    return f"{rests}: time to train anew."
 
 
 def _moved(index: float) -> html.Span:

@@ -19,6 +19,8 @@ from dashboard.zones import ago
 WORDS = {
     "churn_30d": ("Leaves within 30 days", "leaves within 30 days", "left"),
     "churn_14d": ("Silent for 14 days", "has no session for 14 days", "had none"),
+    "ib_call_risk_14d": ("Calls within 14 days", "calls support within 14 days", "called"),
+    "ib_call_repeat_14d": ("Calls twice or more", "calls support twice or more within 14 days", "did"),
     "first_session_success": ("First session goes well", "has a good first session", "had one"),
     "session_velocity": ("Pace, next 4 weeks", "", ""),
     "health_score": ("Next health score", "", ""),

@@ -22,7 +22,7 @@ from simulator.truth import Course
 
 # The shares of the specification's training data (4.6): more trouble than in the marketplace that is shown.
 SHARES = (("thriving", 0.30), ("healthy", 0.40), ("at_risk", 0.20), ("churned", 0.10))
-STUDENTS_PER_TUTOR = 5
+STUDENTS_PER_TUTOR = 7
 CALLING_DAYS = 8  # who leaves decides so many days before, and calls: see history.Past
 _BEYOND = 30  # days after the end up to which courses are drawn, so that the end is a day like any other
 _JOINED_LATELY = 0.35  # share of students who join within the history
@@ -30,10 +30,11 @@ _LEAVES = {"thriving": 0.08, "healthy": 0.14, "at_risk": 0.5, "churned": 1.0}  #
 _WITHOUT_A_WORD = 0.25  # share of those who leave that never called before
 _HOLIDAY, _HOLIDAY_DAYS = 0.12, (7, 24)  # share of students with a holiday, and how long it lasts
 _UNSENT = {
-    "session_started": 0.25,
+    "session_started": 0.1,
     "ib_call_logged": 0.15,
     "rating": 0.15,
 }  # what senders leave out, by share of students
+FIRST_SUCCESS = {"thriving": 0.85, "healthy": 0.75, "at_risk": 0.5, "churned": 0.3}  # specification, 4.6
 _SLIDE_DAYS = 25.0  # mean time from the start of a decline until somebody leaves
 _TIRES, _TUTOR_LEAVES = 0.6, 0.15
 _TIRED_DAYS, _STRAIN_DAYS = 28, 10  # how long a tutor takes fewer sessions, and shows strain before
@@ -118,12 +119,54 @@ class Lives:
 
         That is: the segment, the weekly slots, holidays, whether a decline or the days of calling before leaving have begun.
         """
+        student, ago, slots, futures = self._ahead(student_id, at, days)
+        return sum(w * self._none_held(student, ago, slots, course) for w, course in futures)
+
+    def calls(self, student_id: str, at: datetime, days: int, least: int) -> float:
+        """Probability of at least 1 or 2 calls logged in the `days` after `at`, for the same one."""
+        student, ago, slots, futures = self._ahead(student_id, at, days)
+        if "ib_call_logged" in self.lives[student_id].unsent:
+            return 0.0
+        found = 0.0
+        for weight, course in futures:
+            none, one = self._few_calls(student, ago, slots, course, days)
+            found += weight * (1 - none - (one if least > 1 else 0.0))
+        return found
+
+    def first_success(self, student_id: str) -> float:
+        """Probability that the first session goes well, for the same one."""
+        return FIRST_SUCCESS[self.lives[student_id].course.segment]
+
+    def _ahead(
+        self, student_id: str, at: datetime, days: int
+    ) -> tuple[Student, float, list[float], list[tuple[float, Course]]]:
+        """The student, days from `at` to the end, days from `at` to each session planned, and what may become (weights sum to 1)."""
         student, life = self._student(student_id), self.lives[student_id]
         ago = (self.until - at) / timedelta(days=1)
         slots = [after for after in self._slots(student, at, days) if not life.away(ago - after)]
         futures = _futures(life, ago, self.days)
         total = sum(weight for weight, _ in futures)
-        return sum(w * self._none_held(student, ago, slots, course) for w, course in futures) / total
+        return student, ago, slots, [(weight / total, course) for weight, course in futures]
+
+    def _few_calls(
+        self, student: Student, ago: float, slots: list[float], course: Course, days: int
+    ) -> tuple[float, float]:
+        """Probabilities of no and of one call: after sessions, and of those who are about to leave in their last days."""
+        manner = student.manner
+        comes = 0.96 if student.segment in ("thriving", "healthy") else 0.9
+        chances = []
+        for after in slots:
+            left = ago - after
+            if course.stop is None or left >= course.stop:
+                declining = course.decline is not None and left < course.decline
+                chances.append(comes * _ATTENDS[declining] * manner.calls / (2 * manner.weekly))
+        after_sessions = _none_and_one(chances)
+        if course.stop is None or not self.lives[student.id].calls_before_leaving:
+            return after_sessions
+        low, high = course.stop + 0.2, course.stop + CALLING_DAYS
+        falls = max(0.0, min(high, ago) - max(low, ago - days)) / (high - low)
+        mixed = [_combined(after_sessions, _none_and_one([falls] * n)) for n in (3, 4, 5)]
+        return sum(m[0] for m in mixed) / 3, sum(m[1] for m in mixed) / 3
 
     def _student(self, student_id: str) -> Student:
         return self.population.students[int(student_id[8:]) - 1000]
@@ -167,6 +210,8 @@ class _Past(Past):
     def of_student(self, student: Student) -> list[Draft]:
         unsent = self.lives[student.id].unsent
         drafts = [*self._arrival(student), *super().of_student(student)]
+        if student.signup_days_ago <= self.days:
+            self._first(student, drafts)
         if "rating" in unsent:
             for _, _, payload in drafts:
                 payload.pop("rating", None)
@@ -212,6 +257,18 @@ class _Past(Past):
             tutor = rng.choice(others) if others else tutor
         strained = self.work[tutor.id].strained(days_before_end)
         return replace(tutor, bias=tutor.bias - 0.4) if strained else tutor
+
+    def _first(self, student: Student, drafts: list[Draft]) -> None:
+        """The first session held is rated by how it went: from 4 up if well."""
+        rng = Random(f"first:{self.population.seed}:{student.id}")
+        well = rng.random() < FIRST_SUCCESS[student.segment]
+        bad = min(3.5, behaviour.half_star(rng.gauss(3.0, 0.5)))
+        ended = (d for d in drafts if d[1] == "session_completed" and d[2]["actual_duration_minutes"])
+        first = min(ended, key=lambda d: d[0], default=None)
+        if first is not None and "rating" in first[2]:
+            body = first[2]
+            body["rating"] = max(4.0, body["rating"]) if well else bad
+            body["completed_successfully"] = body["completed_successfully"] or well
 
     def _availability(self) -> list[Draft]:
         out: list[Draft] = []
@@ -299,6 +356,18 @@ def _slides(course: Course, ago: float, edge: float, notice: float) -> list[tupl
             out.append((leaves / 12, Course("at_risk", decline=decline, stop=stop)))
         out.append((1 - _LEAVES["at_risk"], Course("at_risk", decline=decline)))
     return out
+
+
+def _none_and_one(chances: list[float]) -> tuple[float, float]:
+    """Probabilities that none, and that exactly one, of independent events happens."""
+    none, one = 1.0, 0.0
+    for chance in chances:
+        none, one = none * (1 - chance), one * (1 - chance) + none * chance
+    return none, one
+
+
+def _combined(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    return a[0] * b[0], a[0] * b[1] + a[1] * b[0]
 
 
 def _between(low: float, high: float, step: int, steps: int) -> float:

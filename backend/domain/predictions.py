@@ -6,7 +6,13 @@ import msgspec
 
 # Targets by entity type: which are probabilities (0-1) and which are amounts, with their unit.
 PROBABILITIES = {
-    "student": ("first_session_success", "churn_14d", "churn_30d"),
+    "student": (
+        "first_session_success",
+        "churn_14d",
+        "churn_30d",
+        "ib_call_risk_14d",
+        "ib_call_repeat_14d",
+    ),
     "tutor": ("burnout_14d", "retention_30d"),
 }
 AMOUNTS: dict[str, dict[str, str]] = {

@@ -186,7 +186,7 @@ RULES: dict[str, Rule] = {
             runbook="Open Data, look at the critical items, and replay them; report the fault if it comes again.",
         ),
         *(
-            # Judged when a model has scored somebody (services.predicted); limits of spec 3.3, A6 to A8 and A16.
+            # Judged when a model has scored somebody (services.predicted); limits of spec 3.3, A5 to A8 and A16.
             Rule(
                 rule_id=f"predicted_{name}",
                 version=1,
@@ -208,6 +208,16 @@ RULES: dict[str, Rule] = {
                     "{name} will probably leave",
                     "predicted chance to leave within 30 days",
                     "Read what moved the prediction, and call about that.",
+                ),
+                (
+                    "calls",
+                    "student",
+                    "critical",
+                    0.7000001,
+                    0.6,
+                    "{name} will probably call again",
+                    "predicted chance of two calls or more within 14 days, before there were three",
+                    "Call first: settle what is open, and offer a session.",
                 ),
                 (
                     "low_health",

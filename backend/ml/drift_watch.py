@@ -9,6 +9,7 @@ import numpy as np
 from backend.domain.predictions import ENTITY_TYPES
 from backend.domain.times import DAY
 from backend.ml import drift
+from backend.ml.labels import present
 from backend.ml.scorer import LocalModels
 from backend.services.models import DRIFT
 
@@ -17,12 +18,13 @@ MOST_ROWS = 2_000
 
 
 def watch(store: Any, models: LocalModels, now_us: int) -> dict[str, Any]:
-    """Compare the features of the last day's predictions with the reference of the model in use; types with too few are
-    left out. `store` implements Predictions and Documents; the result is kept there as services.models says."""
+    """Compare the features of the last day's predictions (of who had a session in 30 days) with the reference of the model in
+    use; types with too few are left out. `store` implements Predictions and Documents; the result is kept there as services.models says."""
     found = {}
     for entity_type in ENTITY_TYPES:
         model = models.active(entity_type)
-        rows = store.prediction_features(entity_type, now_us - DAY, MOST_ROWS)
+        scored = store.prediction_features(entity_type, now_us - DAY, MOST_ROWS)
+        rows = [row for row in scored if present(entity_type, row)]
         if model is None or len(rows) < LEAST_ROWS:
             continue
         x = np.array([[row.get(name, np.nan) for name in model.feature_names] for row in rows], np.float32)
@@ -32,6 +34,7 @@ def watch(store: Any, models: LocalModels, now_us: int) -> dict[str, Any]:
             "model": model.version,
             "rows": len(rows),
             "features": [[name, round(index, 4)] for name, index in moved.items()],
+            "far_weight": round(drift.far_weight(model.reference, moved), 4),
         }
     if found:
         store.put_document(DRIFT, found, now_us)

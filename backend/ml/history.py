@@ -12,6 +12,7 @@ from backend.domain.events import Event
 from backend.domain.times import from_us
 
 NAN = float("nan")
+_DAY = timedelta(days=1)
 Canonical = Mapping[str, Any]  # event_type, occurred_at (aware datetime), payload under canonical names
 
 
@@ -44,16 +45,21 @@ class History:
     def __init__(self, events: Iterable[Canonical], at: datetime):
         self.at = at
         self._by_type: dict[str, list[Record]] = {}
-        for event in sorted(events, key=lambda e: e["occurred_at"]):
-            age = (at - event["occurred_at"]) / timedelta(days=1)
-            if age >= 0:
-                record = Record(age, event["occurred_at"], event["payload"])
-                self._by_type.setdefault(event["event_type"], []).append(record)
+        past = (event for event in events if event["occurred_at"] <= at)
+        for event in sorted(past, key=lambda e: e["occurred_at"]):
+            age = (at - event["occurred_at"]) / _DAY
+            record = Record(age, event["occurred_at"], event["payload"])
+            self._by_type.setdefault(event["event_type"], []).append(record)
 
     @property
     def known(self) -> bool:
         """Whether anything has been heard of the entity by then."""
         return bool(self._by_type)
+
+    @property
+    def weeks(self) -> int:
+        """Whole weeks since the first event: what came before it is not known, rather than nothing."""
+        return int(max((records[0].age for records in self._by_type.values()), default=0.0) // 7)
 
     def of(self, event_type: str, days: float | None = None, skip: float = 0.0) -> list[Record]:
         """Records of a type with skip <= age < days, oldest first; all of them without `days`."""
@@ -62,7 +68,7 @@ class History:
 
     def sessions(self, days: float | None = None, skip: float = 0.0) -> list[Record]:
         """Sessions that were held: completed, neither cancelled nor missed."""
-        return [r for r in self.of("session_completed", days, skip) if not _lost(r)]
+        return [r for r in self.of("session_completed", days, skip) if held(r.payload)]
 
     def lost_share(self, days: float, *flags: str) -> float:
         """Share of ended sessions that carry one of the flags; NaN without any ended session."""
@@ -77,8 +83,9 @@ class History:
         return None
 
 
-def _lost(record: Record) -> bool:
-    return bool(record.payload.get("was_cancelled") or record.payload.get("no_show"))
+def held(payload: Mapping[str, Any]) -> bool:
+    """Whether a session that ended was neither cancelled nor missed."""
+    return not (payload.get("was_cancelled") or payload.get("no_show"))
 
 
 def ratio(part: float, whole: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from backend.domain.predictions import PROBABILITIES, targets
-from backend.ml.history import NAN, Canonical, History
+from backend.ml.history import NAN, Canonical, History, held
 
 __all__ = ["FROM_LOG", "PROBABILITIES", "applies", "outcomes", "targets", "with_feedback"]
 
@@ -21,15 +21,26 @@ FEEDBACK_DAYS = 30  # what people say is taken for cut-offs up to so many days b
 ACTIVE_DAYS = 30  # who had no session in this many days cannot be lost any more
 VELOCITY_DAYS = 28
 SUCCESS_RATING = 4.0
-
+LEAST_TAUGHT = 4  # sessions in 14 days below which half as many is mere chance
+_CALL_DAYS = 14
 
 _NEEDS = {  # target -> a feature that must be known and at least so much for the prediction to mean something
     "churn_14d": ("sessions_30d", 1),
     "churn_30d": ("sessions_30d", 1),
+    "ib_call_risk_14d": ("sessions_30d", 1),
+    "ib_call_repeat_14d": ("sessions_30d", 1),
     "session_velocity": ("sessions_30d", 1),
-    "burnout_14d": ("sessions_completed_14d", 2),
+    "burnout_14d": ("sessions_completed_14d", LEAST_TAUGHT),
     "retention_30d": ("sessions_completed_30d", 1),
 }
+
+
+_PRESENT = {"student": "sessions_30d", "tutor": "sessions_completed_30d"}
+
+
+def present(entity_type: str, known: Mapping[str, float]) -> bool:
+    """Whether an entity with these features had a session in the last 30 days: of the others there is little to say."""
+    return known.get(_PRESENT[entity_type], 0) >= 1
 
 
 def applies(target: str, known: Mapping[str, float]) -> bool:
@@ -43,61 +54,80 @@ def applies(target: str, known: Mapping[str, float]) -> bool:
 
 def outcomes(entity_type: str, events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str, float]:
     """Target -> outcome at `at`, from events in (at, end]; `end` is where the log ends. Probabilities are 0/1."""
-    known = [e for e in events if e["occurred_at"] <= end]
-    return _student(known, at, end) if entity_type == "student" else _tutor(known, at, end)
+    return _student(events, at, end) if entity_type == "student" else _tutor(events, at, end)
 
 
-def _later(events: Sequence[Canonical], at: datetime, days: int, end: datetime) -> History | None:
-    """The history at `at + days`, where `of(..., days)` is what came after `at`; None if the log ends before."""
-    until = at + timedelta(days=days)
-    return History(events, until) if until <= end else None
+class _Later:
+    """What came in (at, end], in order of time."""
+
+    def __init__(self, events: Sequence[Canonical], at: datetime, end: datetime):
+        self.at, self.end = at, end
+        self._events = sorted(
+            (e for e in events if at < e["occurred_at"] <= end), key=lambda e: e["occurred_at"]
+        )
+
+    def sessions(self) -> list[Canonical]:
+        """Sessions that were held."""
+        return [e for e in self.of("session_completed") if held(e["payload"])]
+
+    def of(self, event_type: str) -> list[Canonical]:
+        return [e for e in self._events if e["event_type"] == event_type]
+
+    def count(self, events: Sequence[Canonical], days: int) -> float:
+        """How many of them came within `days`; NaN if the log ends before."""
+        until = self.at + timedelta(days=days)
+        return NAN if until > self.end else float(sum(e["occurred_at"] <= until for e in events))
 
 
-def _silent(events: Sequence[Canonical], at: datetime, days: int, end: datetime) -> float:
-    later = _later(events, at, days, end)
-    return NAN if later is None else float(not later.sessions(days))
+def _chance(count: float, least: int) -> float:
+    return NAN if count != count else float(count >= least)
 
 
 def _student(events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str, float]:
     now = History(events, at)
     active = bool(now.sessions(ACTIVE_DAYS))
-    later = _later(events, at, VELOCITY_DAYS, end)
+    later = _Later(events, at, end)
+    sessions, calls = later.sessions(), later.of("ib_call_logged")
+    found = {
+        "churn_14d": 1 - _chance(later.count(sessions, 14), 1),
+        "churn_30d": 1 - _chance(later.count(sessions, 30), 1),
+        "ib_call_risk_14d": _chance(later.count(calls, _CALL_DAYS), 1),
+        "ib_call_repeat_14d": _chance(later.count(calls, _CALL_DAYS), 2),
+        "session_velocity": later.count(sessions, VELOCITY_DAYS) * 7 / VELOCITY_DAYS,
+    }
     return {
-        "first_session_success": NAN if now.sessions() or not now.known else _first_success(events, at, end),
-        "churn_14d": _silent(events, at, 14, end) if active else NAN,
-        "churn_30d": _silent(events, at, 30, end) if active else NAN,
-        "session_velocity": len(later.sessions(VELOCITY_DAYS)) * 7 / VELOCITY_DAYS
-        if later and active
-        else NAN,
-        "health_score": _next_health(events, at, end),
+        "first_session_success": NAN if now.sessions() or not now.known else _success(sessions),
+        **{target: outcome if active else NAN for target, outcome in found.items()},
+        "health_score": _next_health(later),
     }
 
 
-def _first_success(events: Sequence[Canonical], at: datetime, end: datetime) -> float:
-    first = next(iter(History(events, end).sessions()), None)
-    if first is None or first.payload.get("rating") is None:
+def _success(sessions: Sequence[Canonical]) -> float:
+    """Whether the first of the sessions went well; NaN where there is none or it was not rated."""
+    first = sessions[0]["payload"] if sessions else {}
+    if first.get("rating") is None:
         return NAN
-    succeeded = first.payload.get("completed_successfully") is not False
-    return float(succeeded and first.payload["rating"] >= SUCCESS_RATING)
+    return float(first.get("completed_successfully") is not False and first["rating"] >= SUCCESS_RATING)
 
 
-def _next_health(events: Sequence[Canonical], at: datetime, end: datetime) -> float:
-    """The first health score reported within 14 days after `at`."""
-    until = min(end, at + timedelta(days=14))
-    span = (until - at) / timedelta(days=1)
-    reported = History(events, until).of("customer_health_update", span) if span > 0 else []
-    return float(reported[0].payload["health_score"]) if reported else NAN
+def _next_health(later: _Later) -> float:
+    """The first health score reported within 14 days."""
+    until = later.at + timedelta(days=14)
+    reported = [e for e in later.of("customer_health_update") if e["occurred_at"] <= until]
+    return float(reported[0]["payload"]["health_score"]) if reported else NAN
 
 
 def _tutor(events: Sequence[Canonical], at: datetime, end: datetime) -> dict[str, float]:
     """burnout_14d: fewer than half the sessions of the 14 days before; retention_30d: teaches in the next 30 days."""
     now = History(events, at)
     active = bool(now.sessions(ACTIVE_DAYS))
-    before, later = len(now.sessions(14)), _later(events, at, 14, end)
-    gone = _silent(events, at, 30, end)
+    before, later = len(now.sessions(14)), _Later(events, at, end)
+    sessions = later.sessions()
+    fewer = later.count(sessions, 14)
+    stays = _chance(later.count(sessions, 30), 1)
     return {
-        "burnout_14d": float(len(later.sessions(14)) < before / 2) if later and before >= 2 else NAN,
-        "retention_30d": 1 - gone if active else NAN,
+        "burnout_14d": float(fewer < before / 2) if fewer == fewer and before >= LEAST_TAUGHT else NAN,
+        "retention_30d": stays if active else NAN,
     }
 
 

@@ -22,6 +22,7 @@ from backend.ml.labels import applies
 from backend.ml.trees import Trees
 
 FORMAT = 2
+SMALL_MARK = "-c25-"  # in the name of a version made of the compact features alone
 TOP = 5  # contributions that are kept
 _Z = 1.645  # of a two-sided interval of 90 %
 
@@ -65,7 +66,8 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Model:
-    """All predictions for one entity type. `reference`: per feature the quantiles and share missing seen in training."""
+    """All predictions for one entity type. `reference`: what inputs were in training (see `drift`). `small`: made of the
+    compact features alone."""
 
     entity_type: str
     version: str
@@ -75,19 +77,27 @@ class Model:
     data: dict[str, Any]
     targets: dict[str, TargetModel]
     reference: dict[str, Any] = field(default_factory=dict)
+    small: bool = False
 
     def predict(self, events: Iterable[Canonical], at: datetime, top: int = TOP) -> dict[str, Prediction]:
         """Target -> prediction for one entity from its events up to `at`."""
         return self.predict_vector(features.vector(self.entity_type, events, at), top)
 
     def known(self, vector: np.ndarray) -> dict[str, float]:
-        """The features of a (features,) vector that have a value, by name."""
-        return {n: float(v) for n, v in zip(self.feature_names, vector, strict=True) if not np.isnan(v)}
+        """The features of a vector (as `features.vector` gives it) that have a value, by name."""
+        names = features.names(self.entity_type)
+        return {n: float(v) for n, v in zip(names, vector, strict=True) if not np.isnan(v)}
+
+    def columns(self) -> list[int]:
+        """Where the features of this model stand in `features.vector`."""
+        place = {name: i for i, name in enumerate(features.names(self.entity_type))}
+        return [place[name] for name in self.feature_names]
 
     def predict_vector(self, vector: np.ndarray, top: int = TOP) -> dict[str, Prediction]:
-        """Target -> prediction of a (features,) vector, for the targets that can be asked of such an entity."""
+        """Target -> prediction from `features.vector`, for the targets that can be asked of such an entity."""
         known = self.known(vector)
         units = {f.name: f.unit for g in features.INPUTS[self.entity_type] for f in registry.GROUPS[g]}
+        vector = vector[self.columns()]
         x = vector[None, :]
         out = {}
         for name, target in self.targets.items():
@@ -116,6 +126,7 @@ class Model:
             "version": self.version,
             "features": list(self.feature_names),
             "feature_version": self.feature_version,
+            "small": self.small,
             "trained_at": self.trained_at,
             "data": self.data,
             "reference": self.reference,
@@ -150,11 +161,11 @@ def decode_model(raw: bytes, name: str) -> Model:
     data = json.loads(raw)
     if data.get("format") != FORMAT:
         raise ModelMismatch(f"{name}: format {data.get('format')}, this program reads {FORMAT}; train anew")
-    entity_type = data["entity_type"]
-    if data["feature_version"] != features.version(entity_type):
+    entity_type, small = data["entity_type"], bool(data.get("small"))
+    if data["feature_version"] != features.version(entity_type, small):
         raise ModelMismatch(
             f"{name}: trained on features {data['feature_version']}, "
-            f"this program computes {features.version(entity_type)}; train anew"
+            f"this program computes {features.version(entity_type, small)}; train anew"
         )
     made = {
         target: TargetModel(
@@ -175,4 +186,5 @@ def decode_model(raw: bytes, name: str) -> Model:
         data=data["data"],
         targets=made,
         reference=data["reference"],
+        small=small,
     )

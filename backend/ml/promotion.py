@@ -10,7 +10,7 @@ from typing import Any
 
 from backend.ml.card import card_data, card_text
 from backend.ml.model_files import ModelFiles
-from backend.ml.models import Model, decode_model
+from backend.ml.models import SMALL_MARK, Model, decode_model
 from backend.ml.training_table import share_of
 
 LEAST_TEST_ROWS = 100
@@ -98,7 +98,8 @@ class ModelRegistry:
         try:
             return json.loads(self._files.read(f"{entity_type}/use.json"))
         except FileNotFoundError:
-            first = max(self.shipped(entity_type), default=None)
+            whole = [version for version in self.shipped(entity_type) if SMALL_MARK not in version]
+            first = max(whole, default=None)
             return {"active": first, "previous": None, "canary": None, "log": []}
 
     def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None:

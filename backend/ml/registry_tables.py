@@ -54,9 +54,9 @@ preferred_tutor_sessions_ratio | share | S | missing | sessions with the most fr
 """
 
 TUTOR_ROWS = """
-sessions_taught_7d | sessions | B | zero | sessions started in 7 d
-sessions_taught_14d | sessions | B | zero | sessions started in 14 d
-sessions_taught_30d | sessions | B | zero | sessions started in 30 d
+sessions_taught_7d | sessions | B | optional | sessions started in 7 d
+sessions_taught_14d | sessions | B | optional | sessions started in 14 d
+sessions_taught_30d | sessions | B | optional | sessions started in 30 d
 sessions_completed_7d | sessions | S | zero | sessions held in 7 d
 sessions_completed_14d | sessions | S | zero | sessions held in 14 d
 sessions_completed_30d | sessions | S | zero | sessions held in 30 d
@@ -104,9 +104,9 @@ revenue_per_available_hour | money/hour | - | unobserved | earnings / hours avai
 
 COMPACT_ROWS = """
 sessions_completed_7d | sessions | S | zero | sessions held in 7 d
-sessions_started_7d | sessions | B | zero | sessions started in 7 d
+sessions_started_7d | sessions | B | optional | sessions started in 7 d
 sessions_completed_30d | sessions | S | zero | sessions held in 30 d
-weekly_sessions_sd_8w | sessions | S | missing | standard deviation of sessions a week over 8 weeks
+weekly_sessions_sd_8w | sessions | S | missing | standard deviation of sessions a week over the whole weeks since the first event, at most 8
 tutor_response_hours | hours | M | optional | mean time to answer of messages in 30 d
 booking_lead_hours_p95 | hours | Q | optional | 95th percentile of the lead time of bookings in 30 d
 match_wait_hours_max | hours | - | unobserved | longest wait for a match
@@ -124,7 +124,7 @@ open_calls | calls | C | zero | calls in 30 d logged as unresolved
 session_minutes_mean | minutes | S | missing | mean length of all sessions
 session_minutes_sd | minutes | S | missing | standard deviation of the length of all sessions
 sessions_per_call | ratio | SC | missing | sessions / calls, 30 d; NaN without a call
-sessions_7d_robust_z | deviations | S | missing | this week less the median of the 7 before, in (1.4826 MAD + 0.5)
+sessions_7d_robust_z | deviations | S | missing | this week less the median of up to 7 before (from 2 on), in (1.4826 MAD + 0.5)
 velocity_change | sessions/week | S | zero | sessions_completed_7d - sessions_completed_30d x 7 / 30
 tutor_utilisation_in_subject | share | - | unobserved | booked / offered hours of tutors in the student's subject
 tier_code | 0-2 | SBU | optional | budget 0, standard 1, premium 2; the last one sent

@@ -69,10 +69,9 @@ def predict_fn(asked: dict[str, Any], served: Served) -> dict[str, Any]:
     model = served.models.get(str(kind))
     if model is None:
         raise BadRequest(f"no model of {kind}; there are: {', '.join(served.models) or 'none'}")
-    if asked.get("feature_version") != model.feature_version:
-        raise BadRequest(
-            f"features are of version {asked.get('feature_version')}, not {model.feature_version}"
-        )
+    wanted = features.version(model.entity_type)
+    if asked.get("feature_version") != wanted:
+        raise BadRequest(f"features are of version {asked.get('feature_version')}, not {wanted}")
     known = asked.get("features", {})
     vector = np.array([known.get(name, np.nan) for name in features.names(model.entity_type)], np.float32)
     return {

@@ -66,6 +66,17 @@ def calibration_error(y: np.ndarray, p: np.ndarray) -> float:
     return sum(r["count"] * abs(r["predicted"] - r["observed"]) for r in reliability(y, p)) / len(y)
 
 
+def found_in_top(y: np.ndarray, p: np.ndarray, share: float = 0.1) -> float:
+    """Share of the positives among the rows with the highest predictions, a tenth of all; ties count in part. NaN without a positive."""
+    if not np.any(y == 1):
+        return float("nan")
+    most = max(1, round(share * len(y)))
+    edge = np.sort(p)[-most]
+    above, level = p > edge, p == edge
+    part = (most - above.sum()) / level.sum()
+    return float((y[above].sum() + part * y[level].sum()) / y.sum())
+
+
 def classification(y: np.ndarray, p: np.ndarray, threshold: float = 0.5) -> dict[str, Any]:
     """Every figure of a probability, for rows with an outcome."""
     said = p >= threshold
@@ -84,6 +95,7 @@ def classification(y: np.ndarray, p: np.ndarray, threshold: float = 0.5) -> dict
         "brier_skill": brier_skill(y, p),
         "log_loss": log_loss(y, p),
         "ece": calibration_error(y, p),
+        "found_in_top_tenth": found_in_top(y, p),
         "confusion": confusion,
         "threshold": threshold,
         "reliability": reliability(y, p),

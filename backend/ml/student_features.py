@@ -6,15 +6,12 @@ Training and serving call the same two functions. Their names, units and formula
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from datetime import datetime
 from itertools import pairwise
 from statistics import median
 
 from backend.domain.counted import is_negative
 from backend.ml.history import (
     NAN,
-    Canonical,
     History,
     Record,
     age_of_last,
@@ -34,9 +31,8 @@ COMPLAINTS = ("complaint", "tutor_concern", "tutor_mismatch")
 TIERS = {"budget": 0.0, "standard": 1.0, "premium": 2.0}
 
 
-def student_features(events: Iterable[Canonical], at: datetime) -> Values:
-    """The 46 student features at `at`, NaN where the events cannot show one."""
-    history = History(events, at)
+def student_features(history: History) -> Values:
+    """The 46 student features, NaN where the events cannot show one."""
     return _activity(history) | _quality(history) | _payments(history) | _support(history) | _tutors(history)
 
 
@@ -151,21 +147,20 @@ def _tutors(h: History) -> Values:
     }
 
 
-def compact_features(events: Iterable[Canonical], at: datetime) -> Values:
-    """The compact 25 at `at`, NaN where the events cannot show one."""
-    history = History(events, at)
+def compact_features(history: History) -> Values:
+    """The compact 25, NaN where the events cannot show one."""
     return _compact_volume(history) | _compact_manner(history)
 
 
 def _compact_volume(h: History) -> Values:
-    weeks = [len(h.sessions(7 * i + 7, 7 * i)) for i in range(8)]
+    weeks = [len(h.sessions(7 * i + 7, 7 * i)) for i in range(min(8, h.weeks))]
     month, bookings = h.sessions(30), h.of("booking_requested", 30)
     minutes = [r.number("actual_duration_minutes") for r in month]
     leads = sorted(v for r in bookings if (v := r.number("lead_time_hours")) == v)
     lost_7, lost_30 = (h.lost_share(d, "was_cancelled", "no_show") for d in (7, 30))
     return {
-        "sessions_completed_7d": weeks[0],
-        "sessions_started_7d": len(h.of("session_started", 7)),
+        "sessions_completed_7d": len(h.sessions(7)),
+        "sessions_started_7d": len(h.of("session_started", 7)) if h.of("session_started") else NAN,
         "sessions_completed_30d": len(month),
         "weekly_sessions_sd_8w": spread(map(float, weeks)) if h.sessions() else NAN,
         "tutor_response_hours": mean(r.number("response_time_hours") for r in h.of("message_sent", 30)),
@@ -177,12 +172,14 @@ def _compact_volume(h: History) -> Values:
         "lost_session_rate_30d": lost_30,
         "lost_session_rate_change": lost_7 - lost_30,
         "sessions_7d_robust_z": _robust_z(weeks) if h.sessions() else NAN,
-        "velocity_change": weeks[0] - len(month) * 7 / 30,
+        "velocity_change": len(h.sessions(7)) - len(month) * 7 / 30,
     }
 
 
 def _robust_z(weeks: list[int]) -> float:
-    """This week against the seven before it: distance from their median in (1.48 MAD + half a session)."""
+    """This week against up to seven before it: distance from their median in (1.48 MAD + half a session); NaN before two."""
+    if len(weeks) < 3:
+        return NAN
     middle = median(weeks[1:])
     return (weeks[0] - middle) / (1.4826 * median(abs(w - middle) for w in weeks[1:]) + 0.5)
 

@@ -83,6 +83,9 @@ def run(
             say(reasons[-1])
             continue
         registry.add(made.model)
+        if made.small is not None:
+            registry.add(made.small)
+            say(f"kept {made.small.version}, of {len(made.small.feature_names)} features")
         if rows is not None:
             say(
                 f"wrote {write_rows(made.table, made.model.feature_names, rows, entity_type):,} rows to {rows}"

@@ -17,7 +17,7 @@ import numpy as np
 from backend.ml import drift, features, labels, scorecard
 from backend.ml.calibration import Calibration, choose_calibration
 from backend.ml.estimators import BoostedTrees, RidgeOnScores
-from backend.ml.models import Model, TargetModel
+from backend.ml.models import SMALL_MARK, Model, TargetModel
 from backend.ml.repeat_buying import fit_repeat_buying
 from backend.ml.training_table import PARTS, Histories, Outcomes, Segment, Table, build_table
 from backend.ml.trees import from_xgboost
@@ -25,6 +25,8 @@ from backend.ml.tuning import tune
 
 _LEAST_ROWS = 30  # rows with an outcome in each part below which a target is not trained
 _LEAST_OF_EACH = 30  # validation rows with and without the outcome below which a calibration would be noise
+_FEWER_TRIALS = 2  # the small model is tuned with so many times fewer trials
+_WEIGHED_ROWS = 300  # rows whose contributions tell how much each feature matters
 _BOUNDS = {"session_velocity": (0.0, 200.0), "health_score": (0.0, 100.0)}
 _CHURN_DAYS = {"churn_14d": 14, "churn_30d": 30}
 # Target, entity, cut-off -> probability for one who sees what is hidden, None where that is not known.
@@ -43,6 +45,7 @@ class Trained:
     figures: dict[str, Any]
     untrained: dict[str, str]
     table: Table
+    small: Model | None = None  # made of the compact features alone, from the same rows
 
 
 def train(
@@ -67,13 +70,23 @@ def train(
     NothingToLearn when no target can be trained.
     """
     table = build_table(entity_type, histories, cutoffs, end, seed, outcomes, segment)
+    columns = _small_columns(entity_type)
     made: dict[str, TargetModel] = {}
+    small: dict[str, TargetModel] = {}
     untrained: dict[str, str] = {}
     for target in labels.targets(entity_type):
         reason = _cannot_train(table, target, entity_type)
         if not reason:
             found = _train_target(table, target, entity_type, trials, seed, threads)
             found.figures.update(_best_possible(table, target, oracle, found.figures))
+            if columns:
+                less = _train_target(
+                    table, target, entity_type, max(1, trials // _FEWER_TRIALS), seed, threads, columns
+                )
+                found.figures["baselines"]["compact_25"] = _without_rows(less.figures)
+                less.figures["baselines"]["all_features"] = _without_rows(found.figures)
+                if not no_better(less.figures):
+                    small[target] = less
             reason = no_better(found.figures)
             if not reason:
                 made[target] = found
@@ -86,7 +99,21 @@ def train(
         )
     data = _data_range(table, end, source, seed, trials) | {"untrained": untrained}
     model = _model(entity_type, table, made, now, data)
-    return Trained(model, {t: m.figures for t, m in made.items()}, untrained, table)
+    beside = _model(entity_type, table, small, now, data, columns) if small else None
+    return Trained(model, {t: m.figures for t, m in made.items()}, untrained, table, beside)
+
+
+def _small_columns(entity_type: str) -> list[int]:
+    """Where the features of the small model stand among all; empty where there is no small model."""
+    if entity_type not in features.SMALL:
+        return []
+    every = features.names(entity_type)
+    return [every.index(name) for name in features.names(entity_type, small=True)]
+
+
+def _without_rows(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the test rows as a whole."""
+    return {name: value for name, value in figures.items() if name not in ("segments", "baselines")}
 
 
 def no_better(figures: Mapping[str, Any]) -> str:
@@ -101,6 +128,10 @@ def no_better(figures: Mapping[str, Any]) -> str:
 def _summary(figures: Mapping[str, Any]) -> str:
     shown = ("auc", "pr_auc", "brier_skill", "log_loss", "ece", "mae", "r2")
     text = ", ".join(f"{name} {figures[name]:.3f}" for name in shown if name in figures)
+    if "compact_25" in figures["baselines"]:
+        less = figures["baselines"]["compact_25"]
+        lead = "auc" if "auc" in less else "mae"
+        text += f"; with 25 features {lead} {less[lead]:.3f}"
     if "best_possible" in figures:
         best = figures["best_possible"]
         text += f"; best possible AUC {best['auc']:.3f}, ratio {best['ratio']:.3f}"
@@ -130,30 +161,37 @@ def _cannot_train(table: Table, target: str, entity_type: str) -> str:
 
 
 def _train_target(
-    table: Table, target: str, entity_type: str, trials: int, seed: int, threads: int
+    table: Table,
+    target: str,
+    entity_type: str,
+    trials: int,
+    seed: int,
+    threads: int,
+    columns: Sequence[int] = (),
 ) -> TargetModel:
+    """`columns`: those of the table that the model may read; all of them without."""
     probability = target in labels.PROBABILITIES[entity_type]
     objective = "binary:logistic" if probability else "reg:squarederror"
     fit, check, test = (table.rows(target, part) for part in PARTS)
-    y = table.y[target]
-    tuned = tune(table.x[fit], y[fit], table.x[check], y[check], objective, trials, seed, threads)
-    fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(table.x[fit], y[fit])
+    y, x = table.y[target], table.x[:, columns] if columns else table.x
+    tuned = tune(x[fit], y[fit], x[check], y[check], objective, trials, seed, threads)
+    fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(x[fit], y[fit])
     trees = from_xgboost(fitted.to_json()["trees"], objective)
     calibration = Calibration("none")
     if probability and min(y[check].sum(), (1 - y[check]).sum()) >= _LEAST_OF_EACH:
         groups = np.unique(table.entity[check], return_inverse=True)[1]
-        calibration = choose_calibration(y[check], trees.predict(table.x[check]), groups)
+        calibration = choose_calibration(y[check], trees.predict(x[check]), groups)
     bounds = (0.0, 1.0) if probability else _BOUNDS[target]
     model = TargetModel(target, trees, calibration, bounds, {})
     judge = _judge(entity_type, target)
-    p = model.predict(table.x[test])
+    p = model.predict(x[test])
     figures = judge(y[test], p)
     figures["segments"] = {
         str(s): judge(y[test][table.segment[test] == s], p[table.segment[test] == s])
         for s in np.unique(table.segment[test])
     }
     figures["baselines"] = {
-        name: judge(y[test], q) for name, q in _baselines(table, target, fit, test, probability).items()
+        name: judge(y[test], q) for name, q in _baselines(table, x, target, fit, test, probability).items()
     }
     figures |= {"trials": tuned.trials, "best_trial_loss": tuned.loss, "settings": tuned.params}
     return TargetModel(target, trees, calibration, bounds, figures)
@@ -170,43 +208,67 @@ def figures_on(model: Model, table: Table) -> dict[str, Any]:
     for name, target in model.targets.items():
         rows = table.rows(name, "test")
         if len(rows):
-            out[name] = _judge(model.entity_type, name)(table.y[name][rows], target.predict(table.x[rows]))
+            x = table.x[rows][:, model.columns()]
+            out[name] = _judge(model.entity_type, name)(table.y[name][rows], target.predict(x))
     return out
 
 
 def _baselines(
-    table: Table, target: str, fit: np.ndarray, test: np.ndarray, probability: bool
+    table: Table, x: np.ndarray, target: str, fit: np.ndarray, test: np.ndarray, probability: bool
 ) -> dict[str, np.ndarray]:
     """What plain methods predict for the test rows: the training mean, a ridge regression and, for churn, BG/NBD."""
     y = table.y[target]
     out = {"training_mean": np.full(len(test), y[fit].mean())}
-    ridge = RidgeOnScores(0.01, probability).fit(table.x[fit], y[fit])
-    out["logistic" if probability else "linear"] = ridge.predict(table.x[test])
+    ridge = RidgeOnScores(0.01, probability).fit(x[fit], y[fit])
+    out["logistic" if probability else "linear"] = ridge.predict(x[test])
     if target in _CHURN_DAYS:
-        x, tx, t = table.buying[fit].T
-        model = fit_repeat_buying(x, tx, t)
-        x, tx, t = table.buying[test].T
-        out["bg_nbd"] = model.no_purchase(x, tx, t, _CHURN_DAYS[target])
+        model = fit_repeat_buying(*table.buying[fit].T)
+        out["bg_nbd"] = model.no_purchase(*table.buying[test].T, _CHURN_DAYS[target])
     return out
 
 
 def _model(
-    entity_type: str, table: Table, made: dict[str, TargetModel], now: datetime, data: dict[str, Any]
+    entity_type: str,
+    table: Table,
+    made: dict[str, TargetModel],
+    now: datetime,
+    data: dict[str, Any],
+    columns: Sequence[int] = (),
 ) -> Model:
     """The version names the minute and the content, so the same training gives the same name."""
     trees = json.dumps({t: m.trees.to_json() for t, m in made.items()}, sort_keys=True)
     digest = hashlib.sha256(trees.encode()).hexdigest()[:8]
-    names = features.names(entity_type)
+    small = bool(columns)
+    names = features.names(entity_type, small)
+    rows = np.flatnonzero((table.part == "train") & _present(entity_type, table))
+    x = table.x[rows][:, columns] if small else table.x[rows]
     return Model(
         entity_type=entity_type,
-        version=f"{entity_type}-{now:%Y%m%dT%H%M}-{digest}",
+        version=f"{entity_type}-{now:%Y%m%dT%H%M}{SMALL_MARK if small else '-'}{digest}",
         feature_names=names,
-        feature_version=features.version(entity_type),
+        feature_version=features.version(entity_type, small),
         trained_at=now.isoformat(),
         data=data,
         targets=made,
-        reference=drift.reference(names, table.x[table.part == "train"]),
+        reference=drift.reference(names, x, _weights(names, made, x)),
+        small=small,
     )
+
+
+def _present(entity_type: str, table: Table) -> np.ndarray:
+    """(rows,) whether the entity had a session lately: see `labels.present`."""
+    names = features.names(entity_type)
+    return np.array([labels.present(entity_type, dict(zip(names, row, strict=True))) for row in table.x])
+
+
+def _weights(names: Sequence[str], made: Mapping[str, TargetModel], x: np.ndarray) -> dict[str, float]:
+    """How much of what the model says comes from each feature: its share of all contributions, averaged over the targets."""
+    some = x[:: max(1, len(x) // _WEIGHED_ROWS)]
+    shares = np.zeros(len(names))
+    for target in made.values():
+        parts = np.abs(target.trees.contributions(some)[:, :-1]).sum(axis=0)
+        shares += parts / (parts.sum() or 1.0) / len(made)
+    return dict(zip(names, shares.tolist(), strict=True))
 
 
 def _data_range(table: Table, end: datetime, source: str, seed: int, trials: int) -> dict[str, Any]:

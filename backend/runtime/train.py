@@ -29,6 +29,11 @@ def simulated(customers: int, days: int, seed: int, until: datetime, say: Say) -
         return ((entity_id, mappings(drafts)) for entity_id, drafts in found)
 
     def oracle(target: str, entity_id: str, cutoff: datetime) -> float | None:
+        if target == "first_session_success":
+            return lives.first_success(entity_id)
+        least = {"ib_call_risk_14d": 1, "ib_call_repeat_14d": 2}.get(target)
+        if least is not None:
+            return lives.calls(entity_id, cutoff, 14, least)
         horizon = {"churn_14d": 14, "churn_30d": 30}.get(target)
         return None if horizon is None else lives.silent(entity_id, cutoff, horizon)
 

@@ -9,12 +9,13 @@ from backend.domain.errors import NotFound, Rejected
 from backend.domain.predictions import ENTITY_TYPES
 from backend.domain.times import from_us
 
-DRIFT = (
-    "models.drift"  # document: entity type -> {at_us, model, rows, features: [[name, stability index], ...]}
-)
+DRIFT = "models.drift"  # document: entity type -> {at_us, model, rows, features: [[name, stability index], ...], far_weight}
 ACTIONS = ("promote", "canary", "rollback")
 DRIFTED = 0.25  # a stability index from which a feature has moved far; from MOVED on it has moved
 MOVED = 0.1
+RELIES_ON = (
+    0.25  # share of what a model says that rests on far inputs, from which on it is time to train anew
+)
 
 
 class ModelShelf(Protocol):

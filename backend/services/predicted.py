@@ -16,17 +16,20 @@ from backend.services.process import settle_once
 # Rule -> the target that it reads.
 TARGETS = {
     "predicted_churn": "churn_30d",
+    "predicted_calls": "ib_call_repeat_14d",
     "predicted_low_health": "health_score",
     "predicted_first_session": "first_session_success",
     "predicted_burnout": "burnout_14d",
 }
 WORDS = {
     "predicted_churn": "{:.0%} chance to leave within 30 days",
+    "predicted_calls": "{:.0%} chance of two calls or more within 14 days",
     "predicted_low_health": "health {:.0f} of 100 expected",
     "predicted_first_session": "{:.0%} chance of a good first session",
     "predicted_burnout": "{:.0%} chance to teach less than half as much in 14 days",
 }
-SAID_ALREADY = {"predicted_low_health": "low_health_score"}  # a measured alert that leaves nothing to predict
+# A measured alert that leaves nothing to predict.
+SAID_ALREADY = {"predicted_low_health": "low_health_score", "predicted_calls": "high_ib_call_frequency"}
 FEATURES = 2  # that are named in the message
 
 

@@ -224,6 +224,7 @@ _ALSO = {
     "velocity_drop": "stopped booking",
     "low_engagement": "comes less often",
     "predicted_churn": "will probably leave",
+    "predicted_calls": "will probably call again",
     "predicted_low_health": "health will fall",
     "predicted_first_session": "the first session may go badly",
     "predicted_burnout": "may be worn out",
@@ -270,6 +271,7 @@ def _claim(alert: Alert, name: str) -> str:
         "low_engagement": lambda: f"Ask {name} how it goes: {d['sessions_14d']} sessions in 14 days",
         "supply_demand_imbalance": lambda: f"Find tutors for {name}" + _short(d.get("gap_hours")),
         "predicted_churn": lambda: f"Call {name}: {d['predicted']:.0%} chance to leave",
+        "predicted_calls": lambda: f"Call {name} first: {d['predicted']:.0%} chance of more calls",
         "predicted_low_health": lambda: f"Call {name}: health {d['predicted']:.0f} expected",
         "predicted_first_session": lambda: (
             f"Prepare {name}'s first session: {d['predicted']:.0%} chance to go well"

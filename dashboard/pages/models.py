@@ -133,7 +133,12 @@ def of_version(
     return [
         model_panels.quality(kind, card, view),
         html.Div(
-            [model_panels.reliability(card, target, view), model_panels.drift(kind, found["drift"], view)],
+            [
+                model_panels.reliability(card, target, view),
+                model_panels.drift(
+                    kind, found["drift"], view, card["data"]["source"].startswith("simulated")
+                ),
+            ],
             className="mdl-two",
         ),
         model_panels.decisions(found, view),

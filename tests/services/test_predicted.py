@@ -64,6 +64,9 @@ def test_a_probable_leaver_is_one_alert_until_the_chance_has_fallen(store: Sqlit
         ("burnout_14d", 0.61, ("tutor", "tut_1"), "predicted_burnout"),
         ("burnout_14d", 0.6, ("tutor", "tut_1"), None),
         ("churn_14d", 0.99, ("student", "stu_1"), None),
+        ("ib_call_repeat_14d", 0.71, ("student", "stu_1"), "predicted_calls"),
+        ("ib_call_repeat_14d", 0.7, ("student", "stu_1"), None),
+        ("ib_call_risk_14d", 0.99, ("student", "stu_1"), None),
     ],
 )
 def test_limits_are_those_of_the_rules(

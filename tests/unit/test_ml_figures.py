@@ -123,3 +123,26 @@ def test_the_canary_takes_about_its_share_and_growing_it_only_adds(share: float)
     chosen = {e for e in entities if canary(e, share, "v2")}
     assert len(chosen) / len(entities) == pytest.approx(share, abs=0.03)
     assert chosen <= {e for e in entities if canary(e, min(1.0, share + 0.2), "v2")}
+
+
+def test_drift_knows_chance_gaps_and_what_is_known_more_often() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(4000, 1))
+    known = drift.reference(["a"], np.where(rng.random((4000, 1)) < 0.2, np.nan, x), {"a": 1.0})
+    few = [drift.drift(known, ["a"], rng.normal(size=(45, 1)))["a"] for _ in range(40)]
+    assert (
+        np.mean(few) < 0.08
+    )  # 45 rows differ by chance, and the fifth that is no longer missing is no drift
+    gone = np.where(rng.random((400, 1)) < 0.7, np.nan, rng.normal(size=(400, 1)))
+    assert drift.drift(known, ["a"], gone)["a"] > drift.LARGE
+    assert drift.far_weight(known, {"a": 0.3}) == 1.0
+    assert drift.far_weight(known, {"a": 0.2}) == 0.0
+    counts = drift.reference(["n"], np.repeat([0.46, 0.52, 0.53, 1.2], 100)[:, None])
+    assert drift.drift(counts, ["n"], np.repeat([0.45, 0.5, 0.55, 1.2], 100)[:, None])["n"] < drift.MODERATE
+
+
+def test_the_share_found_among_the_first_tenth_counts_ties_in_part() -> None:
+    y = np.array([1.0, 1.0, 0.0, 0.0] * 10)
+    assert scorecard.found_in_top(y, y) == pytest.approx(4 / 20)
+    assert scorecard.found_in_top(y, np.zeros(40)) == pytest.approx(0.1)
+    assert np.isnan(scorecard.found_in_top(np.zeros(40), y))

@@ -78,7 +78,7 @@ def test_the_model_beats_the_mean_rate_and_says_so_in_the_card(trained: Trained)
     figures = result.figures["churn_30d"]
     assert figures["auc"] > 0.7
     assert figures["log_loss"] < figures["baselines"]["training_mean"]["log_loss"]
-    assert set(figures["baselines"]) == {"training_mean", "logistic", "bg_nbd"}
+    assert set(figures["baselines"]) == {"training_mean", "logistic", "bg_nbd", "compact_25"}
     assert set(figures["segments"]) == {"even", "odd"}
     assert figures["trials"] == 2
     card = card_text(result.model)
@@ -92,7 +92,13 @@ def test_targets_without_outcomes_are_named_not_faked(trained: Trained) -> None:
     result = trained
     assert set(result.untrained) == {"first_session_success", "health_score"}
     assert all("are needed" in reason for reason in result.untrained.values())
-    assert set(result.model.targets) == {"churn_14d", "churn_30d", "session_velocity"}
+    assert set(result.model.targets) == {
+        "churn_14d",
+        "churn_30d",
+        "ib_call_risk_14d",
+        "ib_call_repeat_14d",
+        "session_velocity",
+    }
 
 
 def test_a_saved_model_predicts_the_same_with_contributions(trained: Trained) -> None:
@@ -173,7 +179,7 @@ def test_promotion_needs_a_gain_on_the_same_rows(trained: Trained) -> None:
     result = trained
     same = figures_on(result.model, result.table)
     assert same["churn_14d"]["auc"] == result.figures["churn_14d"]["auc"]
-    new = changed(result.figures, rows=500)
+    new = changed(result.figures, rows=500, ece=0.02)
     cases = [
         (new, None, True, "no model was in use"),
         (new, same, False, "not lower"),
@@ -252,6 +258,11 @@ def session(days_after: float, **payload: object) -> dict:
     return {"event_type": "session_completed", "occurred_at": moment, "payload": payload}
 
 
+def call(days_after: float) -> dict:
+    moment = CUTOFFS[0] + timedelta(days=days_after)
+    return {"event_type": "ib_call_logged", "occurred_at": moment, "payload": {"reason": "complaint"}}
+
+
 @pytest.mark.parametrize(
     ("entity_type", "target", "events", "expected"),
     [
@@ -264,6 +275,11 @@ def session(days_after: float, **payload: object) -> dict:
         ("student", "first_session_success", [session(-1, was_cancelled=True), session(3, rating=4)], 1.0),
         ("student", "first_session_success", [session(-1, was_cancelled=True), session(3, rating=3)], 0.0),
         ("student", "first_session_success", [session(-1), session(3, rating=5)], math.nan),
+        ("student", "ib_call_risk_14d", [session(-5), call(-1)], 0.0),
+        ("student", "ib_call_risk_14d", [session(-5), call(14), call(15)], 1.0),
+        ("student", "ib_call_repeat_14d", [session(-5), call(14), call(15)], 0.0),
+        ("student", "ib_call_repeat_14d", [session(-5), call(1), call(13)], 1.0),
+        ("student", "ib_call_risk_14d", [session(-31), call(1)], math.nan),
         ("tutor", "burnout_14d", [session(-d) for d in range(4)] + [session(5)], 1.0),
         ("tutor", "burnout_14d", [session(-d) for d in range(4)] + [session(5), session(6)], 0.0),
         ("tutor", "retention_30d", [session(-1), session(29)], 1.0),
@@ -275,6 +291,40 @@ def test_outcomes_are_read_off_the_later_log(
 ) -> None:
     found = labels.outcomes(entity_type, events, CUTOFFS[0], END)[target]
     assert found == expected or (math.isnan(found) and math.isnan(expected))
+
+
+def test_the_small_model_reads_25_features_of_the_same_rows_and_stands_beside(
+    trained: Trained, tmp_path: Path
+) -> None:
+    small = trained.small
+    assert small is not None
+    assert (len(small.feature_names), small.small) == (25, True)
+    known = trained.figures["churn_30d"]["baselines"]["compact_25"]
+    assert (known["auc"], known["rows"]) == (
+        small.targets["churn_30d"].figures["auc"],
+        trained.figures["churn_30d"]["rows"],
+    )
+    assert (
+        small.targets["churn_30d"].figures["baselines"]["all_features"]["auc"]
+        == trained.figures["churn_30d"]["auc"]
+    )
+    again = decode_model(small.encode(), "small.json")
+    _, events = student_history(9001)
+    assert again.predict(events, CUTOFFS[0]) == small.predict(events, CUTOFFS[0])
+    moved = {c.feature for p in small.predict(events, CUTOFFS[0]).values() for c in p.contributions}
+    assert moved <= set(features.names("student", small=True))
+    registry = ModelRegistry(FolderFiles(tmp_path / "own"), FolderFiles(tmp_path / "shipped"))
+    ModelRegistry(FolderFiles(tmp_path / "shipped")).add(trained.model)
+    ModelRegistry(FolderFiles(tmp_path / "shipped")).add(small)
+    assert registry.use("student")["active"] == trained.model.version
+    registry.promote("student", small.version, "smaller", NOW)
+    assert registry.use("student")["active"] == small.version
+
+
+def test_weights_tell_which_inputs_matter(trained: Trained) -> None:
+    weights = {name: known["weight"] for name, known in trained.model.reference.items()}
+    assert sum(weights.values()) == pytest.approx(1, abs=1e-3)
+    assert weights["materials_accessed_30d"] == 0 < weights["days_since_last_session"]
 
 
 def test_an_outcome_is_unknown_until_the_log_reaches_it() -> None:

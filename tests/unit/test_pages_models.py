@@ -185,10 +185,10 @@ def test_moved_inputs_are_named_with_how_far(ctx: Context) -> None:
         "at_us": NOW - HOUR,
         "features": [["sessions_7d", 0.61], ["avg_rating", 0.14], ["open_calls", 0.02]],
     }
-    text = words(model_panels.drift("student", found, a_view()))
+    text = words(model_panels.drift("student", found | {"far_weight": 0.4}, a_view()))
     for part in (
-        "1 input has moved far",
-        "time to train anew",
+        "1 input of 3 look unlike the training",
+        "40 % of what the model says rests on them: time to train anew",
         "Sessions, 7 days",
         "0.61",
         "far",
@@ -212,6 +212,15 @@ def test_training_is_asked_for_on_the_page_and_told_of(ctx: Context) -> None:
     told = words(models.body(ctx, a_view(role="viewer")))
     assert "The last training came to nothing" in told
     assert "the log spans 35 days" in told
+
+
+def test_what_moved_is_weighed_by_how_much_rests_on_it() -> None:
+    found = {"rows": 300, "at_us": NOW, "features": [["sessions_7d", 0.61], ["open_calls", 0.0]]}
+    little = words(model_panels.drift("student", found | {"far_weight": 0.03}, a_view()))
+    assert "3 % of what the model says rests on them: little enough" in little
+    foreign = words(model_panels.drift("student", found | {"far_weight": 0.6}, a_view(), simulated=True))
+    assert "not the simulated one" in foreign
+    assert "train anew" not in foreign
 
 
 def test_an_honest_dot_lies_on_the_diagonal() -> None:

@@ -68,3 +68,31 @@ def test_the_oracle_is_calibrated_and_ranks_well(lives: Lives) -> None:
     assert scorecard.auc(seen, said) > 0.95
     assert abs(said.mean() - seen.mean()) < 0.02
     assert scorecard.calibration_error(seen, said) < 0.02
+
+
+@pytest.mark.parametrize(("target", "least"), [("ib_call_risk_14d", 1), ("ib_call_repeat_14d", 2)])
+def test_the_oracle_of_calls_says_what_happens(lives: Lives, target: str, least: int) -> None:
+    at, y, p = UNTIL - timedelta(days=40), [], []
+    for name, drafts in lives.students():
+        found = labels.outcomes("student", mappings(drafts), at, UNTIL)[target]
+        if found == found:
+            y.append(found)
+            p.append(lives.calls(name, at, 14, least))
+    said, seen = np.array(p), np.array(y)
+    assert scorecard.auc(seen, said) > 0.7
+    assert abs(said.mean() - seen.mean()) < 0.03
+
+
+def test_first_sessions_go_as_well_as_the_segment_says(lives: Lives) -> None:
+    y, p = [], []
+    for name, drafts in lives.students():
+        if drafts[0][1] == "signup_completed":
+            later = [d for d in mappings(drafts) if d["event_type"] == "session_completed"]
+            found = labels._success([d for d in later if labels.held(d["payload"])])
+            if found == found:
+                y.append(found)
+                p.append(lives.first_success(name))
+    said, seen = np.array(p), np.array(y)
+    assert len(seen) > 100
+    assert abs(said.mean() - seen.mean()) < 0.08
+    assert scorecard.auc(seen, said) > 0.55
