@@ -174,9 +174,10 @@ def _train_target(
     objective = "binary:logistic" if probability else "reg:squarederror"
     fit, check, test = (table.rows(target, part) for part in PARTS)
     y, x = table.y[target], table.x[:, columns] if columns else table.x
-    tuned = tune(x[fit], y[fit], x[check], y[check], objective, trials, seed, threads)
-    fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params).fit(x[fit], y[fit])
-    trees = from_xgboost(fitted.to_json()["trees"], objective)
+    told = _telling(x[fit])
+    tuned = tune(x[fit][:, told], y[fit], x[check][:, told], y[check], objective, trials, seed, threads)
+    fitted = BoostedTrees(objective, seed=seed, threads=threads, **tuned.params)
+    trees = from_xgboost(fitted.fit(x[fit][:, told], y[fit]).to_json()["trees"], objective).reading(told)
     calibration = Calibration("none")
     if probability and min(y[check].sum(), (1 - y[check]).sum()) >= _LEAST_OF_EACH:
         groups = np.unique(table.entity[check], return_inverse=True)[1]
@@ -195,6 +196,12 @@ def _train_target(
     }
     figures |= {"trials": tuned.trials, "best_trial_loss": tuned.loss, "settings": tuned.params}
     return TargetModel(target, trees, calibration, bounds, figures)
+
+
+def _telling(x: np.ndarray) -> list[int]:
+    """The columns that tell rows apart, where most do not (as of newcomers): the others would only dilute every draw of columns."""
+    differs = [j for j, column in enumerate(x.T) if len(np.unique(column)) > 1]
+    return differs if 0 < len(differs) < x.shape[1] / 2 else list(range(x.shape[1]))
 
 
 def _judge(entity_type: str, target: str) -> Callable[[np.ndarray, np.ndarray], dict[str, Any]]:

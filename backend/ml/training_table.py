@@ -19,6 +19,7 @@ Segment = Callable[[str], str]
 
 _SHARES = (0.70, 0.85)  # train below the first, validation below the second, test above
 _ARRIVAL = timedelta(hours=1)  # after the first event: what can be asked of somebody new is asked then
+FIRST = "first_session_success"
 PARTS = ("train", "validation", "test")
 
 
@@ -57,11 +58,15 @@ def build_table(
     entity, when, segments, x, y, buying, part = [], [], [], [], [], [], []
     for entity_id, events in histories:
         begun = min((e["occurred_at"] for e in events), default=end)
-        for cutoff in _moments(begun, cutoffs):
+        for cutoff in _moments(begun, cutoffs, events):
             place = _part(entity_id, cutoff, sorted(cutoffs), seed)
             if begun > cutoff or place is None:
                 continue
             found = outcomes(entity_type, entity_id, events, cutoff, end)
+            if cutoff < min(
+                cutoffs
+            ):  # too little to look back on for anything but what is asked of newcomers
+                found = {t: y if t == FIRST else float("nan") for t, y in found.items()}
             part.append(place)
             entity.append(entity_id)
             when.append(cutoff)
@@ -97,9 +102,11 @@ def share_of(name: str, salt: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _moments(begun: datetime, cutoffs: Sequence[datetime]) -> list[datetime]:
+def _moments(begun: datetime, cutoffs: Sequence[datetime], events: Sequence[Canonical]) -> list[datetime]:
     arrival = begun + _ARRIVAL
-    new = bool(cutoffs) and arrival > min(cutoffs)  # before that, nobody knows who is really new
+    # Early in a log nobody knows who is really new, unless a sign-up says so.
+    signed_up = any(e["event_type"] == "signup_completed" and e["occurred_at"] <= arrival for e in events)
+    new = bool(cutoffs) and (arrival > min(cutoffs) or signed_up)
     return [*cutoffs, *([arrival] if new else [])]
 
 

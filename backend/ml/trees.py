@@ -71,6 +71,11 @@ class Trees:
         seen = np.asarray(x, np.float32)[:, self._feature]
         return np.where(np.isnan(seen), self._missing, (seen >= self._from) & (seen < self._to))
 
+    def reading(self, columns: Sequence[int]) -> Trees:
+        """The same trees over wider rows, in which their features stand at `columns`."""
+        nodes = [[[columns[int(n[0])], *n[1:]] if n[0] != _LEAF else n for n in tree] for tree in self.nodes]
+        return Trees(self.objective, self.base, nodes)
+
     def to_json(self) -> dict[str, Any]:
         return {"kind": "trees", "objective": self.objective, "base": self.base, "nodes": self.nodes}
 
