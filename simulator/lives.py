@@ -209,7 +209,8 @@ class _Past(Past):
 
     def of_student(self, student: Student) -> list[Draft]:
         unsent = self.lives[student.id].unsent
-        drafts = [*self._arrival(student), *super().of_student(student)]
+        signed_up = self.end - student.signup_days_ago * DAY
+        drafts = [*self._arrival(student), *(d for d in super().of_student(student) if d[0] >= signed_up)]
         if student.signup_days_ago <= self.days:
             self._first(student, drafts)
         if "rating" in unsent:
