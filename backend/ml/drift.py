@@ -68,7 +68,7 @@ def drift(known: Mapping[str, Any], names: Sequence[str], x: np.ndarray) -> dict
 
 def far_weight(known: Mapping[str, Any], moved: Mapping[str, float]) -> float:
     """The share, 0 to 1, of what the model says that rests on inputs that have moved far."""
-    return float(sum(known[name]["weight"] for name, index in moved.items() if index >= LARGE))
+    return float(sum(known[name].get("weight", 1 / len(known)) for name, index in moved.items() if index >= LARGE))
 
 
 def _moved(known: Mapping[str, Any], values: np.ndarray) -> float:
@@ -76,5 +76,5 @@ def _moved(known: Mapping[str, Any], values: np.ndarray) -> float:
     actual = _shares(values, np.array(known["edges"]))
     if actual[-1] <= expected[-1] < 1 and actual[-1] < 1:  # known at least as often: compare what is known
         expected, actual = expected[:-1] / (1 - expected[-1]), actual[:-1] / (1 - actual[-1])
-    chance = (len(expected) - 1) * (1 / max(len(values), 1) + 1 / max(known["rows"], 1))
+    chance = (len(expected) - 1) * (1 / max(len(values), 1) + 1 / max(known.get("rows", len(values)), 1))
     return max(0.0, psi(expected, actual) - chance)
