@@ -68,7 +68,9 @@ def drift(known: Mapping[str, Any], names: Sequence[str], x: np.ndarray) -> dict
 
 def far_weight(known: Mapping[str, Any], moved: Mapping[str, float]) -> float:
     """The share, 0 to 1, of what the model says that rests on inputs that have moved far."""
-    return float(sum(known[name].get("weight", 1 / len(known)) for name, index in moved.items() if index >= LARGE))
+    return float(
+        sum(known[name].get("weight", 1 / len(known)) for name, index in moved.items() if index >= LARGE)
+    )
 
 
 def _moved(known: Mapping[str, Any], values: np.ndarray) -> float:

@@ -21,7 +21,7 @@ FEEDBACK_DAYS = 30  # what people say is taken for cut-offs up to so many days b
 ACTIVE_DAYS = 30  # who had no session in this many days cannot be lost any more
 VELOCITY_DAYS = 28
 SUCCESS_RATING = 4.0
-LEAST_TAUGHT = 4  # sessions in 14 days below which half as many is mere chance
+LEAST_TAUGHT = 2  # sessions in 14 days, of which half as many means something
 _CALL_DAYS = 14
 
 _NEEDS = {  # target -> a feature that must be known and at least so much for the prediction to mean something

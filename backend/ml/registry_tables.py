@@ -54,9 +54,9 @@ preferred_tutor_sessions_ratio | share | S | missing | sessions with the most fr
 """
 
 TUTOR_ROWS = """
-sessions_taught_7d | sessions | B | optional | sessions started in 7 d
-sessions_taught_14d | sessions | B | optional | sessions started in 14 d
-sessions_taught_30d | sessions | B | optional | sessions started in 30 d
+sessions_taught_7d | sessions | B | zero | sessions started in 7 d
+sessions_taught_14d | sessions | B | zero | sessions started in 14 d
+sessions_taught_30d | sessions | B | zero | sessions started in 30 d
 sessions_completed_7d | sessions | S | zero | sessions held in 7 d
 sessions_completed_14d | sessions | S | zero | sessions held in 14 d
 sessions_completed_30d | sessions | S | zero | sessions held in 30 d

@@ -36,8 +36,7 @@ def tutor_features(events: Iterable[Canonical], at: datetime) -> Values:
 
 
 def _performance(h: History) -> Values:
-    sent = bool(h.of("session_started"))
-    started = {d: len(h.of("session_started", d)) if sent else NAN for d in (7, 14, 30)}
+    started = {d: len(h.of("session_started", d)) for d in (7, 14, 30)}
     held = {d: len(h.sessions(d)) for d in (7, 14, 30)}
     lost = h.lost_share(30, "was_cancelled", "no_show")
     return {
