@@ -229,8 +229,10 @@ def _baselines(
     ridge = RidgeOnScores(0.01, probability).fit(x[fit], y[fit])
     out["logistic" if probability else "linear"] = ridge.predict(x[test])
     if target in _CHURN_DAYS:
-        model = fit_repeat_buying(*table.buying[fit].T)
-        out["bg_nbd"] = model.no_purchase(*table.buying[test].T, _CHURN_DAYS[target])
+        repeats, last, observed = table.buying[fit].T
+        model = fit_repeat_buying(repeats, last, observed)
+        repeats, last, observed = table.buying[test].T
+        out["bg_nbd"] = model.no_purchase(repeats, last, observed, _CHURN_DAYS[target])
     return out
 
 
