@@ -142,9 +142,10 @@ class Cloud:
         return url
 
     def messages(self, url: str) -> list[Any]:
-        """What waits in a queue, taken off."""
+        """What waits in a queue, taken off; without the note that S3 sends when a bucket begins to tell a queue."""
         sqs = self.emulator.client("sqs")
         found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for each in found:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-        return [json.loads(each["Body"]) for each in found]
+        bodies = [json.loads(each["Body"]) for each in found]
+        return [body for body in bodies if body.get("Event") != "s3:TestEvent"]
