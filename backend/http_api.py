@@ -349,6 +349,20 @@ ROUTES: tuple[Route, ...] = (
         audience="operator",
         summary="What became of telling the partner",
     ),
+    view(
+        "/v1/rules",
+        "rules",
+        "Rules with their limits, as in force and as they came, and who set them when",
+        (),
+    ),
+    Route(
+        method="PUT",
+        path="/v1/rules/{id}",
+        operation="put_rule",
+        audience="admin",
+        summary="Set at which values a rule opens and ends alerts, or turn it off",
+        body="RuleLimits",
+    ),
     view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
     view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
     Route(

@@ -111,6 +111,8 @@ class Reads(Protocol):
     A row is a mapping of the names of a kept entity's columns to values, with its "profile". Ranges are (start, end].
     """
 
+    def document(self, key: str) -> Any | None: ...
+
     # Entities, exact as of the last sweep
     def entity_page(
         self,

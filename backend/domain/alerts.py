@@ -100,7 +100,7 @@ def raise_alert(signal: Signal, alert_id: str, now_us: int) -> Transition:
         alert_id=alert_id,
         version=1,
         rule_id=rule.rule_id,
-        rule_version=rule.version,
+        rule_version=signal.rule_version,
         alert_type=rule.alert_type,
         severity=signal.severity,
         status="open",

@@ -6,6 +6,7 @@ its threshold raises one alert, not twenty. Values and severities are those of s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -41,6 +42,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """A rule's claim that something needs attention."""
 
     rule_id: str
+    rule_version: int = 1
     severity: str
     entity_type: str
     entity_id: str
@@ -275,16 +277,17 @@ RULES: dict[str, Rule] = {
 }
 
 
-def evaluate(assessment: Assessment, living: dict[str, str] | None = None) -> list[Verdict]:
+def evaluate(
+    assessment: Assessment, living: dict[str, str] | None = None, book: Mapping[str, Rule] = RULES
+) -> list[Verdict]:
     """Verdicts of the rules of the profile's kind that fire, or that have a living alert to settle.
 
-    `living` maps rule id to the severity of its living alert.
+    `living` maps rule id to the severity of its living alert; `book` holds the rules with the limits in force.
     """
     living = living or {}
     found = []
-    for rule in _BY_KIND.get(assessment.profile.entity_type, ()):
-        if not rule.enabled:
-            continue
+    for rule_id in _BY_KIND.get(assessment.profile.entity_type, ()):
+        rule = book[rule_id]
         reading = READINGS[rule.rule_id](assessment)
         verdict = verdict_on(rule, reading, living.get(rule.rule_id), assessment.profile)
         if verdict is not None:
@@ -294,6 +297,8 @@ def evaluate(assessment: Assessment, living: dict[str, str] | None = None) -> li
 
 def verdict_on(rule: Rule, reading: Reading, current: str | None, profile: Profile) -> Verdict | None:
     """What one rule makes of its reading; None when it neither fires nor has a living alert (of severity `current`)."""
+    if not rule.enabled:
+        return None if current is None else Verdict(rule.rule_id, None, "the rule was turned off")
     severity = None if reading.value is None else _severity(rule, reading.value, current)
     if severity is not None:
         return Verdict(rule.rule_id, _signal(rule, severity, reading, profile), "")
@@ -308,6 +313,7 @@ def _signal(rule: Rule, severity: str, reading: Reading, profile: Profile) -> Si
     words, details = reading.describe()
     return Signal(
         rule_id=rule.rule_id,
+        rule_version=rule.version,
         severity=severity,
         entity_type=profile.entity_type,
         entity_id=profile.entity_id,
@@ -362,7 +368,9 @@ def place_of(profile: Profile, name: str, part: int) -> str | None:
     return value if isinstance(value, str) else None
 
 
-_BY_KIND: dict[str, tuple[Rule, ...]] = {
-    kind: tuple(rule for rule in RULES.values() if rule.entity_type == kind and rule.rule_id in READINGS)
+_BY_KIND: dict[str, tuple[str, ...]] = {
+    kind: tuple(
+        rule.rule_id for rule in RULES.values() if rule.entity_type == kind and rule.rule_id in READINGS
+    )
     for kind in ("student", "tutor", "cell")
 }

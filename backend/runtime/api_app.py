@@ -126,7 +126,11 @@ class FrontDoor:
         who = api.gate.find(secret, api.clock()) if secret and route.audience != "anyone" else None
         admit(route, *((who.kind, who.role) if who else (None, None)))
         query = query_of(scope["query_string"])
-        body = json_of(await read_body(receive, headers), headers) if scope["method"] == "POST" else None
+        body = (
+            json_of(await read_body(receive, headers), headers)
+            if scope["method"] in ("POST", "PUT")
+            else None
+        )
         match = headers.get(b"if-match", b"").decode("latin-1")
         actor, role = (who.name, who.role) if who else ("", "")
         call = Call(route, parameters, query, body, actor, role, match, api.clock())

@@ -9,6 +9,7 @@ from backend.runtime.api_context import Api, Call
 from backend.runtime.api_forecasts import HANDLERS as FORECASTS
 from backend.runtime.api_models import HANDLERS as MODELS
 from backend.runtime.api_read import HANDLERS as READS
+from backend.runtime.api_rules import HANDLERS as RULES
 from backend.runtime.openapi import HANDLERS as DESCRIPTIONS
 from backend.runtime.replies import Reply
 
@@ -16,4 +17,4 @@ Handler = Callable[[Api, Call], Reply]
 
 # The two POSTs of the hot path are answered by api_write, before this table is asked.
 HOT = ("post_events", "post_metrics")
-HANDLERS: dict[str, Handler] = {**READS, **FORECASTS, **COMMANDS, **MODELS, **DESCRIPTIONS}
+HANDLERS: dict[str, Handler] = {**READS, **FORECASTS, **COMMANDS, **MODELS, **RULES, **DESCRIPTIONS}

@@ -18,7 +18,7 @@ def dispatch(api: Api, request: Request) -> Reply:
         route,
         parameters,
         query_of(request.query),
-        json_of(request.body, request.headers) if request.method == "POST" else None,
+        json_of(request.body, request.headers) if request.method in ("POST", "PUT") else None,
         who.get("name", ""),
         who.get("role", ""),
         request.headers.get(b"if-match", b"").decode("latin-1"),

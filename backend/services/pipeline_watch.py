@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from backend.domain.alerts import Alert, Transition
 from backend.domain.profiles import Profile
 from backend.domain.readings import Reading
-from backend.domain.rules import RULES, verdict_on
+from backend.domain.rules import RULES, Rule, verdict_on
 from backend.domain.times import HOUR, MINUTE
 from backend.services.process import settle_once
 
@@ -25,14 +27,16 @@ class Counts(msgspec.Struct, frozen=True):
     put_aside: int
 
 
-def settle_pipeline(counts: Counts, living: dict[str, Alert], now_us: int) -> list[Transition]:
+def settle_pipeline(
+    counts: Counts, living: dict[str, Alert], now_us: int, book: Mapping[str, Rule] = RULES
+) -> list[Transition]:
     """Alerts raised, worsened, eased or resolved. `living` maps rule id to its living alert."""
     profile = Profile.new(*INGEST)
     readings = {"malformed_rate": _refused(counts), "events_put_aside": _put_aside(counts)}
     verdicts = []
     for rule_id, reading in readings.items():
         current = living[rule_id].severity if rule_id in living else None
-        if RULES[rule_id].enabled and (verdict := verdict_on(RULES[rule_id], reading, current, profile)):
+        if verdict := verdict_on(book[rule_id], reading, current, profile):
             verdicts.append(verdict)
     return settle_once(verdicts, living, now_us, counted=0, key="/".join(INGEST))
 

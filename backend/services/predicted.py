@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.domain.alerts import LIVING, Alert
 from backend.domain.errors import Conflict
+from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.predictions import Prediction, Scored
 from backend.domain.profiles import Profile
 from backend.domain.readings import Reading
-from backend.domain.rules import RULES, Verdict, pretty, verdict_on
+from backend.domain.rules import Rule, Verdict, pretty, verdict_on
 from backend.services.process import settle_once
 
 # Rule -> the target that it reads.
@@ -38,6 +39,7 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
 
     A prediction that stays as it is changes nothing. Who acts on an alert at the same moment comes first.
     """
+    book = book_of(store.document(DOCUMENT))
     for one in scored:
         rows = store.entities(one.entity_type, [one.entity_id])
         if not rows:
@@ -45,7 +47,7 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
         found, _ = store.alert_list({}, status=LIVING, entity=(one.entity_type, one.entity_id))
         living = {alert.rule_id: alert for alert in found}
         for change in settle_once(
-            _verdicts(one, rows[0]["profile"], living), living, now_us, counted=0, key=one.model
+            _verdicts(one, rows[0]["profile"], living, book), living, now_us, counted=0, key=one.model
         ):
             if change.entry is None:
                 continue
@@ -58,11 +60,13 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
                 continue
 
 
-def _verdicts(scored: Scored, profile: Profile, living: dict[str, Alert]) -> list[Verdict]:
+def _verdicts(
+    scored: Scored, profile: Profile, living: dict[str, Alert], book: Mapping[str, Rule]
+) -> list[Verdict]:
     found = []
     for rule_id, target in TARGETS.items():
-        rule = RULES[rule_id]
-        if rule.entity_type != scored.entity_type or not rule.enabled:
+        rule = book[rule_id]
+        if rule.entity_type != scored.entity_type:
             continue
         reading = _reading(rule_id, scored, scored.predictions.get(target), living)
         current = living[rule_id].severity if rule_id in living else None

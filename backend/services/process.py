@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -199,6 +199,7 @@ def settle(
     events: list[Event],
     living: dict[str, Alert],
     before: Callable[[], Profile | None],
+    book: Mapping[str, rules.Rule] = rules.RULES,
 ) -> list[Transition]:
     """What the rules make of a profile that changed: alerts raised, counted, worsened or resolved.
 
@@ -206,7 +207,7 @@ def settle(
     judged one by one, so that an alert counts each breach, however delivery was batched.
     """
     profile, now_us = assessment.profile, assessment.now_us
-    verdicts = _verdicts(assessment, living)
+    verdicts = _verdicts(assessment, living, book)
     if not verdicts:
         return []
     if len(events) <= 1:
@@ -218,7 +219,7 @@ def settle(
     kept: list[Transition] = []
     for event in events:
         step.fold(event, delta_of(event), now_us)
-        verdicts = _verdicts(rules.Assessment(step, now_us), living)
+        verdicts = _verdicts(rules.Assessment(step, now_us), living, book)
         for change in settle_once(verdicts, living, now_us, counted=1, key=_key(profile)):
             living = {**living, change.alert.rule_id: change.alert}
             if not change.alert.living:
@@ -236,8 +237,10 @@ def change_is_count(verdict: rules.Verdict, living: dict[str, Alert]) -> bool:
     return alert is not None and verdict.signal is not None and verdict.signal.severity == alert.severity
 
 
-def _verdicts(assessment: rules.Assessment, living: dict[str, Alert]) -> list[rules.Verdict]:
-    return rules.evaluate(assessment, {rule_id: alert.severity for rule_id, alert in living.items()})
+def _verdicts(
+    assessment: rules.Assessment, living: dict[str, Alert], book: Mapping[str, rules.Rule]
+) -> list[rules.Verdict]:
+    return rules.evaluate(assessment, {rule_id: alert.severity for rule_id, alert in living.items()}, book)
 
 
 def _key(profile: Profile) -> str:

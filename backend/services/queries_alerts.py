@@ -11,6 +11,7 @@ import msgspec
 from backend.domain.alerts import Alert
 from backend.domain.errors import NotFound
 from backend.domain.impact import impact
+from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
 from backend.domain.times import DAY, WEEK
@@ -140,7 +141,7 @@ def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
         found = next((then for then in mine if then.alert_id == alert_id), found)
     audit = reads.audit_rows([alert_id], scope.at_us)
     alike, _ = reads.alert_list({}, status=(), alert_type=found.alert_type, sort="newest", limit=ALIKE)
-    rule = RULES.get(found.rule_id)
+    rule = book_of(reads.document(DOCUMENT)).get(found.rule_id)
     return AlertDetail(
         alert=alert_row(found),
         rule={} if rule is None else msgspec.to_builtins(rule),

@@ -92,7 +92,7 @@ def _unowned(living: Sequence[Alert], now_us: int, base: str, zone: Any) -> Item
         (one_line(a.title, 60), f"open for {messages.age(now_us - a.opened_us)}") for a in waiting[:LISTED]
     )
     return Item(
-        title=f"{len(waiting)} warnings and critical alerts that nobody has, the oldest since {moment(oldest.opened_us, zone)}",
+        title=f"{len(waiting)} of the open warnings and critical alerts {'is' if len(waiting) == 1 else 'are'} nobody's, the oldest since {moment(oldest.opened_us, zone)}",
         facts=facts, link=f"{base}/alerts?sort=oldest",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Settings: what I prefer in this browser; for admins the keys of senders; the limits at which rules raise alerts."""
+"""Settings: what I prefer in this browser; for admins the keys of senders; channels, and the limits at which rules raise alerts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from dash import ALL, Input, Output, State, dcc, html, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
-from backend.domain.rules import RULES, Rule
-from backend.services import access
-from dashboard import channels_panel, components, markup
-from dashboard.alert_drawer import limit
+from backend.services import access, limits
+from dashboard import channels_panel, components, markup, rules_panel
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SETTINGS, SHELL
 from dashboard.pages import page_named
 from dashboard.shell import NOTIFY, THEMES
-from dashboard.words import plural, readable
 from dashboard.zones import CHOICES, ago
 
 PAGE = page_named("settings")
@@ -29,7 +26,7 @@ KEYS, BOX, DONE = SETTINGS.part("keys"), SETTINGS.part("access"), SETTINGS.part(
 
 def layout() -> html.Div:
     return html.Div(
-        [html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"), channels_panel.box(), _access_box(), dcc.Store(id=DONE)],
+        [html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"), rules_panel.box(), channels_panel.box(), _access_box(), dcc.Store(id=DONE)],
         className="ppl-page",
     )  # fmt: skip
 
@@ -56,11 +53,19 @@ def _access_box() -> html.Section:
 
 def register(app: Any, ctx: Context) -> None:
     channels_panel.register(app, ctx)
+    rules_panel.register(app, ctx)
 
-    @app.callback(Output(SETTINGS.body, "children"), Input(SHELL.location, "search"))
-    def refresh(search: str | None) -> Any:
+    @app.callback(
+        Output(SETTINGS.body, "children"), Input(SHELL.location, "search"), Input(rules_panel.DONE, "data")
+    )
+    def refresh(search: str | None, _done: Any) -> Any:
         view = ctx.view(search)
-        return markup.drawn([preferences(view), ctx.guarded("The rules", lambda: rules_panel(view))])
+        return markup.drawn(
+            [
+                preferences(view),
+                ctx.guarded("The rules", lambda: rules_panel.panel(limits.rules(ctx.reads), view)),
+            ]
+        )
 
     @app.callback(
         Output(KEYS, "children"), Output(BOX, "hidden"),
@@ -164,31 +169,3 @@ def preferences(view: View) -> html.Section:
     return components.panel(
         "My preferences", html.Div(body, className="io-pad set-prefs"), view, sub=f"of this browser; signed in as {who}"
     )  # fmt: skip
-
-
-def rules_panel(view: View) -> html.Section:
-    """At what each rule raises and ends its alerts. Read only: limits are part of a rule's version."""
-    rows: list[list[Any]] = [_rule(rule) for rule in RULES.values()]
-    table = components.plain_table(
-        ["Rule", "About", "Watches", "Info", "Warning", "Critical", "Ends"], rows, "Rules and their limits"
-    )
-    return components.panel(
-        f"{plural(len(RULES), 'rule')} raise alerts",
-        html.Div(
-            table,
-            className="set-rules",
-            tabIndex="0",
-            role="region",
-            **wild({"aria-label": "Rules and their limits"}),
-        ),
-        view,
-    )
-
-
-def _rule(rule: Rule) -> list[Any]:
-    by_severity = {level.severity: limit(level.opens, rule.rising) for level in rule.levels}
-    mild = rule.levels[-1]
-    return [
-        readable(rule.alert_type), rule.entity_type, rule.measure, *(by_severity.get(name, "–") for name in ("info", "warning", "critical")),
-        limit(mild.clears, not rule.rising),
-    ]  # fmt: skip

@@ -12,7 +12,8 @@ from backend.adapters.sqlite.access import SqliteAccess
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.rules import RULES
 from backend.domain.times import DAY, MINUTE
-from dashboard import lookup
+from backend.services import limits
+from dashboard import lookup, rules_panel
 from dashboard.alert_drawer import limit
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse, scope
@@ -85,7 +86,7 @@ def test_without_a_place_for_keys_the_page_says_so(store: SqliteStore) -> None:
 
 
 def test_every_rule_stands_there_with_its_limits(ctx: Context) -> None:
-    shown = text(settings.rules_panel(view()))
+    shown = text(rules_panel.panel(limits.rules(ctx.reads), view()))
     for rule in RULES.values():
         assert rule.measure in shown
     assert "below 50" in shown
@@ -123,3 +124,43 @@ def test_only_alerts_that_are_newer_than_known_are_news(store: SqliteStore) -> N
 )
 def test_a_limit_is_written_as_it_is_not_rounded(value: float, rising: bool, words: str) -> None:
     assert limit(value, rising) == words
+
+
+CALLS = "high_ib_call_frequency"
+
+
+def test_an_admin_sets_limits_and_the_table_says_who_and_when(ctx: Context) -> None:
+    *_, seen = rules_panel.fill(ctx, CALLS)
+    values = [6, 3, 4, 1, None, None]
+    said, ok = rules_panel.put(ctx, view(actor="dana"), CALLS, "on", "too many", seen, values)
+    assert ok, text(said)
+    assert rules_panel.fill(ctx, CALLS) == (False, False, True, 6, 3, 4, 1, None, None, "on", 2)
+    shown = text(rules_panel.panel(limits.rules(ctx.reads), view()))
+    assert "from 6" in shown
+    assert "dana, " in shown
+    _, again = rules_panel.put(ctx, view(), CALLS, "on", "", seen, [7, 3, 4, 1, None, None])
+    assert not again  # somebody has set it since it was looked at
+    assert rules_panel.put(ctx, view(), CALLS, "off", "", 2, values)[1]
+    assert "1 turned off" in text(rules_panel.panel(limits.rules(ctx.reads), view()))
+
+
+@pytest.mark.parametrize("changes", [{"role": "viewer"}, {"role": "operator"}, {"read_only": True}])
+def test_only_an_admin_who_may_change_things_sets_limits(ctx: Context, changes: dict[str, Any]) -> None:
+    assert not rules_panel.put(ctx, view(**changes), CALLS, "on", "", None, [6, 3, 4, 1, None, None])[1]
+    assert ctx.reads.document("limits") is None
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "values"),
+    [
+        (CALLS, [6, 3, 4, None, None, None]), (CALLS, ["6", 3, 4, 1, None, None]), (CALLS, [True, 3, 4, 1, None, None]),
+        (CALLS, [6, 8, 4, 1, None, None]), ("nonsense", [1, 0] * 3), (None, [1, 0] * 3), (["x"], [1, 0] * 3),
+        ("unusual_calls", [None, None, 0.6, 0, 0.5, 0]),
+    ],
+)  # fmt: skip
+def test_limits_that_make_no_sense_are_refused_in_words(
+    ctx: Context, rule_id: Any, values: list[Any]
+) -> None:
+    said, ok = rules_panel.put(ctx, view(), rule_id, "on", "", None, values)
+    assert not ok
+    assert len(text(said)) > 20

@@ -13,13 +13,14 @@ from backend.adapters.dynamo.alert_items import (
     audit_items,
     load_alerts,
 )
-from backend.adapters.dynamo.keys import status_partition
+from backend.adapters.dynamo.keys import document_key, status_partition
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain import alerts
 from backend.domain.alerts import SEVERITIES, AuditEntry, Transition
 from backend.domain.events import Event
+from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.profiles import Profile
-from backend.domain.rules import Assessment
+from backend.domain.rules import Assessment, Rule
 from backend.services.process import settle
 
 
@@ -59,10 +60,17 @@ def judge(
     events: list[Event],
     living: Mapping[str, HeldAlert],
     before: Callable[[], Profile | None],
+    book: Mapping[str, Rule],
 ) -> Judgement:
     """Settle the rules of an entity; `living` are its living alerts by rule, `before` its profile without the events."""
     current = {rule: held.alert for rule, held in living.items()}
-    return Judgement(settle(assessment, events, current, before), living)
+    return Judgement(settle(assessment, events, current, before, book), living)
+
+
+def book_in(table: Table) -> Mapping[str, Rule]:
+    """The rules with the limits in force."""
+    item = table.get(document_key(DOCUMENT))
+    return book_of(None if item is None else msgspec.json.decode(item["j"]["S"]))
 
 
 def alert_ids_in(table: Table, statuses: Sequence[str]) -> list[str]:

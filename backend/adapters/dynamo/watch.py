@@ -6,6 +6,7 @@ from backend.adapters.dynamo.alert_items import HeldAlert, alert_guard, alert_it
 from backend.adapters.dynamo.alerts import DynamoAlerts
 from backend.adapters.dynamo.entities import held_from
 from backend.adapters.dynamo.items import number
+from backend.adapters.dynamo.judging import book_in
 from backend.adapters.dynamo.keys import Key, entity_key, time_sort
 from backend.adapters.dynamo.rejects import ASIDE, LIST
 from backend.adapters.dynamo.table import Moved
@@ -30,7 +31,7 @@ class DynamoWatch(DynamoAlerts):
             return
         living = self._living()
         current = {rule_id: held.alert for rule_id, held in living.items()}
-        for change in settle_pipeline(self._counted(now_us), current, now_us):
+        for change in settle_pipeline(self._counted(now_us), current, now_us, book_in(self.table)):
             self._settle(change, living.get(change.alert.rule_id))
 
     def _living(self) -> dict[str, HeldAlert]:

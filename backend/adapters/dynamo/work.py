@@ -9,7 +9,7 @@ import msgspec
 
 from backend.adapters.dynamo import entities, writes
 from backend.adapters.dynamo.items import Item
-from backend.adapters.dynamo.judging import Judgement, judge
+from backend.adapters.dynamo.judging import Judgement, book_in, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
 from backend.adapters.dynamo.log_index import LogIndex
 from backend.adapters.dynamo.series import Detectors
@@ -18,7 +18,7 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
 from backend.domain.evidence import WORSE
 from backend.domain.profiles import Profile
-from backend.domain.rules import Assessment
+from backend.domain.rules import RULES, Assessment
 from backend.domain.times import HOUR
 from backend.domain.windows import apply_delta, delta_of, entities_of, ring_of
 from backend.services.process import JUDGED, Batch, Key, crossed, is_history, quiet_until
@@ -164,11 +164,12 @@ class Work:
         assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
         living = writes.living_alerts(self._table, todo) if self._judging else {}
         judgements: dict[Key, Judgement] = {}
+        book = book_in(self._table) if self._judging else RULES
         for key in todo if self._judging else ():
             if key[0] in JUDGED:
                 before = functools.partial(load, key)
                 judgements[key] = judge(
-                    assessed[key], batch.touched.get(key, []), living.get(key, {}), before
+                    assessed[key], batch.touched.get(key, []), living.get(key, {}), before, book
                 )
         outcome = self._table.each(
             lambda key: self._write(key, todo[key], assessed[key], judgements.get(key)), todo

@@ -7,14 +7,17 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.entity_rows import Head, Rows, Stored, stored
 from backend.adapters.sqlite.series import Detectors
 from backend.domain import market
 from backend.domain.events import SIMULATOR, Event
+from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.profiles import Profile
-from backend.domain.rules import Assessment
+from backend.domain.rules import Assessment, Rule
 from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, UNSPECIFIED
 from backend.services.process import JUDGED, Batch, Key, columns, settle
@@ -120,11 +123,14 @@ def _judge(
     if not keys:
         return
     living = living_alerts(connection, keys)
+    book = book_in(connection)
     load = stored(connection)
     repeats, news = [], []
     for key in keys:
         before = functools.partial(_before, batch, load, key)
-        for transition in settle(assessed[key], batch.touched.get(key, []), living.get(key, {}), before):
+        for transition in settle(
+            assessed[key], batch.touched.get(key, []), living.get(key, {}), before, book
+        ):
             if transition.entry is None:
                 repeats.append(transition.alert)
             else:
@@ -134,6 +140,12 @@ def _judge(
     if len(news) > MANY_CHANGES:
         news = ["*"]
     connection.executemany(CHANGE, [(now_us, "alert", alert_id) for alert_id in news])
+
+
+def book_in(connection: sqlite3.Connection) -> Mapping[str, Rule]:
+    """The rules with the limits in force."""
+    row = connection.execute("SELECT value FROM documents WHERE key = ?", (DOCUMENT,)).fetchone()
+    return book_of(None if row is None else msgspec.json.decode(row[0]))
 
 
 def _before(batch: Batch, load: Callable[[Key], Stored | None], key: Key) -> Profile | None:

@@ -30,6 +30,7 @@ from backend.adapters.sqlite.watch import watch
 from backend.domain import alerts
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
+from backend.domain.limits import DOCUMENT
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.domain.windows import delta_of, ring_of
@@ -218,6 +219,10 @@ class SqliteState(Connections):
                 # History has stopped pouring in: everything is judged once, on the whole of it.
                 meta.put("quiet_until", 0)
                 connection.execute("UPDATE entities SET refresh_us = 0")
+            if _judging(meta, now_us) and meta.get("limits_us", 0) != (set_us := _limits_set(connection)):
+                # Somebody has set the limits of a rule: everything is judged by the new ones.
+                meta.put("limits_us", set_us)
+                connection.execute("UPDATE entities SET refresh_us = 0")
             due = connection.execute(
                 "SELECT entity_type, entity_id FROM entities WHERE refresh_us <= ? LIMIT ?",
                 (batch.now_us, REFRESH_LIMIT),
@@ -256,6 +261,12 @@ class SqliteState(Connections):
         self.detectors.forget()
         self.kept.clear()
         self.tail.forget()
+
+
+def _limits_set(connection: sqlite3.Connection) -> int:
+    """When the limits of rules were set last; 0: never."""
+    row = connection.execute("SELECT updated_us FROM documents WHERE key = ?", (DOCUMENT,)).fetchone()
+    return 0 if row is None else row[0]
 
 
 def _judging(meta: Meta, now_us: int) -> bool:

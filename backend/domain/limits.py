@@ -1,0 +1,105 @@
+"""Limits of rules as an admin has set them: a version of a rule is its limits and whether it is on. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from backend.domain.errors import Conflict, NotFound, Rejected
+from backend.domain.rules import RULES, Level, Rule
+
+DOCUMENT = "limits"  # under which name stores keep what is below, by rule id
+KEPT = 20  # versions of a rule that are remembered
+# Raised from episodes, which decide by themselves when they begin and end.
+FIXED = frozenset(rule_id for rule_id, rule in RULES.items() if rule.entity_type == "series")
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a rule from a moment on. `levels` are worst first, like the rule's own."""
+
+    version: int
+    enabled: bool
+    levels: tuple[Level, ...]
+    by: str
+    at_us: int
+    note: str = ""
+
+
+def book_of(document: Any | None) -> Mapping[str, Rule]:
+    """All rules with the limits in force; `document` is what the store keeps under DOCUMENT."""
+    return _book(msgspec.json.encode(document)) if document else RULES
+
+
+@lru_cache(maxsize=8)
+def _book(text: bytes) -> Mapping[str, Rule]:
+    found = dict(RULES)
+    for rule_id, versions in msgspec.json.decode(text, type=dict[str, list[Version]]).items():
+        if rule_id in found and rule_id not in FIXED and versions:
+            now = versions[0]
+            found[rule_id] = msgspec.structs.replace(
+                found[rule_id], version=now.version, enabled=now.enabled, levels=now.levels
+            )
+    return found
+
+
+def versions_of(document: Any | None, rule_id: str) -> list[Version]:
+    """How the rule was set, newest first; empty while it is as it came."""
+    return msgspec.convert((document or {}).get(rule_id, []), list[Version])
+
+
+def changed(
+    document: Any | None,
+    rule_id: str,
+    limits: Mapping[str, tuple[float, float]],
+    *,
+    enabled: bool,
+    seen: int | None,
+    by: str,
+    at_us: int,
+    note: str = "",
+) -> Any:
+    """The document with a new version of a rule. `limits`: (opens, clears) by severity, for exactly the rule's severities.
+
+    `seen`: the version that was looked at. Raises NotFound, Conflict, or Rejected with what is wrong with which limit.
+    """
+    if rule_id not in RULES:
+        raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(RULES)}")
+    if rule_id in FIXED:
+        raise Rejected(f"{rule_id} decides by how rare an hour is, and has no limits to set")
+    rule = book_of(document)[rule_id]
+    if seen is not None and seen != rule.version:
+        raise Conflict(
+            f"{rule_id} was changed in the meantime and is at version {rule.version}; look again before you set it"
+        )
+    if len(note) > 300 or not note.isprintable():
+        raise Rejected("a note holds at most 300 printable characters")
+    made = Version(
+        version=rule.version + 1, enabled=enabled, levels=_levels(rule, limits), by=by, at_us=at_us, note=note
+    )
+    if (made.enabled, made.levels) == (rule.enabled, rule.levels):
+        return document or {}
+    history = versions_of(document, rule_id)
+    return {**(document or {}), rule_id: msgspec.to_builtins([made, *history][:KEPT])}
+
+
+def _levels(rule: Rule, limits: Mapping[str, tuple[float, float]]) -> tuple[Level, ...]:
+    names = [level.severity for level in rule.levels]
+    if set(limits) != set(names):
+        raise Rejected(f"{rule.rule_id} has limits for {', '.join(names)}; give each of them and no other")
+    levels = tuple(Level(name, *limits[name]) for name in names)
+    side, way = ("below", 1) if rule.rising else ("above", -1)
+    for level in levels:
+        if not (math.isfinite(level.opens) and math.isfinite(level.clears)):
+            raise Rejected(f"{level.severity}: limits are finite numbers")
+        if way * level.clears >= way * level.opens:
+            raise Rejected(
+                f"{level.severity}: it must end {side} where it opens, or it would open and end all the time"
+            )
+    for worse, milder in zip(levels, levels[1:], strict=False):
+        if way * worse.opens <= way * milder.opens:
+            raise Rejected(f"{worse.severity} must open later than {milder.severity}")
+    return levels

@@ -1,0 +1,61 @@
+"""Rules over HTTP: their limits as they are in force and came, who set them when, and setting them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+
+from backend.domain.errors import Forbidden, InvalidEvent, NotFound, Violation
+from backend.runtime.api_context import Api, Call
+from backend.runtime.api_read import plain, reply
+from backend.runtime.replies import Reply
+from backend.services import limits
+
+
+class RuleLevel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """At which value a severity opens, and at which it ends."""
+
+    severity: Literal["critical", "warning", "info"]
+    opens: float
+    clears: float
+
+
+class RuleLimits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Body that sets a rule: exactly its severities, whether it is on. `version` is the one that was seen."""
+
+    levels: Annotated[list[RuleLevel], msgspec.Meta(min_length=1, max_length=3)]
+    enabled: bool = True
+    version: int | None = None
+    note: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
+def list_rules(api: Api, call: Call) -> Reply:
+    return reply(plain({"rules": limits.rules(api.store)}))
+
+
+def put_rule(api: Api, call: Call) -> Reply:
+    if api.read_only:
+        raise Forbidden("this installation is read-only")
+    try:
+        body = msgspec.convert(call.body or {}, RuleLimits)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        raise InvalidEvent([Violation(path.strip(".`"), "schema", reason)]) from None
+    asked: dict[str, tuple[float, float]] = {
+        level.severity: (level.opens, level.clears) for level in body.levels
+    }
+    if len(asked) < len(body.levels):
+        raise InvalidEvent([Violation("levels", "duplicate", "each severity stands once")])
+    rule = limits.put(
+        api.store, call.path["id"], asked, enabled=body.enabled, seen=body.version, by=call.actor, now_us=call.now_us,
+        note=body.note,
+    )  # fmt: skip
+    found = next((known for known in limits.rules(api.store) if known["rule_id"] == rule.rule_id), None)
+    if found is None:
+        raise NotFound(f"there is no rule {rule.rule_id}")
+    return reply(plain(found))
+
+
+HANDLERS: dict[str, Callable[[Api, Call], Reply]] = {"rules": list_rules, "put_rule": put_rule}

@@ -1,0 +1,51 @@
+"""Limits of rules: as they are, and set by an admin. They take effect in whatever judges next, on one machine and on AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from backend.domain.limits import DOCUMENT, FIXED, book_of, changed, versions_of
+from backend.domain.rules import RULES, Rule
+from backend.ports import Documents
+
+
+def rules(store: Documents) -> list[dict[str, Any]]:
+    """Every rule as it is in force, as it came (`shipped`), and how it was set, newest first (`history`)."""
+    document = store.document(DOCUMENT)
+    book = book_of(document)
+    return [
+        {
+            **msgspec.to_builtins(book[rule_id]),
+            "editable": rule_id not in FIXED,
+            "shipped": msgspec.to_builtins(shipped.levels),
+            "history": msgspec.to_builtins(versions_of(document, rule_id)),
+        }
+        for rule_id, shipped in RULES.items()
+    ]
+
+
+def book(store: Documents) -> Mapping[str, Rule]:
+    """All rules with the limits in force, by id."""
+    return book_of(store.document(DOCUMENT))
+
+
+def put(
+    store: Documents,
+    rule_id: str,
+    limits: Mapping[str, tuple[float, float]],
+    *,
+    enabled: bool,
+    seen: int | None,
+    by: str,
+    now_us: int,
+    note: str = "",
+) -> Rule:
+    """Set a rule's limits; the rule as it then is. Raises NotFound, Conflict or Rejected. What changes nothing keeps the version."""
+    document = store.document(DOCUMENT)
+    after = changed(document, rule_id, limits, enabled=enabled, seen=seen, by=by, at_us=now_us, note=note)
+    if after != (document or {}):
+        store.put_document(DOCUMENT, after, now_us)
+    return book_of(after)[rule_id]

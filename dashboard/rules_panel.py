@@ -1,0 +1,175 @@
+"""Rules on the Settings page: the limits in force and who set them; for admins a form that sets them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import Input, Output, State, dcc, html, no_update
+
+from backend.domain.errors import IopsError
+from backend.domain.limits import FIXED
+from backend.domain.rules import RULES
+from backend.services import limits
+from dashboard import components
+from dashboard.alert_drawer import limit
+from dashboard.components import wild
+from dashboard.context import Context, View
+from dashboard.ids import SETTINGS, SHELL
+from dashboard.words import number, plural, readable
+
+BOX, RULE, ON, NOTE, SAVE, SAID, DONE, SEEN = (
+    SETTINGS.part(f"rules-{name}") for name in ("box", "rule", "on", "note", "save", "said", "done", "seen")
+)
+LEVELS = ("critical", "warning", "info")
+FIELDS = [SETTINGS.part(f"rules-{level}-{end}") for level in LEVELS for end in ("opens", "clears")]
+ROWS = [SETTINGS.part(f"rules-{level}") for level in LEVELS]
+
+
+def panel(rules: list[dict[str, Any]], view: View) -> html.Section:
+    """At what each rule raises and ends its alerts, and since when."""
+    rows = [_row(rule, view) for rule in rules]
+    heads = ["Rule", "About", "Watches", "Info", "Warning", "Critical", "Ends", "Set"]
+    table = components.plain_table(heads, rows, "Rules and their limits")
+    off = sum(not rule["enabled"] for rule in rules)
+    title = f"{plural(len(rules) - off, 'rule')} raise alerts" + (
+        f", {number(off)} turned off" if off else ""
+    )
+    return components.panel(
+        title,
+        html.Div(
+            table,
+            className="set-rules",
+            tabIndex="0",
+            role="region",
+            **wild({"aria-label": "Rules and their limits"}),
+        ),
+        view,
+    )
+
+
+def _row(rule: dict[str, Any], view: View) -> list[Any]:
+    by_severity = {level["severity"]: limit(level["opens"], rule["rising"]) for level in rule["levels"]}
+    mild, history = rule["levels"][-1], rule["history"]
+    name = (
+        [readable(rule["alert_type"]), " ", components.tag("off", "doubt")]
+        if not rule["enabled"]
+        else readable(rule["alert_type"])
+    )
+    last = history[0] if history else None
+    who = (
+        html.Span(f"{last['by']}, {view.zone.moment(last['at_us'])}", title=last["note"] or None)
+        if last
+        else "as it came"
+    )
+    return [
+        name, rule["entity_type"], rule["measure"], *(by_severity.get(level, "–") for level in reversed(LEVELS)),
+        limit(mild["clears"], not rule["rising"]), who,
+    ]  # fmt: skip
+
+
+def box() -> html.Section:
+    """The form; hidden from everybody but admins, who alone pass the callback."""
+    names = [{"label": readable(rule_id), "value": rule_id} for rule_id in RULES if rule_id not in FIXED]
+    rows = [
+        html.Div(
+            [
+                html.B(level.capitalize()),
+                html.Label(["Opens at", dcc.Input(id=FIELDS[2 * i], type="number", step="any", className="io-input")]),
+                html.Label(["Ends at", dcc.Input(id=FIELDS[2 * i + 1], type="number", step="any", className="io-input")]),
+            ],
+            id=ROWS[i], className="set-limit", hidden=True,
+        )
+        for i, level in enumerate(LEVELS)
+    ]  # fmt: skip
+    states = [
+        {"label": "On", "value": "on"},
+        {"label": "Off: it raises nothing, and what it raised ends", "value": "off"},
+    ]
+    form = [
+        html.Label(["Rule", dbc.Select(id=RULE, options=names, className="io-input")]),
+        *rows,
+        html.Label(["State", dbc.Select(id=ON, options=states, value="on", className="io-input")]),
+        html.Label(["Why", dcc.Input(id=NOTE, type="text", maxLength=300, className="io-input")]),
+        components.button("Set limits", id=SAVE, kind="pri"),
+    ]
+    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert."
+    inside = [
+        html.Div(form, className="set-form"),
+        html.P(hint, className="t2 fs12"),
+        html.Div(id=SAID, role="status"),
+    ]
+    return html.Section(
+        [html.Div(html.H2("Set the limits of a rule"), className="io-ph"), html.Div(inside, className="io-pad"), dcc.Store(id=DONE), dcc.Store(id=SEEN)],
+        className="io-p set-channels", id=BOX, hidden=True,
+    )  # fmt: skip
+
+
+def register(app: Any, ctx: Context) -> None:
+    @app.callback(Output(BOX, "hidden"), Input(SHELL.location, "search"))
+    def shown(search: str | None) -> bool:
+        return ctx.view(search).role != "admin"
+
+    @app.callback(
+        *[Output(row, "hidden") for row in ROWS], *[Output(field, "value") for field in FIELDS], Output(ON, "value"),
+        Output(SEEN, "data"), Input(RULE, "value"), Input(DONE, "data"), prevent_initial_call=True,
+    )  # fmt: skip
+    def choose(rule_id: Any, _done: Any) -> Any:
+        return fill(ctx, rule_id)
+
+    @app.callback(
+        Output(SAID, "children"), Output(DONE, "data"), Input(SAVE, "n_clicks"), State(RULE, "value"), State(ON, "value"),
+        State(NOTE, "value"), State(SEEN, "data"), *[State(field, "value") for field in FIELDS], prevent_initial_call=True,
+    )  # fmt: skip
+    def save(clicks: Any, rule_id: Any, on: Any, note: Any, seen: Any, *values: Any) -> Any:
+        if not clicks:
+            return no_update, no_update
+        view = ctx.view("")
+        said, ok = put(ctx, view, rule_id, on, note, seen, values)
+        return said, {"at": view.now_us} if ok else no_update
+
+
+def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
+    """What the form shows of a rule: which rows are hidden, their values, on or off, the version that is seen."""
+    found = limits.book(ctx.reads).get(str(rule_id))
+    by_severity = {level.severity: level for level in found.levels} if found else {}
+    hidden = [level not in by_severity for level in LEVELS]
+    values = [v for level in LEVELS for v in ((by_severity[level].opens, by_severity[level].clears) if level in by_severity else (None, None))]  # fmt: skip
+    return (
+        *hidden,
+        *values,
+        "on" if found is None or found.enabled else "off",
+        found.version if found else None,
+    )
+
+
+def put(
+    ctx: Context, view: View, rule_id: Any, on: Any, note: Any, seen: Any, values: Any
+) -> tuple[html.Div, bool]:
+    """Sets a rule; (what to say, whether it was done). What the browser sent is not trusted."""
+    if view.role != "admin":
+        return _said("Only administrators set limits"), False
+    if view.forbidden:
+        return _said(view.forbidden), False
+    rule = RULES.get(str(rule_id))
+    if rule is None:
+        return _said("Choose a rule first"), False
+    asked: dict[str, tuple[float, float]] = {}
+    for i, level in enumerate(LEVELS):
+        if any(known.severity == level for known in rule.levels):
+            pair = values[2 * i : 2 * i + 2]
+            if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
+                return _said(f"{level}: give numbers for where it opens and ends"), False
+            asked[level] = (float(pair[0]), float(pair[1]))
+    try:
+        done = limits.put(
+            ctx.reads, rule.rule_id, asked, enabled=on != "off", seen=seen if isinstance(seen, int) else None,
+            by=view.actor, now_us=view.now_us, note=str(note or ""),
+        )  # fmt: skip
+    except IopsError as refused:
+        return _said(str(refused)), False
+    return _said(f"{readable(rule.rule_id)} is at version {done.version}"), True
+
+
+def _said(text: str) -> html.Div:
+    return html.Div(text[:1].upper() + text[1:], className="set-secret")
