@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ def _levels(rule: Rule, limits: Mapping[str, tuple[float, float]]) -> tuple[Leve
             raise Rejected(
                 f"{level.severity}: it must end {side} where it opens, or it would open and end all the time"
             )
-    for worse, milder in zip(levels, levels[1:], strict=False):
+    for worse, milder in pairwise(levels):
         if way * worse.opens <= way * milder.opens:
             raise Rejected(f"{worse.severity} must open later than {milder.severity}")
     return levels
