@@ -17,7 +17,7 @@ from backend.http_route import INSIGHT_KINDS as INSIGHT_KINDS
 from backend.http_route import MODEL_ACTIONS as MODEL_ACTIONS
 from backend.http_route import ROLES as ROLES
 from backend.http_route import SERIES as SERIES
-from backend.http_route import Parameter, Route, pattern, view
+from backend.http_route import Parameter, Route, change, pattern, view
 from backend.http_route import allows as allows
 
 
@@ -330,9 +330,7 @@ ROUTES: tuple[Route, ...] = (
         aliases=("/stream", "/insights/stream"),
         media="text/event-stream",
     ),
-    view(
-        "/v1/live-ticket", "live_ticket", "A ticket, good once and for a minute, for the WebSocket on AWS", ()
-    ),
+    view("/v1/live-ticket", "live_ticket", "A ticket, good once and for a minute, for the WebSocket", ()),
     Route(
         method="POST",
         path="/outbound/alerts",
@@ -349,20 +347,8 @@ ROUTES: tuple[Route, ...] = (
         audience="operator",
         summary="What became of telling the partner",
     ),
-    view(
-        "/v1/rules",
-        "rules",
-        "Rules with their limits, as in force and as they came, and who set them when",
-        (),
-    ),
-    Route(
-        method="PUT",
-        path="/v1/rules/{id}",
-        operation="put_rule",
-        audience="admin",
-        summary="Set at which values a rule opens and ends alerts, or turn it off",
-        body="RuleLimits",
-    ),
+    view("/v1/rules", "rules", "Rules: their limits, in force and as they came, and who set them when", ()),
+    change("PUT", "/v1/rules/{id}", "put_rule", "admin", "RuleLimits", "Set or turn off a rule"),
     view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
     view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
     Route(

@@ -73,6 +73,11 @@ def view(path: str, operation: str, summary: str, parameters: tuple[Parameter, .
     )
 
 
+def change(method: str, path: str, operation: str, audience: str, body: str, summary: str) -> Route:
+    """A command with a body and no parameters."""
+    return Route(method=method, path=path, operation=operation, audience=audience, body=body, summary=summary)
+
+
 def allows(audience: str, kind: str | None, role: str | None) -> bool:
     """Whether a credential (`kind` ingest or access, None: none) may call a route of that audience."""
     if audience == "anyone":
