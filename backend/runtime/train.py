@@ -88,8 +88,8 @@ def bucket(address: str, files: Callable[[str], Any], say: Say) -> Source:
 def feedback(store: Any, now_us: int) -> dict[str, list[tuple[datetime, bool]]]:
     """What people said of students and when: whether one left or stays.
 
-    Of an insight: its outcome, else that it was dismissed, which says that the student stays. Of an alert: that it was not
-    useful because it was expected or too sensitive says the same.
+    Of an insight: its outcome, else that it was dismissed, which says that the student stays. Of an alert: that it stands
+    dismissed, or was not useful because it was expected or too sensitive, says the same.
     """
     said: dict[str, list[tuple[datetime, bool]]] = {}
     for insight in store.insights_judged(now_us - 400 * DAY):
@@ -99,11 +99,14 @@ def feedback(store: Any, now_us: int) -> dict[str, list[tuple[datetime, bool]]]:
             said.setdefault(insight.entity_id, []).append((from_us(insight.created_us), outcome == "churned"))
     alerts, _ = store.alert_list({}, status=("open", "acknowledged", "snoozed", "resolved", "dismissed"))
     doubted = {
-        a.alert_id: a.entity_id for a in alerts if a.entity_type == "student" and a.verdict == "not_useful"
+        a.alert_id: a
+        for a in alerts
+        if a.entity_type == "student" and (a.verdict == "not_useful" or a.status == "dismissed")
     }
     for row in store.audit_rows(list(doubted), now_us, limit=100_000) if doubted else []:
-        if row["action"] == "verdict" and row["note"] in _STAYS:
-            said.setdefault(doubted[row["alert_id"]], []).append((from_us(row["at_us"]), False))
+        alert, judged = doubted[row["alert_id"]], row["action"] == "verdict" and row["note"] in _STAYS
+        if judged or (row["action"] == "dismiss" and alert.status == "dismissed"):
+            said.setdefault(alert.entity_id, []).append((from_us(row["at_us"]), False))
     return said
 
 

@@ -13,12 +13,14 @@ from click.testing import CliRunner, Result
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.insights import Insight
 from backend.domain.parsing import parse
-from backend.domain.times import DAY, from_us, to_us
+from backend.domain.times import DAY, HOUR, MINUTE, from_us, to_us
 from backend.ml import train_run
 from backend.runtime import train as training
 from backend.runtime.cli import main
 from backend.runtime.local_models import registry
+from backend.services import alerting
 from simulator.lives import Lives
+from tests.builders import call, fold_all
 
 UNTIL = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -183,6 +185,28 @@ def test_what_people_said_of_insights_joins_the_outcomes(tmp_path: Path) -> None
         "gone": [True],
         "fine": [False],
     }
+
+
+def test_dismissed_alerts_join_the_outcomes_until_they_are_opened_again(tmp_path: Path) -> None:
+    store, now = SqliteStore(tmp_path / "iops.db"), to_us(datetime.now(UTC))
+    for student in ("calm", "again"):
+        store.append([call(f"{student} {i}", now - i * HOUR - MINUTE, student_id=student) for i in range(3)])
+    fold_all(store, now)
+    for alert in store.alert_list({})[0]:
+        done = alerting.command(
+            store,
+            alert.alert_id,
+            "dismiss",
+            actor="ann",
+            now_us=now,
+            version=alert.version,
+            note="a busy week",
+        )
+        if alert.entity_id == "again":
+            alerting.command(store, alert.alert_id, "reopen", actor="ann", now_us=now, version=done.version)
+    found = training.feedback(store, now + MINUTE)
+    assert {name: [left for _, left in rows] for name, rows in found.items()} == {"calm": [False]}
+    store.close()
 
 
 def test_cut_offs_leave_room_to_look_back_and_to_see_what_came() -> None:
