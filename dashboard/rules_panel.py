@@ -52,9 +52,9 @@ def _row(rule: dict[str, Any], view: View) -> list[Any]:
     by_severity = {level["severity"]: limit(level["opens"], rule["rising"]) for level in rule["levels"]}
     mild, history = rule["levels"][-1], rule["history"]
     name = (
-        [readable(rule["alert_type"]), " ", components.tag("off", "doubt")]
+        [readable(rule["rule_id"]), " ", components.tag("off", "doubt")]
         if not rule["enabled"]
-        else readable(rule["alert_type"])
+        else readable(rule["rule_id"])
     )
     last = history[0] if history else None
     who = (
