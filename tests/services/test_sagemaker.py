@@ -202,5 +202,5 @@ def test_the_container_trains_from_a_channel_of_archived_files(tmp_path: Path) -
     place = tmp_path / name_of(NOW, 1, 1)
     place.parent.mkdir(parents=True)
     place.write_bytes(lines_of(EVENTS))
-    with pytest.raises(ValueError, match="the log spans"):  # read, and found too short
+    with pytest.raises(ValueError, match="churn_14d: 2 train rows"):  # read, and too few to learn from
         entry.train(tmp_path, tmp_path / "models", trials=1, seed=1, threads=1)
