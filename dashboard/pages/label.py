@@ -98,7 +98,7 @@ def card(found: Candidate, view: View) -> html.Section:
         ("Rated", number(row.avg_rating, 1) if row.avg_rating is not None else "not yet", None),
         ("A month", money(row.monthly_value) if row.monthly_value else "unknown", None),
     ]
-    name = html.A(row.name, href=f"/students/{row.student_id}")
+    name = html.A(row.name, href=f"/students/{row.student_id}", className="io-link")
     title = [name, f": {chance(found.prediction.value)} likely to leave within 30 days, says the model"]
     answers = [_answer(said, row.student_id, view) for said in WORDS]
     inside = [

@@ -16,6 +16,7 @@ PAGES = (
     "/alerts",
     "/explore",
     "/models",
+    "/label",
     "/simulator",
     "/data",
     "/events",
