@@ -116,6 +116,15 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+# A grid makes its frame first, its head and rows a moment later; between the two it is no table to anybody.
+GRID_IS_DRAWN = """() => {
+  const page = document.querySelector("#shell-page");
+  if (page.querySelector(".io-skeleton")) return false;
+  return !page.querySelector(".ag-root-wrapper")
+    || (page.querySelector(".ag-header-cell") && page.querySelector(".ag-row, .ag-overlay-no-rows-center"));
+}"""
+
+
 @dataclass
 class User:
     """Somebody in front of a browser. `complaints` gathers console errors, failed answers and requests that leave the machine."""
@@ -135,6 +144,7 @@ class User:
             "#shell-page .io-p, #shell-page .io-empty, #shell-page table", timeout=30_000
         )
         self.page.wait_for_selector("#shell-page .io-loading", state="detached", timeout=30_000)
+        self.page.wait_for_function(GRID_IS_DRAWN, timeout=30_000)
 
 
 @pytest.fixture
