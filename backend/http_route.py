@@ -22,7 +22,7 @@ SERIES = (
     "health",
 )
 ALERT_STATES = ("open", "acknowledged", "snoozed", "resolved", "dismissed")
-MODEL_ACTIONS = ("promote", "canary", "rollback")
+MODEL_ACTIONS = ("promote", "canary", "shadow", "drop", "rollback")
 ALERT_ACTIONS = ("ack", "unack", "assign", "snooze", "resolve", "reopen", "dismiss", "note", "verdict")
 INSIGHT_KINDS = (
     "churn_risk",

@@ -17,7 +17,12 @@ from dashboard.words import number, percent, plural, readable
 from dashboard.zones import ago
 
 SHOWN_FEATURES = 10
-_STATES = {"in use": ("ok", "In use"), "canary": ("info", "Canary"), "kept": ("unknown", "Kept")}
+_STATES = {
+    "in use": ("ok", "In use"),
+    "canary": ("info", "Canary"),
+    "shadow": ("info", "Shadow"),
+    "kept": ("unknown", "Kept"),
+}
 _COMMAND = "iops train --source log"
 
 
@@ -84,7 +89,7 @@ def _actions(v: dict[str, Any], found: dict[str, Any], forbidden: str | None) ->
         if not back:
             return ""
         says = "The canary ends." if found["canary"] else f"{found['previous']} is in use again."
-        return html.Div(_menu("Roll back", version, "rollback", says), className="mdl-act")
+        return html.Div(menu("Roll back", version, "rollback", says), className="mdl-act")
     share = html.Label(
         [
             "Share, 1 to 99 %",
@@ -99,20 +104,34 @@ def _actions(v: dict[str, Any], found: dict[str, Any], forbidden: str | None) ->
             ),
         ]
     )
+    aside = (
+        ()
+        if v["state"] != "kept" or found["active"] is None
+        else (
+            menu(
+                "Put in the shadow",
+                version,
+                "shadow",
+                "It scores everybody too. Only this page shows what it says.",
+            ),
+        )
+    )
     parts = [
-        _menu(
+        *aside,
+        menu(
             "Give a share",
             version,
             "canary",
             "They are scored by it from now on, always the same ones.",
             share,
         ),
-        _menu("Put in use", version, "promote", "Everybody is scored by it within minutes."),
+        menu("Put in use", version, "promote", "Everybody is scored by it within minutes."),
     ]
     return html.Div(parts, className="mdl-act")
 
 
-def _menu(label: str, version: str, action: str, says: str, field: Any = None) -> html.Details:
+def menu(label: str, version: str, action: str, says: str, field: Any = None) -> html.Details:
+    """A button that asks once more before it does something to a version."""
     go = html.Button(label, id=MODELS.row(action, version), className="io-btn pri", type="button")
     inner = [part for part in (html.P(says), field, go) if part is not None]
     face = html.Summary(label, className="io-btn", **wild({"aria-label": f"{label}: {version}"}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -92,6 +92,11 @@ class Model:
         """Where the features of this model stand in `features.vector`."""
         place = {name: i for i, name in enumerate(features.names(self.entity_type))}
         return [place[name] for name in self.feature_names]
+
+    def values(self, known: Mapping[str, float]) -> dict[str, float]:
+        """Target -> the predicted value alone, from features as `known` gives them, for the targets that can be asked."""
+        x = np.array([[known.get(name, np.nan) for name in self.feature_names]], np.float32)
+        return {t: float(m.predict(x)[0]) for t, m in self.targets.items() if applies(t, known)}
 
     def predict_vector(self, vector: np.ndarray, top: int = TOP) -> dict[str, Prediction]:
         """Target -> prediction from `features.vector`, for the targets that can be asked of such an entity."""

@@ -94,13 +94,13 @@ class ModelRegistry:
         return [] if self._shipped is None else _versions(self._shipped, entity_type)
 
     def use(self, entity_type: str) -> dict[str, Any]:
-        """`active` and `previous` version, `canary` {version, share} or None, `log` of decisions."""
+        """`active` and `previous` version, `canary` {version, share} or None, `shadow` version or None, `log` of decisions."""
         try:
-            return json.loads(self._files.read(f"{entity_type}/use.json"))
+            return {"shadow": None} | json.loads(self._files.read(f"{entity_type}/use.json"))
         except FileNotFoundError:
             whole = [version for version in self.shipped(entity_type) if SMALL_MARK not in version]
             first = max(whole, default=None)
-            return {"active": first, "previous": None, "canary": None, "log": []}
+            return {"active": first, "previous": None, "canary": None, "shadow": None, "log": []}
 
     def promote(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
         """Put a version in use for everybody. ValueError for an unknown one, or one that this program cannot use."""
@@ -115,6 +115,7 @@ class ModelRegistry:
             if version != use["active"]:
                 use |= {"previous": use["active"], "active": version}
             use["canary"] = None
+            use["shadow"] = None if use["shadow"] == version else use["shadow"]
         self._write(
             entity_type, use, "promote" if decision.promote else "keep", version, decision.reason, now
         )
@@ -128,7 +129,29 @@ class ModelRegistry:
         if version == use["active"]:
             raise ValueError(f"{version} is in use for everybody already; give another version a share")
         use |= {"canary": {"version": version, "share": share}}
+        use["shadow"] = None if use["shadow"] == version else use["shadow"]
         self._write(entity_type, use, "canary", version, f"{share:.0%} of entities", now)
+
+    def start_shadow(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
+        """Let a version say of everybody what nobody is shown, beside the one in use; ValueError where that makes no sense."""
+        self.load(entity_type, version)
+        use = self.use(entity_type)
+        if use["active"] is None:
+            raise ValueError(f"no model of {entity_type}s is in use, so there is none to be in the shadow of")
+        if version == use["active"]:
+            raise ValueError(f"{version} is in use; put another version in its shadow")
+        if version == (use["canary"] or {}).get("version"):
+            raise ValueError(f"{version} has a share already; end that first (rollback)")
+        use["shadow"] = version
+        self._write(entity_type, use, "shadow", version, reason, now)
+
+    def drop_shadow(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
+        """End what `start_shadow` began; the version is kept. ValueError when it is in no shadow."""
+        use = self.use(entity_type)
+        if use["shadow"] != version:
+            raise ValueError(f"{version} is not in the shadow of another")
+        use["shadow"] = None
+        self._write(entity_type, use, "drop", version, reason, now)
 
     def rollback(self, entity_type: str, reason: str, now: datetime) -> str | None:
         """End a canary; without one, return to the version before. Gives the version now in use."""
@@ -137,6 +160,7 @@ class ModelRegistry:
             use["canary"] = None
         elif use["previous"]:
             use |= {"active": use["previous"], "previous": None}
+            use["shadow"] = None if use["shadow"] == use["active"] else use["shadow"]
         else:
             raise ValueError("nothing to roll back to")
         self._write(entity_type, use, "rollback", use["active"], reason, now)

@@ -1,18 +1,20 @@
-"""Scores with the models of a registry: the one in use, or the canary for its share of entities."""
+"""Scores with the models of a registry: the one in use, or the canary for its share of entities; a shadow says beside it what nobody is shown."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from backend.domain.events import Event
 from backend.domain.predictions import ENTITY_TYPES, Scored
 from backend.domain.times import from_us, to_us
+from backend.domain.trials import Pair, began
 from backend.ml import features
 from backend.ml.history import as_mapping
+from backend.ml.labels import outcomes
 from backend.ml.models import Model, ModelMismatch
 from backend.ml.promotion import ModelRegistry, version_for
 
@@ -21,7 +23,7 @@ _LOOK_SECONDS = 2.0  # how soon a decision made by another process is noticed
 
 
 class LocalModels:
-    """Implements Models of services.scoring over the files of a registry; used by one thread."""
+    """Implements Models of services.scoring and TrialModels of services.trials over the files of a registry; used by one thread."""
 
     def __init__(self, registry: ModelRegistry, clock: Callable[[], float] = time.monotonic):
         self._registry, self._clock = registry, clock
@@ -48,11 +50,44 @@ class LocalModels:
             features=known,
         )
 
+    def beside(self, scored: Sequence[Scored]) -> list[Pair]:
+        """What the models of a trial say of the same inputs: of a canary's share it and the one in use, of the others it and the shadow."""
+        found = []
+        for one in scored:
+            use = self._used()[one.entity_type]
+            trial = one.model if one.canary else use["shadow"]
+            other = self.model(one.entity_type, use["active"] if one.canary else trial)
+            if trial is None or other is None or other.version == one.model:
+                continue
+            theirs = other.values(one.features)
+            ours = {target: p.value for target, p in one.predictions.items() if target in theirs}
+            said = {t: (theirs[t], v) if one.canary else (v, theirs[t]) for t, v in ours.items()}
+            found.append(began(one.entity_type, one.entity_id, use["active"], trial, one.at_us, said))
+        return found
+
+    def trials(self) -> list[tuple[str, str, str]]:
+        return [
+            (kind, use["active"], trial)
+            for kind, use in self._used().items()
+            for trial in ((use["canary"] or {}).get("version"), use["shadow"])
+            if trial
+        ]
+
+    def came_of(
+        self, entity_type: str, events: Sequence[Event], at_us: int, end_us: int
+    ) -> Mapping[str, float]:
+        return outcomes(entity_type, [as_mapping(event) for event in events], from_us(at_us), from_us(end_us))
+
     def kinds(self) -> tuple[str, ...]:
         return tuple(kind for kind in ENTITY_TYPES if self.active(kind) is not None)
 
     def decided_us(self) -> int:
-        lines = [line["at"] for use in self._used().values() for line in use["log"] if line["what"] != "keep"]
+        lines = [
+            line["at"]
+            for use in self._used().values()
+            for line in use["log"]
+            if line["what"] not in ("keep", "drop")
+        ]
         return max((to_us(datetime.fromisoformat(at)) for at in lines), default=0)
 
     def active(self, entity_type: str) -> Model | None:

@@ -27,7 +27,7 @@ def scorer(home: Installation) -> ScoringFollower:
         raise MissingSetting("IOPS_MODELS_BUCKET is not set: scoring needs the bucket of models")
     models = LocalModels(home.models)
     return ScoringFollower(
-        home.store, models, home.clock, lambda now_us: drift_watch.watch(home.store, models, now_us)
+        home.store, models, home.clock, lambda now_us: drift_watch.watch(home.store, models, now_us), models
     )
 
 

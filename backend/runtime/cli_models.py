@@ -147,6 +147,8 @@ def list_(data_dir: Path | None) -> None:
                 if version == use["active"]
                 else f"canary {canary['share']:.0%}"
                 if version == canary.get("version")
+                else "shadow"
+                if version == use["shadow"]
                 else "kept"
             )
             shipped = "  shipped" if version in registry.shipped(entity_type) else ""
@@ -187,6 +189,26 @@ def canary(version: str, share: float, data_dir: Path | None) -> None:
     """Give a version to a share of students or tutors first."""
     _decided(lambda: _registry(data_dir).start_canary(_type_of(version), version, share, datetime.now(UTC)))
     _say(f"{version} scores {share:.0%}")
+
+
+@models.command()
+@click.argument("version")
+@click.option("--reason", default="by hand", show_default=True)
+@_data_dir
+def shadow(version: str, reason: str, data_dir: Path | None) -> None:
+    """Put a version in the shadow of the one in use: it scores the same students or tutors, and only `iops models` and /models show it."""
+    _decided(lambda: _registry(data_dir).start_shadow(_type_of(version), version, reason, datetime.now(UTC)))
+    _say(f"{version} scores in the shadow")
+
+
+@models.command()
+@click.argument("version")
+@click.option("--reason", default="by hand", show_default=True)
+@_data_dir
+def drop(version: str, reason: str, data_dir: Path | None) -> None:
+    """End the shadow of a version; it is kept."""
+    _decided(lambda: _registry(data_dir).drop_shadow(_type_of(version), version, reason, datetime.now(UTC)))
+    _say(f"{version} is in no shadow any more")
 
 
 @models.command()

@@ -44,4 +44,6 @@ def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> Scorin
 
         return ScoringFollower(store, SageMakerModels(endpoint), clock)
     models = LocalModels(registry(settings.data_dir))
-    return ScoringFollower(store, models, clock, lambda now_us: drift_watch.watch(store, models, now_us))
+    return ScoringFollower(
+        store, models, clock, lambda now_us: drift_watch.watch(store, models, now_us), models
+    )

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.services import scoring
+from backend.services import scoring, trials
 from backend.services.scoring import Key, Models, ModelsUnavailable
+from backend.services.trials import TrialModels
 
 log = logging.getLogger("iops.models")
 LOOK_SECONDS = 0.5
@@ -23,7 +24,8 @@ FIRST_DRIFT_US = 2 * MINUTE  # after the start, when most have been scored; from
 
 
 class ScoringFollower:
-    """`store` implements Feed, Processor, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds.
+    """`store` implements Feed, Processor, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds;
+    `aside`: models of which one may be tried beside another (services.trials).
 
     What has to be scored is known from the change feed while this runs, and from the store after a start: a prediction is
     older than the entity's last change or it is not. So nothing is scored twice for one change, and nothing is missed.
@@ -35,13 +37,14 @@ class ScoringFollower:
         models: Models,
         clock: Callable[[], int],
         watch: Callable[[int], object] = lambda now_us: None,
+        aside: TrialModels | None = None,
     ) -> None:
-        self._store, self._models, self._clock, self._watch = store, models, clock, watch
+        self._store, self._models, self._clock, self._watch, self._aside = store, models, clock, watch, aside
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scoring-follower", daemon=True)
         self._cursor: int | None = None
         self._waiting: dict[Key, int] = {}
-        self._scan_at = self._prune_at = 0
+        self._scan_at = self._prune_at = self._judge_at = 0
         self._watch_at = clock() + FIRST_DRIFT_US
         self._scored = self._failed = 0
 
@@ -91,11 +94,22 @@ class ScoringFollower:
             self._scan(now_us)
         part = dict(list(self._waiting.items())[:AT_ONCE])
         if part:
-            self._scored += len(scoring.score(self._store, self._models, part, now_us))
+            done = scoring.score(self._store, self._models, part, now_us)
+            self._scored += len(done)
+            if self._aside is not None:
+                trials.note(self._store, self._aside, done)
             for key in part:
                 del self._waiting[key]
         self._daily(now_us)
-        return bool(self._waiting)
+        return bool(self._waiting) or self._judge(now_us)
+
+    def _judge(self, now_us: int) -> bool:
+        """Look up outcomes of what models on trial said, when nobody waits to be scored; True if more may be due."""
+        if self._aside is None or now_us < self._judge_at:
+            return False
+        more = trials.judge(self._store, self._aside, now_us, AT_ONCE) == AT_ONCE
+        self._judge_at = 0 if more else now_us + HOUR
+        return more
 
     def _read_changes(self, now_us: int) -> None:
         if self._cursor is None:  # what changed before the start is found by the scan
@@ -119,6 +133,8 @@ class ScoringFollower:
         if now_us >= self._prune_at:
             self._prune_at = now_us + HOUR
             self._store.prune_predictions(now_us - scoring.KEEP_DAYS * DAY)
+            if self._aside is not None:
+                self._store.keep_pairs(self._aside.trials())
         if now_us >= self._watch_at:
             self._watch_at = now_us + DAY
             self._watch(now_us)

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 from backend.domain.errors import NotFound, Rejected
 from backend.domain.predictions import ENTITY_TYPES
 from backend.domain.times import from_us
+from backend.domain.trials import Pair
+from backend.services.trials import comparison
 
 DRIFT = "models.drift"  # document: entity type -> {at_us, model, rows, features: [[name, stability index], ...], far_weight}
-ACTIONS = ("promote", "canary", "rollback")
+ACTIONS = ("promote", "canary", "shadow", "drop", "rollback")
 DRIFTED = 0.25  # a stability index from which a feature has moved far; from MOVED on it has moved
 MOVED = 0.1
 RELIES_ON = (
@@ -22,7 +24,8 @@ class ModelShelf(Protocol):
     """The versions of models and which is in use, as people see and change it. Raises ValueError for what cannot be."""
 
     def use(self, entity_type: str) -> dict[str, Any]:
-        """`active` and `previous` version, `canary` {version, share} or None, `log` of decisions {at, what, version, reason}."""
+        """`active` and `previous` version, `canary` {version, share} or None, `shadow` version or None, `log` of decisions
+        {at, what, version, reason}."""
 
     def versions(self, entity_type: str) -> list[str]: ...
 
@@ -36,6 +39,10 @@ class ModelShelf(Protocol):
 
     def start_canary(self, entity_type: str, version: str, share: float, now: datetime) -> None: ...
 
+    def start_shadow(self, entity_type: str, version: str, reason: str, now: datetime) -> None: ...
+
+    def drop_shadow(self, entity_type: str, version: str, reason: str, now: datetime) -> None: ...
+
     def rollback(self, entity_type: str, reason: str, now: datetime) -> str | None: ...
 
 
@@ -48,12 +55,26 @@ class Store(Protocol):
 
     def prediction_totals(self) -> list[dict[str, Any]]: ...
 
+    def pairs(self, kind: str) -> list[Pair]: ...
+
 
 def overview(store: Store, shelf: ModelShelf) -> dict[str, Any]:
-    """By entity type: versions with their state and how many they scored, decisions, drift of what they are fed."""
+    """By entity type: versions with their state and how many they scored, what is tried beside the one in use (`trials`), decisions,
+    drift of what they are fed."""
     totals = {(t["entity_type"], t["model"]): t for t in store.prediction_totals()}
     moved = store.document(DRIFT) or {}
-    return {kind: _overview(kind, shelf, totals, moved.get(kind)) for kind in ENTITY_TYPES}
+    found = {kind: _overview(kind, shelf, totals, moved.get(kind)) for kind in ENTITY_TYPES}
+    for kind, one in found.items():
+        one["trials"] = [
+            {
+                "version": v["version"],
+                "as": v["state"],
+                **comparison(store, kind, one["active"], v["version"]),
+            }
+            for v in one["versions"]
+            if v["state"] in ("canary", "shadow")
+        ]
+    return found
 
 
 def _overview(
@@ -79,6 +100,7 @@ def _overview(
         "active": use["active"],
         "previous": use["previous"],
         "canary": use["canary"],
+        "shadow": use["shadow"],
         "versions": versions,
         "decisions": use["log"][::-1],
         "drift": moved,
@@ -88,6 +110,8 @@ def _overview(
 def _state(version: str, use: dict[str, Any]) -> str:
     if version == use["active"]:
         return "in use"
+    if version == use["shadow"]:
+        return "shadow"
     return "canary" if (use["canary"] or {}).get("version") == version else "kept"
 
 
@@ -113,7 +137,8 @@ def command(
     share: float | None = None,
     reason: str | None = None,
 ) -> dict[str, Any]:
-    """Promote a version, give it a share (0-1) as canary, or roll back its kind; the overview as it then stands.
+    """Promote a version, give it a share (0-1) as canary, put it in the shadow of the one in use, drop it from there, or roll back its
+    kind; the overview as it then stands.
 
     Raises NotFound for an unknown version, and Rejected, with nothing changed, for what makes no sense.
     """
@@ -128,6 +153,10 @@ def command(
             if share is None:
                 raise Rejected("a canary needs a share from 0 to 1")
             shelf.start_canary(kind, version, share, now)
+        elif action == "shadow":
+            shelf.start_shadow(kind, version, why, now)
+        elif action == "drop":
+            shelf.drop_shadow(kind, version, why, now)
         elif action == "rollback":
             shelf.rollback(kind, why, now)
         else:

@@ -11,7 +11,7 @@ from dash import ctx as asked
 from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
 from backend.services import models, retraining
-from dashboard import components, markup, model_panels
+from dashboard import components, markup, model_panels, trial_panels
 from dashboard.context import Context, View
 from dashboard.ids import MODELS, SHELL
 from dashboard.pages import page_named
@@ -45,6 +45,8 @@ def register(app: Any, ctx: Context) -> None:
         Output(DONE, "data"),
         Input({"type": MODELS.part("promote"), "key": ALL}, "n_clicks"),
         Input({"type": MODELS.part("canary"), "key": ALL}, "n_clicks"),
+        Input({"type": MODELS.part("shadow"), "key": ALL}, "n_clicks"),
+        Input({"type": MODELS.part("drop"), "key": ALL}, "n_clicks"),
         Input({"type": MODELS.part("rollback"), "key": ALL}, "n_clicks"),
         Input({"type": MODELS.part("train"), "key": ALL}, "n_clicks"),
         State({"type": MODELS.part("share"), "key": ALL}, "value"),
@@ -52,9 +54,8 @@ def register(app: Any, ctx: Context) -> None:
         State(SHELL.location, "search"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def decide(
-        _p: Any, _c: Any, _r: Any, _t: Any, shares: list[Any], ids: list[Any], search: str | None
-    ) -> Any:
+    def decide(*given: Any) -> Any:
+        shares, ids, search = given[-3:]
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
             return no_update  # a row was drawn, nobody clicked
@@ -62,9 +63,9 @@ def register(app: Any, ctx: Context) -> None:
             asked.triggered_id["key"],
             asked.triggered_id["type"].removeprefix(f"{MODELS.name}-"),
         )
-        given = {field["key"]: value for field, value in zip(ids, shares, strict=True)}
+        chosen = {field["key"]: value for field, value in zip(ids, shares, strict=True)}
         view = ctx.view(search)
-        done, text = decided(ctx, view, version, action, given.get(version))
+        done, text = decided(ctx, view, version, action, chosen.get(version))
         dash.set_props(SHELL.toast, {"data": {"text": text, "level": "" if done else "error"}})
         return {"at": view.now_us} if done else no_update
 
@@ -93,7 +94,10 @@ def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> 
         )  # fmt: skip
     except IopsError as error:
         return False, _sentence(error)
-    said = {"promote": "is in use", "canary": f"scores {share} %", "rollback": "was taken back"}
+    said = {
+        "promote": "is in use", "canary": f"scores {share} %", "rollback": "was taken back",
+        "shadow": "scores in the shadow", "drop": "is in no shadow any more",
+    }  # fmt: skip
     return True, f"{version} {said[action]}"
 
 
@@ -116,6 +120,10 @@ def body(ctx: Context, view: View) -> Any:
     for kind in ENTITY_TYPES:
         parts.append(html.H2(f"{readable(kind)}s", className="io-sr"))
         parts.append(model_panels.registry(kind, found[kind], view, why))
+        parts += [
+            trial_panels.trial(kind, trial, found[kind]["active"], view, why)
+            for trial in found[kind]["trials"]
+        ]
         if found[kind]["active"]:
             parts += of_version(shelf, kind, found[kind], target, view)
     return [part for part in parts if part is not None]

@@ -15,6 +15,7 @@ from backend.adapters.dynamo.store import DynamoStore
 from backend.domain.erasure import ERASED, Person, without
 from backend.domain.errors import Rejected
 from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.trials import began
 from backend.services import erasing, partner
 from backend.services import insights as asking
 from backend.services.bodies import Posted
@@ -60,6 +61,7 @@ def filled(store: Any) -> Any:
     asking.ask(store, "student", WHO, NOW)
     asking.ask(store, "student", "stu_2", NOW)
     store.save_predictions([scored(WHO, NOW, 0.9)], NOW)
+    store.save_pairs([began("student", WHO, "student-1", "student-2", NOW, {})])
     return store
 
 

@@ -67,6 +67,11 @@ def test_models_are_listed_told_of_and_decided_about(fresh: Running) -> None:
     tried = fresh.command(f"{path}/canary", {"share": 0.25, "reason": "a look"}).json()["student"]
     assert tried["canary"] == {"version": candidate.version, "share": 0.25}
     assert fresh.command(f"/v1/models/{active.version}/rollback", {}).json()["student"]["canary"] is None
+    shadowed = fresh.command(f"{path}/shadow", {}).json()["student"]
+    assert shadowed["shadow"] == candidate.version
+    assert [(t["version"], t["as"]) for t in shadowed["trials"]] == [(candidate.version, "shadow")]
+    assert fresh.command(f"{path}/drop", {}).json()["student"]["trials"] == []
+    assert fresh.command(f"{path}/drop", {}).status == 422
     assert fresh.command(f"{path}/promote", {}).json()["student"]["active"] == candidate.version
     for action, body, status in [
         ("canary", {}, 422), ("canary", {"share": 2}, 422), ("explode", {}, 422), ("promote", {"nonsense": 1}, 422),

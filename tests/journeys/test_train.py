@@ -69,6 +69,9 @@ def test_a_version_is_shown_promoted_given_a_share_and_taken_back(folder: Path) 
     assert "scores 20%" in iops(folder, "models", "canary", version, "--share", "0.2").output
     assert shelf.use("student")["canary"] == {"version": version, "share": 0.2}
     assert f"{shipped} is in use" in iops(folder, "models", "rollback", "student").output
+    assert "scores in the shadow" in iops(folder, "models", "shadow", version).output
+    assert f"{version}  shadow" in iops(folder, "models", "list").output
+    assert "in no shadow any more" in iops(folder, "models", "drop", version).output
     refused = iops(folder, "models", "promote", "student-nobody")
     assert (refused.exit_code, "no model student-nobody" in refused.output) == (1, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,6 +209,116 @@ def test_a_canary_scores_its_share_and_the_same_entities_again(regulars: SqliteS
             connection.execute("DELETE FROM predictions")
     assert taken[0] == taken[1]
     assert 8 < len(taken[0]) < 32
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> tuple[ModelRegistry, str, str]:
+    """A registry with another version beside the one in use, which says less of leaving."""
+    registry = ModelRegistry(FolderFiles(tmp_path / "models"), SHIPPED)
+    active = registry.load("student", registry.use("student")["active"])
+    churn = active.targets["churn_30d"]
+    milder = dataclasses.replace(churn, bounds=(0.0, 0.3))
+    candidate = dataclasses.replace(
+        active, version=active.version + "b", targets={**active.targets, "churn_30d": milder}
+    )
+    registry.add(candidate)
+    return registry, active.version, candidate.version
+
+
+def scored_beside(store: SqliteStore, registry: ModelRegistry, now_us: int) -> LocalModels:
+    models = LocalModels(registry)
+    rounds(ScoringFollower(store, models, lambda: now_us, aside=models))
+    return models
+
+
+def test_a_shadow_scores_everybody_and_is_seen_nowhere_else(
+    regulars: SqliteStore, shelf: tuple[ModelRegistry, str, str]
+) -> None:
+    registry, live, shadow = shelf
+    registry.start_shadow("student", shadow, "a look", datetime.now(UTC))
+    scored_beside(regulars, registry, NOW + MINUTE)
+    said = regulars.predictions("student", [f"stu_{i}" for i in range(40)])
+    assert {(s.model, s.canary) for s in said.values()} == {(live, False)}
+    pairs = {pair.entity_id: pair for pair in regulars.pairs("student")}
+    assert pairs.keys() == said.keys()
+    for entity_id, pair in pairs.items():
+        mine, theirs = pair.said["churn_30d"]
+        assert mine == said[entity_id].value("churn_30d")
+        assert theirs == pytest.approx(min(mine, 0.3))
+        assert (pair.live, pair.trial) == (live, shadow)
+    alerts, _ = regulars.alert_list({}, status=("open",))
+    raised = {a.entity_id for a in alerts if a.rule_id == "predicted_churn"}
+    assert raised == {
+        e for e, s in said.items() if (s.value("churn_30d") or 0) > 0.6
+    }  # by the live one alone
+    assert raised
+    (trial,) = shelves.overview(regulars, registry)["student"]["trials"]
+    assert (trial["version"], trial["as"], trial["scored"]) == (shadow, "shadow", 40)
+    churn = trial["targets"]["churn_30d"]
+    assert churn["far"] == len(raised) / 40
+    assert churn["crossed"] == len(raised) / 40
+    assert churn["mean"][1] < churn["mean"][0]
+    assert trial["targets"]["churn_14d"]["agreement"] == pytest.approx(1.0)
+
+
+def test_outcomes_of_both_are_looked_up_when_they_are_known(
+    regulars: SqliteStore, shelf: tuple[ModelRegistry, str, str]
+) -> None:
+    registry, _, shadow = shelf
+    registry.start_shadow("student", shadow, "a look", datetime.now(UTC))
+    scored_beside(regulars, registry, NOW + MINUTE)
+    later = NOW + 31 * DAY
+    regulars.append(
+        [session(f"later-{i}", NOW + (i % 9 + 1) * DAY, student_id=f"stu_{i}") for i in range(7, 40)]
+    )
+    fold_all(regulars, later)
+    scored_beside(regulars, registry, later)
+    (trial,) = shelves.overview(regulars, registry)["student"]["trials"]
+    churn = trial["targets"]["churn_30d"]
+    assert (churn["judged"], churn["happened"]) == (40, 7)
+    assert churn["auc"][0] >= churn["auc"][1] > 0.5
+    assert churn["brier"][0] < churn["brier"][1]
+    assert all(pair.due_us == 0 and pair.first_us == NOW + MINUTE for pair in regulars.pairs("student"))
+
+
+def test_both_say_something_of_whom_the_canary_scores(
+    regulars: SqliteStore, shelf: tuple[ModelRegistry, str, str]
+) -> None:
+    registry, _, candidate = shelf
+    registry.start_canary("student", candidate, 0.5, datetime.now(UTC))
+    scored_beside(regulars, registry, NOW + MINUTE)
+    said = regulars.predictions("student", [f"stu_{i}" for i in range(40)])
+    taken = {entity_id for entity_id, s in said.items() if s.canary}
+    pairs = {pair.entity_id: pair for pair in regulars.pairs("student")}
+    assert pairs.keys() == taken
+    for entity_id, pair in pairs.items():
+        assert pair.said["churn_30d"][1] == said[entity_id].value("churn_30d")
+        assert pair.said["churn_30d"][0] >= pair.said["churn_30d"][1]
+    (trial,) = shelves.overview(regulars, registry)["student"]["trials"]
+    assert (trial["as"], trial["scored"]) == ("canary", len(taken))
+
+
+def test_a_trial_that_is_over_leaves_nothing_behind(
+    regulars: SqliteStore, shelf: tuple[ModelRegistry, str, str]
+) -> None:
+    registry, live, shadow = shelf
+    now = datetime.now(UTC)
+    with pytest.raises(ValueError, match="is in use"):
+        registry.start_shadow("student", live, "a look", now)
+    with pytest.raises(ValueError, match="not in the shadow"):
+        registry.drop_shadow("student", shadow, "by mistake", now)
+    registry.start_shadow("student", shadow, "a look", now)
+    scored_beside(regulars, registry, NOW + MINUTE)
+    assert regulars.pairs("student")
+    registry.promote("student", shadow, "it is better", now)
+    assert registry.use("student")["shadow"] is None
+    scored_beside(regulars, registry, NOW + 2 * HOUR)
+    assert regulars.pairs("student") == []
+    registry.start_shadow("student", live, "the other way round", now)
+    registry.start_canary("student", live, 0.1, now)
+    assert registry.use("student")["shadow"] is None
+    with pytest.raises(ValueError, match="has a share"):
+        registry.start_shadow("student", live, "a look", now)
 
 
 def test_a_promotion_is_noticed_and_what_cannot_be_read_is_not_used(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.predictions import Contribution, Prediction, Scored
-from backend.domain.times import HOUR, to_us
+from backend.domain.times import DAY, HOUR, to_us
+from backend.domain.trials import began, judged
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
 from backend.services import retraining
@@ -153,12 +154,39 @@ def test_a_share_a_promotion_and_the_way_back(ctx: Context) -> None:
     assert versions(ctx)[0] == active
 
 
+def test_a_shadow_is_begun_compared_and_ended_on_the_page(ctx: Context) -> None:
+    active, candidate = versions(ctx)
+    view = a_view(role="admin", actor="ada")
+    assert models.decided(ctx, view, candidate, "shadow", None) == (True, f"{candidate} scores in the shadow")
+    assert "nobody was scored by both yet" in words(models.body(ctx, view))
+    store: Any = ctx.reads
+    for i in range(40):
+        said = {"churn_30d": (0.2, 0.2 if i else 0.7), "session_velocity": (1.0, 2.0)}
+        one = began("student", f"stu_{i}", active, candidate, NOW - 31 * DAY, said)
+        store.save_pairs([judged(one, {"churn_30d": float(i == 0)}, NOW)])
+    text = words(models.body(ctx, view))
+    for part in (
+        "In the shadow: 40 students scored by both, 2.5 % more than 0.1 apart",
+        "20.0 %, 21.3 %",
+        "2.5 % (60 %)",
+        "0.500, 1.000",
+        "Drop",
+        "Shadow",
+    ):
+        assert part in text, part
+    assert "Drop" not in words(models.body(ctx, a_view(role="viewer")))
+    assert models.decided(ctx, view, candidate, "drop", None)[0]
+    assert "nobody was scored by both yet" not in words(models.body(ctx, view))
+
+
 @pytest.mark.parametrize(
     ("action", "share", "changes", "says"),
     [
         ("canary", None, {"role": "admin"}, "from 1 to 99"),
         ("canary", 100, {"role": "admin"}, "from 1 to 99"),
         ("rollback", None, {"role": "admin"}, "Nothing to roll back to"),
+        ("drop", None, {"role": "admin"}, "not in the shadow"),
+        ("shadow", None, {"role": "operator"}, "Only administrators"),
         ("promote", None, {"role": "operator"}, "Only administrators"),
         ("promote", None, {"role": "admin", "read_only": True}, "read-only"),
     ],

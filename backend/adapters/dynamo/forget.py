@@ -27,6 +27,7 @@ from backend.adapters.dynamo.keys import (
     shard_of,
 )
 from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.pairs import pair_key
 from backend.adapters.dynamo.rejects import ASIDE, LIST, reject_key
 from backend.adapters.dynamo.steps import FOLD, Step, Steps, require_progress
 from backend.adapters.dynamo.table import Moved, Table
@@ -55,7 +56,8 @@ def forget(
     _delete(table, [item for _, item in links], step)
     history = list(table.query(f"PREDH#{person.kind}#{person.entity_id}"))
     newest = (f"PRED#{person.kind}#{shard_of(person.entity_id, SHARDS[person.kind])}", person.entity_id)
-    table.write_many(deletes=[newest, *map(key_of, history)])
+    aside = pair_key(person.kind, person.entity_id)
+    table.write_many(deletes=[newest, aside, *map(key_of, history)])
     gone["predictions"] = len(history)
     gone["entities"] = _delete(table, [entity] if entity else [], step)
     gone["buckets"] = _delete(table, hours, step)

@@ -14,6 +14,7 @@ Table `state`, whose stream carries the change feed:
     SER#<source>#<name>       <time>#<event id>   numeric samples
     ALERT#<alert id>          ALERT, AUDIT#<n>    an alert and what happened to it
     CHG#<thousand>            <number>            the change feed
+    PAIR#<kind>#<shard>       <id>                what two models say of an entity while one is tried
     DOC#<key>, TALLY, REJ     ...                 documents, counts by day, refused items
     ASIDE                     <time>#<digest>     refused items that were accepted and could not be folded
     SERIES                    <digest>            a numeric series; its detector is DET#<digest>

@@ -12,6 +12,7 @@ from backend.adapters.dynamo.items import keyed, number, text, unpack
 from backend.adapters.dynamo.keys import change_key, document_key
 from backend.adapters.dynamo.log import Carrier, Lifetimes
 from backend.adapters.dynamo.log_index import LogIndex
+from backend.adapters.dynamo.pairs import DynamoPairs
 from backend.adapters.dynamo.predictions import DynamoPredictions
 from backend.adapters.dynamo.reads import DynamoReads
 from backend.adapters.dynamo.rejects import DynamoRejects
@@ -30,10 +31,11 @@ class DynamoStore(
     DynamoWatch,
     DynamoForecasts,
     DynamoInsights,
+    DynamoPairs,
     DynamoPredictions,
     DynamoReads,
 ):
-    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring; safe to share between threads.
+    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring, Pairs of services.trials; safe to share between threads.
 
     `table` holds the state, `events` the accepted events. `source` delivers these to `fold`; a Lambda that is given them
     calls `take_in` instead and needs none. `carrier` takes them elsewhere than into the table's stream.

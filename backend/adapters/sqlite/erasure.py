@@ -12,7 +12,7 @@ from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from
 from backend.domain.erasure import Person, forget_tutor, mentions, without
 from backend.domain.profiles import Fact, Profile
 
-_OWN = ("entities", "buckets", "predictions", "prediction_history", "insights")
+_OWN = ("entities", "buckets", "predictions", "prediction_history", "pairs", "insights")
 _LAST_TUTOR = """SELECT occurred_us, event_id, tutor_id FROM events WHERE student_id = ? AND seq <= ? AND tutor_id IS NOT NULL
   AND event_type = 'session_completed' ORDER BY occurred_us DESC, event_id DESC LIMIT 1"""
 _encode = msgspec.json.Encoder(order="sorted").encode

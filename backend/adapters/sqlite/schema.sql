@@ -167,6 +167,12 @@ CREATE TABLE IF NOT EXISTS prediction_history (
   entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, hour_us INTEGER NOT NULL, at_us INTEGER NOT NULL, body BLOB NOT NULL,
   PRIMARY KEY (entity_type, entity_id, hour_us)
 ) WITHOUT ROWID;
+-- What two models say of the same entity while one is tried beside the other (backend.domain.trials.Pair); due_us NULL: nothing left to look up.
+CREATE TABLE IF NOT EXISTS pairs (
+  entity_type TEXT NOT NULL, entity_id TEXT NOT NULL, live TEXT NOT NULL, trial TEXT NOT NULL, due_us INTEGER, body BLOB NOT NULL,
+  PRIMARY KEY (entity_type, entity_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pairs_due ON pairs (due_us) WHERE due_us IS NOT NULL;
 
 -- Where people are told (backend.domain.channels.Channel as JSON, its secret address included), and every message to them.
 -- The outbox is `audit`: one row per transition, in its transaction; meta.told is how far messages were made of it.

@@ -13,6 +13,7 @@ from backend.adapters.sqlite.forecasts import SqliteForecasts
 from backend.adapters.sqlite.insights import SqliteInsights
 from backend.adapters.sqlite.kept import Kept
 from backend.adapters.sqlite.log import SqliteLog
+from backend.adapters.sqlite.pairs import SqlitePairs
 from backend.adapters.sqlite.predictions import SqlitePredictions
 from backend.adapters.sqlite.reads import SqliteReads
 from backend.adapters.sqlite.rejects import SqliteRejects
@@ -34,12 +35,13 @@ class SqliteStore(
     SqliteErasure,
     SqliteForecasts,
     SqliteInsights,
+    SqlitePairs,
     SqlitePredictions,
     SqliteReads,
     SqliteRejects,
     SqliteRetention,
 ):
-    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring. One instance per process; safe to share between threads."""
+    """Implements Store, Processor, Insights and Reads of backend.ports, Predictions of services.scoring, Pairs of services.trials. One instance per process; safe to share between threads."""
 
     def __init__(self, path: Path, *, checkpoints: bool = False) -> None:
         self.detectors = Detectors()
@@ -80,7 +82,7 @@ class SqliteStore(
             )
             connection.execute("DELETE FROM alerts WHERE simulated = 1")
             connection.execute("DELETE FROM insights WHERE simulated = 1")
-            for table in ("predictions", "prediction_history"):
+            for table in ("predictions", "prediction_history", "pairs"):
                 connection.execute(f"DELETE FROM {table} WHERE {_UNHEARD_OF}")
             self.rewind(connection)
             connection.execute("INSERT INTO changes (at_us, kind, key) VALUES (?, 'entity', '*')", (at_us,))
