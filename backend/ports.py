@@ -30,6 +30,7 @@ class Change(msgspec.Struct, frozen=True):
     at_us: int
     kind: str
     key: str
+    request_id: str = ""  # that it goes back to, where it is known: on AWS, of alerts, moves and insights
 
 
 class Log(Protocol):
@@ -107,7 +108,6 @@ ALERT_SORTS = ("severity", "stake", "newest", "oldest", "repeats")
 
 class Reads(Protocol):
     """What the read side asks of a store. `filters` maps student, tutor, subject and region to the chosen value.
-
     A row is a mapping of the names of a kept entity's columns to values, with its "profile". Ranges are (start, end].
     """
 

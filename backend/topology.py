@@ -30,6 +30,7 @@ DETAIL = (
     "message",
     "at",
     "url",
+    "request_id",  # that it goes back to
 )
 
 

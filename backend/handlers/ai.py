@@ -16,10 +16,15 @@ def _explainer() -> AwsExplainer:
 
 
 @metrics.log_metrics
-@logger.inject_lambda_context(correlation_id_path="id")
+@logger.inject_lambda_context(correlation_id_path="detail.request_id || id")
 def handler(event: dict[str, Any], context: Any) -> None:
     """Explain one alert or one move to a worse segment."""
-    made = _explainer().explain(event["detail-type"], event["detail"])
+    about = event["detail"]
+    made = _explainer().explain(event["detail-type"], about)
+    names = [insight.insight_id for insight in made.insights]
+    logger.info(
+        "explained", insights=names, request_id=about.get("request_id"), alert_id=about.get("alert_id")
+    )
     count("LlmFallbacks", made.fallbacks)
     count("LlmThrottles", made.throttles)
     count("LlmCostUsd", made.cost_usd)

@@ -15,7 +15,10 @@ from backend.services.pushing import broadcast
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Push what the batch says, merged into one message; a browser that misses it asks for the rest itself."""
     home = installation()
-    done = broadcast(home.connections, home.pusher, changes_of(event["Records"]), home.clock())
+    changes = changes_of(event["Records"])
+    done = broadcast(home.connections, home.pusher, changes, home.clock())
     count("PushesSent", done.sent)
     count("PushesGone", done.gone)
+    requests = sorted({change.request_id for change in changes} - {""})
+    logger.info("pushed", sent=done.sent, gone=done.gone, requests=requests)
     return {"batchItemFailures": []}

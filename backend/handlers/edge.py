@@ -1,6 +1,7 @@
 """What every function has: logs as JSON lines, and metrics in them (EMF) by the names of the topology.
 
-Powertools takes the namespace of the metrics and the function's name from the environment.
+Powertools takes the namespace of the metrics and the name they go by from the environment. Every logger of ours is a child of
+`iops`, so that what services and adapters say is written in the same way.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from backend.topology import METRICS
 
-logger = Logger(logger_name="iops")  # parent of every logger of ours
+logger = Logger(service="iops")
 metrics = Metrics()
 _UNITS = {metric.name: MetricUnit(metric.unit) for metric in METRICS}
 warnings.filterwarnings("ignore", "No application metrics")  # a quiet invocation is no mistake

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
     home = installation()
     folded = fold(home.store, event["Records"], home.clock())
     count("ProcessLagSeconds", folded.lag_s)
-    logger.info("folded", events=folded.events, failed=len(folded.failed))
+    logger.info("folded", events=folded.events, failed=len(folded.failed), requests=folded.requests)
     source = _SOURCES["kinesis" in event["Records"][0]]
     return process_partial_response(
         event=event,

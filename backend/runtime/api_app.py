@@ -20,8 +20,9 @@ from backend.runtime.api_context import Api, Call
 from backend.runtime.api_handlers import HANDLERS
 from backend.runtime.api_stream import Stream, Streams
 from backend.runtime.api_write import Gone, Intake, bearer, read_body
-from backend.runtime.replies import Denied, Reply, problem, problem_of, transmit
+from backend.runtime.replies import Denied, Reply, named, problem, problem_of, transmit
 from backend.runtime.settings import Settings
+from backend.services import intake
 
 log = logging.getLogger("iops.api")
 
@@ -60,6 +61,7 @@ class FrontDoor:
 
     async def _answer(self, scope: Any, receive: Any) -> Reply | Stream:
         headers = dict(scope["headers"])
+        request_id = intake.request_id(headers) or token_hex(8)
         try:
             self._check_headers(scope["headers"], headers)
             path = scope["path"]
@@ -70,25 +72,26 @@ class FrontDoor:
                     scope["query_string"],
                     receive,
                     metrics=SENDER_PATHS[path],
+                    request_id=request_id,
                     peer=client[0] if client else None,
                 )
+                reply = named(reply, request_id)
                 return with_cors(reply, self._origin(headers)) if self._settings.cors_origins else reply
             found = await self._cold(scope, path, headers, receive)
             if isinstance(found, Stream):
                 return found
             reply = found
         except IopsError as error:
-            reply = problem_of(error, token_hex(8))
+            reply = problem_of(error, request_id)
         except Gone:
             raise
         except Exception:
-            request_id = token_hex(8)
-            log.exception("request %s failed", request_id)
+            log.exception("request %s failed", request_id, extra={"request_id": request_id})
             errors = [
                 Violation("", "internal", "this is our fault; the log has the details under the request id")
             ]
             reply = problem(500, "something went wrong here", errors, request_id)
-        return with_cors(reply, self._origin(headers))
+        return with_cors(named(reply, request_id), self._origin(headers))
 
     def _check_headers(self, pairs: list[tuple[bytes, bytes]], headers: dict[bytes, bytes]) -> None:
         if len(pairs) > MAX_HEADERS or any(len(value) > MAX_HEADER_BYTES for value in headers.values()):

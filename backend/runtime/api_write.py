@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from secrets import token_hex
 from typing import Any, Protocol
 
 from backend.domain.errors import IopsError, Malformed
@@ -65,9 +64,11 @@ class Intake:
         receive: Any,
         *,
         metrics: bool,
+        request_id: str,
         peer: str | None = None,
     ) -> Reply:
-        """Answer one POST. `peer` is the sender's network address, kept with each event. Raises Gone, or an IopsError whose answer is decided."""
+        """Answer one POST. `peer` is the sender's network address, kept with each event as `request_id` is. Raises Gone, or an
+        IopsError whose answer is decided."""
         now_us = self._clock()
         who = self._authenticate(headers, now_us)
         limiter = self._limiter if who.role != LOCAL_ROLE else None
@@ -76,9 +77,9 @@ class Intake:
         try:
             body = await read_body(receive, headers)
         except bodies.TooLarge as error:
-            await self._append(intake.refused(error, b"", who.name, now_us))
+            await self._append(intake.refused(error, b"", who.name, now_us), (peer, request_id))
             raise
-        origin = (peer, intake.request_id(headers) or token_hex(8))
+        origin = (peer, request_id)
         idempotency = headers.get(b"idempotency-key")
         if idempotency is None:
             reply = await self._take(who, headers, query, body, limiter, metrics, origin)
@@ -124,7 +125,7 @@ class Intake:
             while True:
                 deposit = steps.send(await self._append(deposit, origin))
         except StopIteration as done:
-            return reply_of(done.value)
+            return reply_of(done.value, origin[1])
 
     async def _append(
         self, deposit: intake.Deposit, origin: tuple[str | None, str | None] = (None, None)

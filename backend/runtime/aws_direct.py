@@ -28,7 +28,7 @@ def body_of(record: Mapping[str, Any]) -> bytes | None:
     return data if data.lstrip()[:1] in _BEGINNINGS else None
 
 
-def admit(store: Any, record: Mapping[str, Any], body: bytes, now_us: int) -> list[Event]:
+def admit(store: Any, record: Mapping[str, Any], body: bytes, now_us: int, request_id: str) -> list[Event]:
     """Make durable what is good in it and keep what is refused; the events that are to be folded. Raises Unavailable.
 
     A repeat comes back as it was first received, so that folding knows whether it has it.
@@ -41,7 +41,7 @@ def admit(store: Any, record: Mapping[str, Any], body: bytes, now_us: int) -> li
     try:
         deposit = next(steps)
         while True:
-            entries, verdicts = store.admit(deposit.entries)
+            entries, verdicts = store.admit(deposit.entries, (None, request_id))
             found += [entry.event for entry in entries]
             if deposit.rejects:
                 store.keep_rejects(deposit.rejects)

@@ -71,7 +71,7 @@ class AwsExplainer:
         case = self._case(kind, detail, now_us)
         made = self._chain.explain([case]) if case is not None else []
         if made:
-            self._store.save_insights(made, self._home.clock())
+            self._store.save_insights(made, self._home.clock(), detail.get("request_id", ""))
         return Explained(made, cost_usd(dict(self._store.used)))
 
     def _case(self, kind: str, detail: Mapping[str, Any], now_us: int) -> Case | None:

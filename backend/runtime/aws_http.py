@@ -11,11 +11,13 @@ from urllib.parse import unquote, urlencode
 
 from backend.domain.errors import IopsError, Malformed, Violation
 from backend.runtime.api_call import allowed_origin, with_cors
-from backend.runtime.replies import SECURITY, Reply, problem, problem_of
+from backend.runtime.replies import SECURITY, Reply, named, problem, problem_of
+from backend.services import intake
 from backend.services.bodies import MAX_BODY, TooLarge
 
 log = logging.getLogger("iops.api")
 _SINGLE = ("authorization", "x-api-key", "content-type", "content-encoding")
+_NAMING = ("x-request-id", "traceparent")
 
 
 class Request(NamedTuple):
@@ -52,10 +54,17 @@ def request_of(event: Mapping[str, Any]) -> Request:
         query=_query(event),
         body=body,
         peer=identity.get("sourceIp"),
-        request_id=context.get("requestId") or token_hex(8),
+        request_id=id_of(event),
         sender=identity.get("apiKeyId") or "api",
         caller=context.get("authorizer") or {},
     )
+
+
+def id_of(event: Mapping[str, Any]) -> str:
+    """Under which a request is found in every log: what its sender calls it, else what the gateway does."""
+    given = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    said = {name.encode(): given[name].encode("latin-1", "replace") for name in _NAMING if given.get(name)}
+    return intake.request_id(said) or (event.get("requestContext") or {}).get("requestId") or token_hex(8)
 
 
 def answered(
@@ -63,7 +72,7 @@ def answered(
 ) -> dict[str, Any]:
     """The proxy answer to an event; any failure is a problem document, as from the engine."""
     headers: Mapping[bytes, bytes] = {}
-    request_id = (event.get("requestContext") or {}).get("requestId") or token_hex(8)
+    request_id = id_of(event)
     try:
         request = request_of(event)
         headers = request.headers
@@ -71,12 +80,12 @@ def answered(
     except IopsError as error:
         reply = problem_of(error, request_id)
     except Exception:
-        log.exception("request %s failed", request_id)
+        log.exception("request %s failed", request_id, extra={"request_id": request_id})
         errors = [
             Violation("", "internal", "this is our fault; the log has the details under the request id")
         ]
         reply = problem(500, "something went wrong here", errors, request_id)
-    return response_of(with_cors(reply, allowed_origin(headers, origins)))
+    return response_of(with_cors(named(reply, request_id), allowed_origin(headers, origins)))
 
 
 def response_of(reply: Reply) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from secrets import token_hex
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,7 +56,7 @@ class AwsIntake:
 
     def _take(self, request: Request, sender: str, metrics: bool) -> Taken:
         now_us = self._clock()
-        origin = (request.peer, intake.request_id(request.headers) or request.request_id or token_hex(8))
+        origin = (request.peer, request.request_id)
         steps = intake.take(
             request.headers, request.query, request.body, source=sender, now_us=now_us, metrics=metrics
         )
@@ -71,11 +70,11 @@ class AwsIntake:
                 verdicts += found
                 deposit = steps.send(found)
         except StopIteration as done:
-            reply = reply_of(done.value)
+            reply = reply_of(done.value, origin[1])
         except Malformed as error:
             reply = problem_of(error, origin[1])
         if rejects:
-            self._tell(rejects, sender, now_us)
+            self._tell(rejects, sender, now_us, origin[1])
         return Taken(reply, verdicts.count("accepted"), verdicts.count("duplicate"), len(rejects))
 
     def _deposit(self, deposit: intake.Deposit, now_us: int, origin: tuple[str | None, str]) -> list[str]:
@@ -90,10 +89,10 @@ class AwsIntake:
             self._store.add_tallies(now_us, kept)
         return verdicts
 
-    def _tell(self, rejects: list[Any], sender: str, now_us: int) -> None:
+    def _tell(self, rejects: list[Any], sender: str, now_us: int, request_id: str) -> None:
         """Announce refusals. They are kept already, so the sender's answer does not depend on it."""
         first = msgspec.json.decode(rejects[0][4])[0]["message"]
         try:
-            self._outside.put([malformed(len(rejects), first, sender, now_us)])
+            self._outside.put([malformed(len(rejects), first, sender, now_us, request_id)])
         except Unavailable:
-            log.exception("refused items were kept and not announced")
+            log.exception("refused items were kept and not announced", extra={"request_id": request_id})

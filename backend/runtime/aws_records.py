@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.dynamo.arrivals import event_of, sequence_of
+from backend.adapters.dynamo.arrivals import arrival_of, sequence_of
 from backend.adapters.dynamo.store import DynamoStore, changes_from
 from backend.adapters.dynamo.writes import set_aside
 from backend.domain.errors import Rejected
@@ -23,9 +23,13 @@ Record = Mapping[str, Any]
 
 
 class Folded(msgspec.Struct):
-    """What became of a batch. `failed` maps a record's sequence number to the reason; `lag_s` is of its oldest event."""
+    """What became of a batch. `failed` maps a record's sequence number to the reason; `lag_s` is of its oldest event.
+
+    `requests`: those that brought it, as far as they are known.
+    """
 
     events: int = 0
+    requests: list[str] = []
     lag_s: float = 0.0
     failed: dict[str, str] = {}
 
@@ -43,23 +47,30 @@ def fold(store: DynamoStore, records: Sequence[Record], now_us: int) -> Folded:
     """
     found = Folded()
     events: dict[str, Event] = {}
+    origins: dict[str, str] = {}
     for record in map(plain, records):
         body = aws_direct.body_of(record)
         if body is not None:
-            for place, posted in enumerate(aws_direct.admit(store, record, body, now_us)):
+            request_id = f"kinesis:{sequence_of(record)}"  # nobody gave it a name but the stream
+            for place, posted in enumerate(aws_direct.admit(store, record, body, now_us, request_id)):
                 events[f"{sequence_of(record)}/{place}"] = posted
+                origins[posted.event_id] = request_id
             continue
         try:
-            event = event_of(record)
+            arrival = arrival_of(record)
         except ValueError as error:
             found.failed[sequence_of(record)] = str(error)
         else:
-            if event is not None:
-                events[sequence_of(record)] = event
-    taken = store.take_in(list(events.values()), now_us)
+            if arrival is not None:
+                events[sequence_of(record)] = arrival.event
+                origins[arrival.event.event_id] = arrival.request_id
+    taken = store.take_in(list(events.values()), now_us, origins)
+    found.requests = sorted(filter(None, set(origins.values())))
     for sequence, event in events.items():
         if event.event_id in taken.failed:
             found.failed[sequence.partition("/")[0]] = taken.failed[event.event_id]
+            said = {"request_id": origins.get(event.event_id, ""), "event_id": event.event_id}
+            log.warning("cannot be folded: %s", taken.failed[event.event_id], extra=said)
             _keep(store, event, taken.failed)
     found.events = taken.folded
     if events:

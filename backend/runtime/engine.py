@@ -175,16 +175,20 @@ class Engine:
                 log.exception("could not note when keys were used")
 
 
+_ABOUT = ("request_id", "requests", "events", "alert_id", "insights")
+
+
 class JsonLines(logging.Formatter):
-    """One JSON object per line; control characters of any text are escaped by the encoding."""
+    """One JSON object per line; control characters of any text are escaped by the encoding. What a line is about stands apart."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
+        line: dict[str, Any] = {
             "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage()[:2_000],
         }
+        line |= {name: value for name in _ABOUT if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)[-4_000:]
         return json.dumps(line)

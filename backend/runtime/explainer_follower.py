@@ -91,6 +91,10 @@ class ExplainerFollower:
         done = self._chain.explain([*opened, *more, *self._asked(now_us)])
         if done:
             self._store.save_insights(done, self._clock())
+            if log.isEnabledFor(logging.DEBUG):
+                alert_ids = [insight.alert_id for insight in done if insight.alert_id]
+                said = {"insights": [insight.insight_id for insight in done]}
+                log.debug("explained", extra=said | {"requests": self._store.requests_of_alerts(alert_ids)})
         self._seen = change
         return len(opened) == AT_ONCE
 

@@ -286,6 +286,8 @@ class LogWriter:
                 submission.error = failure
         else:
             self._count(verdicts)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("stored", extra={"events": len(entries), "requests": _requests(group)})
             start = 0
             for submission in group:
                 end = start + len(submission.entries)
@@ -319,6 +321,8 @@ class LogWriter:
             self._fold_singly(limit)
         else:
             self._note_folded(folded, pending, full=folded == limit)
+            if folded and log.isEnabledFor(logging.DEBUG):
+                log.debug("folded", extra={"events": folded, "requests": self._store.requests_folded(folded)})
             if folded:
                 self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
 
@@ -362,6 +366,10 @@ class LogWriter:
             if not self._stopping:
                 log.exception("sweep failed; trying again in a second")
             return False
+
+
+def _requests(group: list[Submission]) -> list[str]:
+    return [submission.origin[1] for submission in group if submission.origin[1] is not None]
 
 
 def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) -> dict[str, int]:

@@ -24,7 +24,7 @@ WATCH_US = 10 * 1_000_000  # how often what follows from the time alone is looke
 
 
 class Notifier:
-    """`store` implements Insights. `summaries` is asked now and then whether one is due."""
+    """`store` implements Insights and knows the requests of alerts. `summaries` is asked now and then whether one is due."""
 
     def __init__(
         self,
@@ -100,7 +100,9 @@ class Notifier:
         now_us = self._clock()
         ended = notifying.after_try(job.delivery, outcome, now_us, self._chance())
         self._outbox.mark(ended, now_us)
-        log.info("message %s to %s: %s %s", ended.delivery_id, ended.channel, ended.state, ended.reason)
+        requests = self._store.requests_of_alerts(alert.alert_id for alert in job.alerts)
+        said = (ended.delivery_id, ended.channel, ended.state, ended.reason)
+        log.info("message %s to %s: %s %s", *said, extra={"requests": requests})
         return True
 
     def _sent(self, job: Job) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -106,11 +105,11 @@ def problem_of(error: IopsError, request_id: str) -> Reply:
     )
 
 
-def reply_of(result: Answer) -> Reply:
+def reply_of(result: Answer, request_id: str) -> Reply:
     """The answer to posted items."""
     if result.body:
         return Reply(result.status, result.body)
-    return problem(result.status, summary(result.errors), result.errors, token_hex(8))
+    return problem(result.status, summary(result.errors), result.errors, request_id)
 
 
 def again(known: tuple[bytes, int, bytes], digest: bytes) -> Reply:
@@ -118,6 +117,13 @@ def again(known: tuple[bytes, int, bytes], digest: bytes) -> Reply:
     if known[0] != digest:
         raise Denied(422, "idempotency_key", "this Idempotency-Key was used with another request")
     return Reply(known[1], known[2], JSON, ((b"idempotency-replayed", b"true"),))
+
+
+def named(reply: Reply, request_id: str) -> Reply:
+    """The answer with the id under which logs speak of its request."""
+    return msgspec.structs.replace(
+        reply, headers=(*reply.headers, (b"x-request-id", request_id.encode("ascii", "replace")))
+    )
 
 
 def summary(violations: list[Violation]) -> str:

@@ -110,7 +110,10 @@ class WebhookFollower:
             if self._stop.is_set() and ended.state != partner.DELIVERED:
                 return  # cut short; the next life tries anew
             partner.keep(self._store, ended, self._clock())
-            log.info("partner: %s %s after %d tries", delivery_id, ended.state, ended.tries)
+            insight = self._store.insight(delivery_id)
+            alerts = [insight.alert_id] if insight is not None and insight.alert_id else []
+            said = {"requests": self._store.requests_of_alerts(alerts)}
+            log.info("partner: %s %s after %d tries", delivery_id, ended.state, ended.tries, extra=said)
         self._pending.remove(delivery_id)
         self._save()
 

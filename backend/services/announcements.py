@@ -14,7 +14,7 @@ RISK, MALFORMED = "HighRisk", "MalformedEvents"
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """One thing that happened, of a kind in topology.DETAIL_TYPES."""
+    """One thing that happened, of a kind in topology.DETAIL_TYPES. `request_id` in its detail: the request that it goes back to."""
 
     kind: str
     detail: dict[str, Any]
@@ -26,9 +26,8 @@ class Outside(Protocol):
     def put(self, announcements: Sequence[Announcement]) -> None: ...
 
 
-def malformed(refused: int, first: str, source: str, now_us: int) -> Announcement:
+def malformed(refused: int, first: str, source: str, now_us: int, request_id: str) -> Announcement:
     """Items of one request that were refused; `first` says what was wrong with the first of them."""
     title = f"{refused} item{'' if refused == 1 else 's'} of {source} refused"
-    return Announcement(
-        MALFORMED, {"severity": "warning", "title": title, "message": first, "at": iso(now_us), "url": ""}
-    )
+    said = {"severity": "warning", "title": title, "message": first, "at": iso(now_us), "url": ""}
+    return Announcement(MALFORMED, said | {"request_id": request_id})

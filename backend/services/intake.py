@@ -19,6 +19,8 @@ from backend.services.ingest import Answer, Reject, answer, conflict_rejects, ju
 
 _CLOUDEVENT = (b"ce-specversion", b"ce-type", b"ce-id", b"ce-source")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_NO_TRACE = b"0" * 32
 Headers = Mapping[bytes, bytes]  # names in lower case
 
 
@@ -100,9 +102,12 @@ def once_digest(headers: Headers, query: bytes, body: bytes) -> bytes:
 
 
 def request_id(headers: Headers) -> str | None:
-    """The sender's `X-Request-Id` where it is plain and short."""
+    """What the sender calls the request: `X-Request-Id` where it is plain and short, else the trace of `traceparent` (W3C)."""
     given = headers.get(b"x-request-id")
-    return given.decode("ascii") if given is not None and _REQUEST_ID.fullmatch(given) else None
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    traced = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return traced[1].decode("ascii") if traced and traced[1] != _NO_TRACE else None
 
 
 def _decode(headers: Headers, body: bytes) -> bodies.Posted:

@@ -6,7 +6,8 @@ late, twice, or together with the next one is announced all the same, and once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from backend.ports import Change
 from backend.services import partner
 from backend.services.announcements import CHANGED, OPENED, RISK, SEGMENT, Announcement, Outside
 
+log = logging.getLogger("iops.publishing")
 EVERY = "*"  # a change's key when so many things changed that they are not named
 MANY = 200  # alerts that are looked at then
 
@@ -37,19 +39,37 @@ def announce(
     `url`: base address of the dashboard, empty when there is none.
     """
     opened = 0
-    for kind, key in dict.fromkeys((change.kind, change.key) for change in changes):
+    causes: dict[tuple[str, str], str] = {}
+    for change in changes:
+        named = change.kind, change.key
+        causes[named] = causes.get(named) or change.request_id
+    for (kind, key), request_id in causes.items():
+        to = _Traced(outside, request_id)
         if kind == "alert":
             for alert in _alerts(store, key):
-                opened += _announce_alert(store, told, outside, alert, now_us, url)
+                opened += _announce_alert(store, told, to, alert, now_us, url)
         elif kind == "segment":
-            outside.put([segment_changed(key, now_us, url)])
+            to.put([segment_changed(key, now_us, url)])
         elif kind == "partner" and key.startswith(partner.PREFIX):
             ordered = partner.load(store, key.removeprefix(partner.PREFIX))
             if ordered is not None and ordered.state == partner.PENDING:
-                outside.put([Announcement(RISK, partner.detail_of(ordered))])
+                to.put([Announcement(RISK, partner.detail_of(ordered))])
         elif kind == "insight" and (insight := high_risk(store, key)):
-            outside.put([Announcement(RISK, detail_of_insight(insight, url))])
+            to.put([Announcement(RISK, detail_of_insight(insight, url))])
     return opened
+
+
+class _Traced:
+    """Says with each announcement which request it goes back to, where that is known, and writes both down."""
+
+    def __init__(self, outside: Outside, request_id: str) -> None:
+        self._outside, self._request = outside, {"request_id": request_id} if request_id else {}
+
+    def put(self, announcements: Sequence[Announcement]) -> None:
+        self._outside.put([Announcement(each.kind, each.detail | self._request) for each in announcements])
+        for each in announcements:
+            about = {name: each.detail[name] for name in ("alert_id", "insight_id") if each.detail.get(name)}
+            log.info("announced %s", each.kind, extra=self._request | about)
 
 
 def _alerts(store: Any, key: str) -> list[Alert]:

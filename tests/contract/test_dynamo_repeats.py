@@ -21,7 +21,7 @@ class Stream:
     def __init__(self) -> None:
         self.carried: list[Parsed] = []
 
-    def send(self, entries: Sequence[Parsed]) -> None:
+    def send(self, entries: Sequence[Parsed], request_id: str | None) -> None:
         self.carried += entries
 
 

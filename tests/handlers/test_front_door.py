@@ -121,7 +121,7 @@ def test_over_kinesis_what_was_accepted_before_is_carried_again(home: Home) -> N
     carried: list[list[str]] = []
 
     class Carrier:
-        def send(self, entries: list[Any]) -> None:
+        def send(self, entries: list[Any], request_id: str | None) -> None:
             carried.append([entry.event.event_id for entry in entries])
 
     home.installation.__dict__["carrier"] = Carrier()

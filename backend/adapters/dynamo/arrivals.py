@@ -6,38 +6,50 @@ from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import error as Broken
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from backend.adapters.dynamo.items import event_from, event_of_image, unpack
+from backend.adapters.dynamo.log import ORIGIN
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 
 _RECORDS_AT_ONCE = 1_000
+_REQUEST = 10  # place of the request in a record of Kinesis, after the event
 _EMPTY_READS = 2  # a shard may answer with nothing although more follows
 
 
-def event_of(record: Mapping[str, Any]) -> Event | None:
-    """The newly accepted event in a record of the stream or of Kinesis, as a Lambda gets it; None for any other write.
+class Arrival(NamedTuple):
+    """An accepted event on its way, and the request that brought it; empty where none did."""
+
+    event: Event
+    request_id: str
+
+
+def arrival_of(record: Mapping[str, Any]) -> Arrival | None:
+    """What a record of the stream or of Kinesis holds, as a Lambda gets it; None for any write but that of a new event.
 
     Raises ValueError when the record cannot be read: nobody but this product should have written it.
     """
     try:
         if "kinesis" in record:
-            return event_from(unpack({"B": b64decode(record["kinesis"]["data"])}))
+            row = unpack({"B": b64decode(record["kinesis"]["data"])})
+            return Arrival(event_from(row), (row[_REQUEST] if len(row) > _REQUEST else None) or "")
         if record.get("eventName") != "INSERT":
             return None
-        return event_of_image(record["dynamodb"].get("NewImage", {}))
+        image = record["dynamodb"].get("NewImage", {})
+        event = event_of_image(image)
+        return None if event is None else Arrival(event, image.get(ORIGIN[1], {}).get("S", ""))
     except (Broken, msgspec.DecodeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the record holds no event that can be read ({error})") from error
 
 
 def events_of(records: Iterable[Mapping[str, Any]]) -> list[Event]:
     """The newly accepted events among records, in order; every other write of the table is passed over."""
-    return [event for record in records if (event := event_of(record)) is not None]
+    return [arrival.event for record in records if (arrival := arrival_of(record)) is not None]
 
 
 def sequence_of(record: Mapping[str, Any]) -> str:

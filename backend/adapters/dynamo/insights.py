@@ -30,7 +30,7 @@ from backend.adapters.dynamo.items import integer, key_of, number, numbers, unpa
 from backend.adapters.dynamo.keys import Key, document_key, time_sort
 from backend.adapters.dynamo.log import expires
 from backend.adapters.dynamo.snapshots import Snapshots
-from backend.adapters.dynamo.steps import Steps, require_progress
+from backend.adapters.dynamo.steps import Steps, Told, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.alerts import LIVING, Alert
 from backend.domain.erasure import Person
@@ -53,18 +53,18 @@ class DynamoInsights:
     steps: Steps
     snapshots: Snapshots
 
-    def save_insights(self, insights: Sequence[Insight], now_us: int) -> None:
-        """Each AT_ONCE of them are saved and announced in one transaction."""
+    def save_insights(self, insights: Sequence[Insight], now_us: int, request_id: str = "") -> None:
+        """Each AT_ONCE of them are saved and announced in one transaction, with the request that they go back to."""
         ordered = sorted(insights, key=lambda insight: insight.created_us)
         for start in range(0, len(ordered), AT_ONCE):
             part = ordered[start : start + AT_ONCE]
             names = [insight.insight_id for insight in part]
             names += [f"{i.insight_id}/{i.score:.0f}" for i in part if (i.score or 0) >= HIGH_RISK]
             attempt = 0
-            while not self._saved(part, names, now_us):
+            while not self._saved(part, [("insight", name, request_id) for name in names], now_us):
                 require_progress(attempt := attempt + 1)
 
-    def _saved(self, part: Sequence[Insight], names: Sequence[str], now_us: int) -> bool:
+    def _saved(self, part: Sequence[Insight], changes: Sequence[Told], now_us: int) -> bool:
         """False when somebody else wrote the feed or one of the alerts' newest insights meanwhile."""
         known = self.table.get_many(newest_key(i.alert_id) for i in part if i.alert_id is not None)
         items: dict[Key, dict[str, Any]] = {}
@@ -86,9 +86,7 @@ class DynamoInsights:
                 [
                     *items.values(),
                     self.table.update_action(DAYS, "ADD days :d", days),
-                    *self.steps.feed_actions(
-                        self.steps.meta().feed, now_us, [("insight", name) for name in names]
-                    ),
+                    *self.steps.feed_actions(self.steps.meta().feed, now_us, changes),
                 ]
             )
         except Moved:

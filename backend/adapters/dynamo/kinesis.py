@@ -27,11 +27,11 @@ class KinesisCarrier:
         self._client = client
         self._stream = stream
 
-    def send(self, entries: Sequence[Parsed]) -> None:
+    def send(self, entries: Sequence[Parsed], request_id: str | None = None) -> None:
         """Put a record per event. Raises Unavailable when some were not taken; sending all of them again is safe."""
         part: list[Record] = []
         size = 0
-        for record in map(record_of, entries):
+        for record in (record_of(entry, request_id) for entry in entries):
             length = len(record["Data"]) + len(record["PartitionKey"])
             if part and (len(part) == MOST_RECORDS or size + length > MOST_BYTES):
                 self._put(part)
@@ -56,8 +56,8 @@ class KinesisCarrier:
         raise Unavailable(f"the stream does not keep up: {len(records)} events were not taken", 2)
 
 
-def record_of(entry: Parsed) -> Record:
-    """The event as a record. Its key spreads by whom the event is about, never by its type, so that no shard is hot."""
+def record_of(entry: Parsed, request_id: str | None = None) -> Record:
+    """The event as a record, and the request that brought it. Its key spreads by whom the event is about, never by its type, so that no shard is hot."""
     event = entry.event
     about = event.student_id or event.tutor_id or event.event_id
-    return {"Data": pack(event_row(entry))["B"], "PartitionKey": about[:256]}
+    return {"Data": pack((*event_row(entry), request_id))["B"], "PartitionKey": about[:256]}

@@ -57,7 +57,7 @@ class First(NamedTuple):
 class Carrier(Protocol):
     """Takes accepted events to the processor where the table's own stream does not."""
 
-    def send(self, entries: Sequence[Parsed]) -> None: ...
+    def send(self, entries: Sequence[Parsed], request_id: str | None) -> None: ...
 
 
 class DynamoLog:
@@ -74,7 +74,7 @@ class DynamoLog:
         `origin` is kept with each event, for people who ask where it came from.
         """
         carried, verdicts = self.admit(entries, origin)
-        self.carry(carried)
+        self.carry(carried, origin)
         return verdicts
 
     def admit(self, entries: Sequence[Parsed], origin: Origin = NOWHERE) -> tuple[list[Parsed], list[str]]:
@@ -113,9 +113,9 @@ class DynamoLog:
         saved = report(self.append(entries))
         self.table.put(keyed(_import_key(path), b=pack([digest, saved]), u=number(at_us)))
 
-    def carry(self, entries: Sequence[Parsed]) -> None:
+    def carry(self, entries: Sequence[Parsed], origin: Origin = NOWHERE) -> None:
         if self.carrier is not None and entries:
-            self.carrier.send(entries)
+            self.carrier.send(entries, origin[1])
 
     def event_item(self, entry: Parsed, origin: Origin = NOWHERE) -> Item:
         """What is stored of an accepted event: it refuses others of its id for as long as markers live."""

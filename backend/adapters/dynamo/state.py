@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -34,6 +34,7 @@ from backend.domain.events import Event
 from backend.domain.times import MINUTE
 from backend.services.process import Batch
 
+NOWHERE_FROM: Mapping[str, str] = {}  # no request is known to have brought these events
 EVENTS_IN_STEP = 500
 BYTES_IN_STEP = 300_000  # before compression; an item holds 400 KB
 
@@ -80,8 +81,14 @@ class DynamoState(DynamoLog):
             folded += found.folded
         return folded
 
-    def take_in(self, events: Sequence[Event], now_us: int) -> TakenIn:
-        """Fold events delivered by a stream, an archive or a queue, each exactly once however often it is delivered."""
+    def take_in(
+        self, events: Sequence[Event], now_us: int, origins: Mapping[str, str] = NOWHERE_FROM
+    ) -> TakenIn:
+        """Fold events delivered by a stream, an archive or a queue, each exactly once however often it is delivered.
+
+        `origins`: the request that brought each, by event id. What changes because of an event is announced with it. A step
+        that another process finishes is announced without, unless it was delivered the same events.
+        """
         failed = {event.event_id: why for event in events if (why := _why_not(event, now_us))}
         good = {event.event_id: event for event in events if event.event_id not in failed}
         good = {event.event_id: event for event in map(self._as_remembered(), good.values())}
@@ -89,7 +96,7 @@ class DynamoState(DynamoLog):
         left = sorted(good.values(), key=lambda event: (event.received_us, event.occurred_us, event.event_id))
         folded, attempt = 0, 0
         while left:
-            _, meta = self._finish_pending()
+            _, meta = self._finish_pending(origins)
             taken = self.steps.already_taken(left)
             left = [event for event in left if event.event_id not in taken]
             if not left:
@@ -99,7 +106,7 @@ class DynamoState(DynamoLog):
                 meta = self.steps.meta()
             step = next_fold(meta, _fitting(left), now_us)
             if self.steps.fix(step):
-                self._carry_out(meta, step)
+                self._carry_out(meta, step, origins)
                 folded += len(step.events)
                 left = left[len(step.events) :]
             else:
@@ -192,7 +199,7 @@ class DynamoState(DynamoLog):
                 attempt += 1
                 require_progress(attempt)
 
-    def _finish_pending(self) -> tuple[int, Meta]:
+    def _finish_pending(self, origins: Mapping[str, str] = NOWHERE_FROM) -> tuple[int, Meta]:
         """Carry out the steps that were fixed and not done: how many events they hold, and where the whole stands then."""
         folded = 0
         while True:
@@ -200,7 +207,7 @@ class DynamoState(DynamoLog):
             step = self.steps.load(meta.done + 1)
             if step is None:
                 return folded, meta
-            self._carry_out(meta, step)
+            self._carry_out(meta, step, origins)
             folded += len(step.events)
 
     def _advance(self, meta: Meta, now_us: int) -> int:
@@ -209,7 +216,7 @@ class DynamoState(DynamoLog):
             return 0
         return self._carry_out(meta, step)
 
-    def _carry_out(self, meta: Meta, step: Step) -> int:
+    def _carry_out(self, meta: Meta, step: Step, origins: Mapping[str, str] = NOWHERE_FROM) -> int:
         """Do all that a fixed step asks for, then move META past it. Returns entities touched."""
         if step.kind == ERASE and meta.erased < step.step:
             self.erase_insights()
@@ -219,7 +226,13 @@ class DynamoState(DynamoLog):
             self._forget(step)
             return 0  # it is another step now, which is carried out next
         work = Work(
-            self.table, self.log_index, self.detectors, meta, step, bucket_days=self.lifetimes.buckets
+            self.table,
+            self.log_index,
+            self.detectors,
+            meta,
+            step,
+            bucket_days=self.lifetimes.buckets,
+            origins=origins,
         )
         if step.kind == FOLD:
             self.steps.note_arrivals(step)

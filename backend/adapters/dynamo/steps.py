@@ -38,6 +38,9 @@ FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
 FORGET, FORGOT = "forget", "forgot"  # a person, by name until it is done, then by digest
 CHANGES_IN_ITEM = 1_000  # numbers of the change feed that one item of it can hold
 _CACHED_STEPS = 512
+Told = (
+    tuple[str, str] | tuple[str, str, str]
+)  # kind and key of a change, and the request that it goes back to
 
 
 class Meta(msgspec.Struct, kw_only=True):
@@ -170,7 +173,7 @@ class Steps:
         for item in self._table.query(partition, first, minute_key(max(0, last_us))[1], consistent=False):
             yield int(item["SK"]["S"]) * MINUTE, unpack(item["b"])
 
-    def complete(self, before: Meta, after: Meta, at_us: int, changes: Sequence[tuple[str, str]]) -> None:
+    def complete(self, before: Meta, after: Meta, at_us: int, changes: Sequence[Told]) -> None:
         """Move META on by one step and announce what changed, together. Somebody else having done so is as good."""
         while True:
             actions = [self._meta_action(before, after, bool(changes))]
@@ -194,7 +197,7 @@ class Steps:
             META, "SET done = :done, feed = :g, m = :m", values, f"({first}done = :was) AND {fed}"
         )
 
-    def feed_actions(self, feed: int, at_us: int, changes: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    def feed_actions(self, feed: int, at_us: int, changes: Sequence[Told]) -> list[dict[str, Any]]:
         """Announce changes from outside of any step; Moved when the feed no longer stands at `feed`."""
         condition = "attribute_not_exists(feed) OR feed = :f" if feed == 0 else "feed = :f"
         values = {":f": number(feed), ":g": number(feed + 1)}
@@ -203,7 +206,7 @@ class Steps:
             self.change_action(feed + 1, at_us, changes),
         ]
 
-    def change_action(self, number_: int, at_us: int, changes: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def change_action(self, number_: int, at_us: int, changes: Sequence[Told]) -> dict[str, Any]:
         item = keyed(
             change_key(number_),
             b=pack([(at_us, *change) for change in changes]),

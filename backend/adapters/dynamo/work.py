@@ -13,7 +13,7 @@ from backend.adapters.dynamo.judging import Judgement, book_in, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
 from backend.adapters.dynamo.log_index import LogIndex
 from backend.adapters.dynamo.series import Detectors
-from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, require_progress
+from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, Told, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
 from backend.domain.evidence import WORSE
@@ -43,6 +43,7 @@ class Work:
         step: Step,
         *,
         bucket_days: int,
+        origins: Mapping[str, str],
     ) -> None:
         self._table = table
         self._meta = meta
@@ -56,6 +57,8 @@ class Work:
         self._log_index = log_index
         self._detectors = detectors
         self._bucket_days = bucket_days
+        self._origins = origins
+        self._causes: dict[str, str] = {}  # what is announced -> the request that it goes back to
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
         self._news: list[str] = []
@@ -96,15 +99,19 @@ class Work:
             after.quiet_until, after.judge_all = 0, True
         return after
 
-    def changes(self) -> list[tuple[str, str]]:
+    def changes(self) -> list[Told]:
         """What to announce when the step is done."""
         names = sorted(f"{kind}/{identity}" for kind, identity in self.touched if kind in JUDGED)
-        found = [("alert", alert_id) for alert_id in _shortened(sorted(self._news))]
-        found += [("segment", move) for move in sorted(self._moves)[:MANY_CHANGES]]
+        found: list[Told] = [self._told("alert", alert_id) for alert_id in _shortened(sorted(self._news))]
+        found += [self._told("segment", move) for move in sorted(self._moves)[:MANY_CHANGES]]
         found += [("entity", name) for name in _shortened(names)]
         if any(event.event_type == "supply_demand_update" for event in self._step.events):
             found.append(("market", "*"))
         return [*found, ("data", "*")] if self.touched else found
+
+    def _told(self, kind: str, key: str) -> Told:
+        cause = self._causes.get(key)
+        return (kind, key, cause) if cause else (kind, key)
 
     def _crossings(self) -> list[Event]:
         """Events of earlier steps that change rings between the last sweep and the target."""
@@ -172,7 +179,10 @@ class Work:
                     assessed[key], batch.touched.get(key, []), living.get(key, {}), before, book
                 )
         outcome = self._table.each(
-            lambda key: self._write(key, todo[key], assessed[key], judgements.get(key)), todo
+            lambda key: self._write(
+                key, todo[key], assessed[key], judgements.get(key), self._cause(batch, key)
+            ),
+            todo,
         )
         return {key for key, written in zip(todo, outcome, strict=True) if not written}
 
@@ -193,8 +203,13 @@ class Work:
                     apply_delta(rings[to_ring], delta)
         return {key: _pack(profile) for key, profile in profiles.items()}
 
+    def _cause(self, batch: Batch, key: Key) -> str:
+        """The request that brought the newest of the step's events about an entity; empty where none is known."""
+        brought = (self._origins.get(event.event_id, "") for event in reversed(batch.touched.get(key, [])))
+        return next(filter(None, brought), "")
+
     def _write(
-        self, key: Key, held: entities.Held, assessment: Assessment, judgement: Judgement | None
+        self, key: Key, held: entities.Held, assessment: Assessment, judgement: Judgement | None, cause: str
     ) -> bool:
         living = judgement.living(held.living) if judgement else held.living
         item = entities.entity_item(assessment, held, self._step.step, living, self._step.now_us)
@@ -205,13 +220,16 @@ class Work:
         self.touched.add(key)
         if judgement:
             self._news += judgement.news
-            self._note_segment(key, held.segment, entities.row_from(item)["segment"])
+            self._causes |= dict.fromkeys(judgement.news, cause)
+            self._note_segment(key, held.segment, entities.row_from(item)["segment"], cause)
         return True
 
-    def _note_segment(self, key: Key, before: str | None, after: str | None) -> None:
+    def _note_segment(self, key: Key, before: str | None, after: str | None, cause: str) -> None:
         """Remember who moved to a segment that is worse: that is announced by name."""
         if before is not None and after is not None and before != after and (key[0], after) in WORSE:
-            self._moves.append(f"{key[0]}/{key[1]}/{before}/{after}")
+            move = f"{key[0]}/{key[1]}/{before}/{after}"
+            self._moves.append(move)
+            self._causes[move] = cause
 
 
 def _shortened(names: list[str]) -> Sequence[str]:

@@ -33,6 +33,15 @@ class SqliteAlerts(Connections):
         )
         return None if row is None else alert_from(row)
 
+    def requests_of_alerts(self, alert_ids: Iterable[str]) -> list[str]:
+        """Ids of the requests that the alerts go back to, as far as they are known."""
+        rows = self.connection().execute(
+            "SELECT DISTINCT request_id FROM alerts WHERE request_id IS NOT NULL"
+            " AND alert_id IN (SELECT value FROM json_each(?))",
+            (msgspec.json.encode(list(alert_ids)).decode(),),
+        )
+        return [request_id for (request_id,) in rows]
+
     def save_alert(self, alert: Alert, entry: AuditEntry, *, expected_version: int | None) -> None:
         with self.transaction() as connection:
             held = connection.execute(
@@ -90,6 +99,15 @@ def write_transition(connection: sqlite3.Connection, transition: Transition) -> 
         "INSERT INTO audit (alert_id, at_us, actor, action, before, after, note, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (*msgspec.structs.astuple(entry), audit_digest(last[0] if last else b"", entry)),
     )
+
+
+def note_request(connection: sqlite3.Connection, alert_id: str, seq: int) -> str | None:
+    """Keep with an alert which request brought the event that changed it; its id, None where the event came otherwise."""
+    row = connection.execute("SELECT request_id FROM events WHERE seq = ?", (seq,)).fetchone()
+    if row is None or row[0] is None:
+        return None
+    connection.execute("UPDATE alerts SET request_id = ? WHERE alert_id = ?", (row[0], alert_id))
+    return row[0]
 
 
 _COUNT = """UPDATE alerts SET version = ?, title = ?, message = ?, details = ?, entity_name = ?, occurrences = ?, last_seen_us = ?

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
+from backend.adapters.sqlite.alerts import living_alerts, note_request, write_repeats, write_transition
 from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.entity_rows import Head, Rows, Stored, stored
 from backend.adapters.sqlite.series import Detectors
@@ -22,6 +23,7 @@ from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, UNSPECIFIED
 from backend.services.process import JUDGED, Batch, Key, columns, settle
 
+log = logging.getLogger("iops.alerts")
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
 
 _BUCKETS = Bulk(
@@ -128,14 +130,16 @@ def _judge(
     repeats, news = [], []
     for key in keys:
         before = functools.partial(_before, batch, load, key)
-        for transition in settle(
-            assessed[key], batch.touched.get(key, []), living.get(key, {}), before, book
-        ):
+        events = batch.touched.get(key, [])
+        for transition in settle(assessed[key], events, living.get(key, {}), before, book):
             if transition.entry is None:
                 repeats.append(transition.alert)
             else:
                 write_transition(connection, transition)
-                news.append(transition.alert.alert_id)
+                alert_id, action = transition.alert.alert_id, transition.entry.action
+                cause = note_request(connection, alert_id, events[-1].seq) if events else None
+                log.debug("alert %s", action, extra={"alert_id": alert_id, "request_id": cause})
+                news.append(alert_id)
     write_repeats(connection, repeats)
     if len(news) > MANY_CHANGES:
         news = ["*"]

@@ -29,6 +29,8 @@ _EVENTS = Bulk(
 EVENT_COLUMNS = (
     "seq, event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, body"
 )
+_REQUESTS = """SELECT DISTINCT request_id FROM (SELECT request_id FROM events
+  WHERE seq <= (SELECT value FROM meta WHERE key = 'cursor') ORDER BY seq DESC LIMIT ?) WHERE request_id IS NOT NULL"""
 NOWHERE: Origin = (None, None)  # of events that no connection brought: imports, tests
 _decode = msgspec.json.Decoder(dict).decode
 
@@ -66,6 +68,11 @@ class SqliteLog(Connections):
     def add_tallies(self, day_us: int, counts: dict[str, int]) -> None:
         with self.transaction() as connection:
             add_tallies(connection, day_us, counts)
+
+    def requests_folded(self, events: int) -> list[str]:
+        """Ids of the requests that brought the last so many events that are folded."""
+        rows = self.connection().execute(_REQUESTS, (events,))
+        return [request_id for (request_id,) in rows]
 
     def import_progress(self, path: str) -> tuple[str, bytes] | None:
         """(digest of the contents, report) of an import begun before."""

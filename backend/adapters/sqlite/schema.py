@@ -19,7 +19,7 @@ from backend.domain.counted import number
 from backend.domain.errors import Unavailable
 from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 
 class Migration(NamedTuple):

@@ -100,7 +100,8 @@ CREATE TABLE alerts (
   title TEXT NOT NULL, message TEXT NOT NULL, details TEXT NOT NULL, occurrences INTEGER NOT NULL,
   opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
   acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT, verdict TEXT,
-  simulated INTEGER NOT NULL DEFAULT 0
+  simulated INTEGER NOT NULL DEFAULT 0,
+  request_id TEXT -- that brought the event which changed it last
 ) WITHOUT ROWID;
 -- At most one living alert per rule and entity.
 CREATE UNIQUE INDEX alerts_live ON alerts (rule_id, entity_type, entity_id) WHERE resolved_us IS NULL;
