@@ -12,7 +12,7 @@ from tests.aws.emulator import Emulator, installed, open_dynamo
 from tests.builders import open_store
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator() -> Iterator[Emulator]:
     running = Emulator(installed())
     yield running

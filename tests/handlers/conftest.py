@@ -21,7 +21,7 @@ from backend.services import access
 from tests.aws.emulator import Emulator, installed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator() -> Iterator[Emulator]:
     running = Emulator(installed())
     yield running

@@ -115,7 +115,7 @@ def start(folder: Any, **environ: str) -> tuple[Running, Callable[[], None]]:
     return Running(port, chosen), stop
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One engine for all tests that do not mind each other's events."""
     running, stop = start(tmp_path_factory.mktemp("engine"))
@@ -131,6 +131,6 @@ def fresh(tmp_path: Any) -> Iterator[Running]:
     stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local_key(api: Running) -> str:
     return local_access.local_key(api.settings)
