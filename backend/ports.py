@@ -62,6 +62,9 @@ class Alerts(Protocol):
 
     def load_alert(self, alert_id: str) -> Alert | None: ...
 
+    def standing(self, entity: tuple[str, str], now_us: int) -> dict[str, Alert]:
+        """Alerts of an entity (type, id) that stand for their rules (domain.alerts.standing), by rule."""
+
     def save_alert(self, alert: Alert, entry: AuditEntry, *, expected_version: int | None) -> None:
         """Save the alert, its audit row and a change in one transaction.
 
@@ -272,9 +275,6 @@ class Reads(Protocol):
 
     def sample_heads(self, limit: int) -> list[tuple[Any, ...]]:
         """Up to `limit` series by name, each with its newest sample: source, name, at_us, value, unit, anomaly score."""
-
-
-Events = Iterable[Event]
 
 
 class ProviderFailed(Exception):

@@ -79,8 +79,18 @@ def missing(alert_id: str, why: str) -> html.Aside:
 def _about(alert: AlertRow, view: View) -> list[Any]:
     where, kind = alert_list.where(alert)
     who = alert.owner or "nobody yet"
+    quiet = None
+    if alert.quiet_until_us is not None and view.now_us < alert.quiet_until_us:
+        until = view.zone.moment(alert.quiet_until_us)
+        why = (
+            "If the rule speaks again by then, this alert goes on"
+            if alert.ended_by == "rule"
+            else "Up to then the rule opens no fresh alert, unless it gets worse"
+        )
+        quiet = html.Span([html.Span("Quiet until ", className="t3"), until], title=why)
     return [html.Span([kind, " ", where]), html.Span([html.Span("Owner ", className="t3"), who]),
-            html.Span([html.Span("Seen ", className="t3"), f"×{number(alert.occurrences)}, last {ago(alert.last_seen_us, view.now_us)}"])]  # fmt: skip
+            html.Span([html.Span("Seen ", className="t3"), f"×{number(alert.occurrences)}, last {ago(alert.last_seen_us, view.now_us)}"]),
+            quiet]  # fmt: skip
 
 
 def actions(alert: AlertRow, view: View) -> list[Any]:
@@ -215,8 +225,16 @@ def rule(detail: AlertDetail) -> html.Section | None:
     body = [
         html.P([html.B("Runbook "), r.get("runbook", "")]),
         html.P(f"Watches {r.get('measure', '')}: {'; '.join(levels)}.", className="t2"),
+        html.P(f"Quiet for {quiet_for(r.get('quiet_minutes', 0))} after an end.", className="t2"),
     ]
     return section("What to do", html.Div(body, className="al-text"), f"rule {r.get('rule_id', '')}, version {r.get('version', '')}")  # fmt: skip
+
+
+def quiet_for(minutes: int) -> str:
+    """ "90 min", "2 h", "no time"."""
+    if not minutes:
+        return "no time"
+    return f"{minutes // 60} h" if minutes % 60 == 0 else f"{minutes} min"
 
 
 def limit(value: float, rising: bool) -> str:
@@ -318,6 +336,8 @@ def audit(rows: Sequence[AuditRow], view: View) -> html.Section:
 
 
 def _said(entry: AuditRow) -> str:
+    if entry.action == "reopened" and entry.note:
+        return entry.note
     done = _DONE.get(entry.action, entry.action)
     if entry.action == "assign":
         owner = entry.after.partition("/")[2].partition("/")[2]

@@ -8,18 +8,19 @@ import dash_bootstrap_components as dbc
 from dash import Input, Output, State, dcc, html, no_update
 
 from backend.domain.errors import IopsError
-from backend.domain.limits import FIXED
+from backend.domain.limits import FIXED, LONGEST_QUIET
 from backend.domain.rules import RULES
 from backend.services import limits
 from dashboard import components
-from dashboard.alert_drawer import limit
+from dashboard.alert_drawer import limit, quiet_for
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SETTINGS, SHELL
 from dashboard.words import number, plural, readable
 
-BOX, RULE, ON, NOTE, SAVE, SAID, DONE, SEEN = (
-    SETTINGS.part(f"rules-{name}") for name in ("box", "rule", "on", "note", "save", "said", "done", "seen")
+BOX, RULE, ON, QUIET, NOTE, SAVE, SAID, DONE, SEEN = (
+    SETTINGS.part(f"rules-{name}")
+    for name in ("box", "rule", "on", "quiet", "note", "save", "said", "done", "seen")
 )
 LEVELS = ("critical", "warning", "info")
 FIELDS = [SETTINGS.part(f"rules-{level}-{end}") for level in LEVELS for end in ("opens", "clears")]
@@ -29,7 +30,7 @@ ROWS = [SETTINGS.part(f"rules-{level}") for level in LEVELS]
 def panel(rules: list[dict[str, Any]], view: View) -> html.Section:
     """At what each rule raises and ends its alerts, and since when."""
     rows = [_row(rule, view) for rule in rules]
-    heads = ["Rule", "About", "Watches", "Info", "Warning", "Critical", "Ends", "Set"]
+    heads = ["Rule", "About", "Watches", "Info", "Warning", "Critical", "Ends", "Then quiet", "Set"]
     table = components.plain_table(heads, rows, "Rules and their limits")
     off = sum(not rule["enabled"] for rule in rules)
     title = f"{plural(len(rules) - off, 'rule')} raise alerts" + (
@@ -64,7 +65,7 @@ def _row(rule: dict[str, Any], view: View) -> list[Any]:
     )
     return [
         name, rule["entity_type"], rule["measure"], *(by_severity.get(level, "–") for level in reversed(LEVELS)),
-        limit(mild["clears"], not rule["rising"]), who,
+        limit(mild["clears"], not rule["rising"]), quiet_for(rule["quiet_minutes"]), who,
     ]  # fmt: skip
 
 
@@ -89,11 +90,17 @@ def box() -> html.Section:
     form = [
         html.Label(["Rule", dbc.Select(id=RULE, options=names, className="io-input")]),
         *rows,
+        html.Label(
+            [
+                "Quiet after an end, minutes",
+                dcc.Input(id=QUIET, type="number", min=0, max=LONGEST_QUIET, step=1, className="io-input"),
+            ]
+        ),
         html.Label(["State", dbc.Select(id=ON, options=states, value="on", className="io-input")]),
         html.Label(["Why", dcc.Input(id=NOTE, type="text", maxLength=300, className="io-input")]),
         components.button("Set limits", id=SAVE, kind="pri"),
     ]
-    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert."
+    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert. In the quiet time after an end no fresh alert opens for the same matter: one that ended by itself goes on, one that somebody ended stays ended unless it gets worse."
     inside = [
         html.Div(form, className="set-form"),
         html.P(hint, className="t2 fs12"),
@@ -112,25 +119,25 @@ def register(app: Any, ctx: Context) -> None:
 
     @app.callback(
         *[Output(row, "hidden") for row in ROWS], *[Output(field, "value") for field in FIELDS], Output(ON, "value"),
-        Output(SEEN, "data"), Input(RULE, "value"), Input(DONE, "data"), prevent_initial_call=True,
+        Output(QUIET, "value"), Output(SEEN, "data"), Input(RULE, "value"), Input(DONE, "data"), prevent_initial_call=True,
     )  # fmt: skip
     def choose(rule_id: Any, _done: Any) -> Any:
         return fill(ctx, rule_id)
 
     @app.callback(
         Output(SAID, "children"), Output(DONE, "data"), Input(SAVE, "n_clicks"), State(RULE, "value"), State(ON, "value"),
-        State(NOTE, "value"), State(SEEN, "data"), *[State(field, "value") for field in FIELDS], prevent_initial_call=True,
+        State(QUIET, "value"), State(NOTE, "value"), State(SEEN, "data"), *[State(field, "value") for field in FIELDS], prevent_initial_call=True,
     )  # fmt: skip
-    def save(clicks: Any, rule_id: Any, on: Any, note: Any, seen: Any, *values: Any) -> Any:
+    def save(clicks: Any, rule_id: Any, on: Any, quiet: Any, note: Any, seen: Any, *values: Any) -> Any:
         if not clicks:
             return no_update, no_update
         view = ctx.view("")
-        said, ok = put(ctx, view, rule_id, on, note, seen, values)
+        said, ok = put(ctx, view, rule_id, on, quiet, note, seen, values)
         return said, {"at": view.now_us} if ok else no_update
 
 
 def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
-    """What the form shows of a rule: which rows are hidden, their values, on or off, the version that is seen."""
+    """What the form shows of a rule: which rows are hidden, their values, on or off, the quiet time, the version that is seen."""
     found = limits.book(ctx.reads).get(str(rule_id))
     by_severity = {level.severity: level for level in found.levels} if found else {}
     hidden = [level not in by_severity for level in LEVELS]
@@ -139,12 +146,13 @@ def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
         *hidden,
         *values,
         "on" if found is None or found.enabled else "off",
+        found.quiet_minutes if found else None,
         found.version if found else None,
     )
 
 
 def put(
-    ctx: Context, view: View, rule_id: Any, on: Any, note: Any, seen: Any, values: Any
+    ctx: Context, view: View, rule_id: Any, on: Any, quiet: Any, note: Any, seen: Any, values: Any
 ) -> tuple[html.Div, bool]:
     """Sets a rule; (what to say, whether it was done). What the browser sent is not trusted."""
     if view.role != "admin":
@@ -161,10 +169,12 @@ def put(
             if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
                 return _said(f"{level}: give numbers for where it opens and ends"), False
             asked[level] = (float(pair[0]), float(pair[1]))
+    if not isinstance(quiet, int) or isinstance(quiet, bool):
+        return _said("give the quiet time in whole minutes"), False
     try:
         done = limits.put(
             ctx.reads, rule.rule_id, asked, enabled=on != "off", seen=seen if isinstance(seen, int) else None,
-            by=view.actor, now_us=view.now_us, note=str(note or ""),
+            by=view.actor, now_us=view.now_us, note=str(note or ""), quiet_minutes=quiet,
         )  # fmt: skip
     except IopsError as refused:
         return _said(str(refused)), False

@@ -2,10 +2,14 @@
 
 open -> acknowledged -> resolved; snoozed and dismissed on the way. A living alert (neither resolved nor dismissed) is the
 only one of its rule and entity: repeats raise its counter.
+
+An alert that has ended keeps its rule quiet about the entity for a while. One that ended by itself comes back as the same alert
+when the rule speaks again in that time; one that a person ended stays ended, unless it is worse than it was then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -49,10 +53,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     last_note: str | None = None
     verdict: str | None = None  # useful or not_useful, as a person judged it
     simulated: bool = False
+    ended_by: str | None = None  # RULE_ACTOR or a person
+    quiet_until_us: int | None = None  # of an ended one: up to then its rule opens no fresh alert
 
     @property
     def living(self) -> bool:
         return self.status in LIVING
+
+    def stands_at(self, now_us: int) -> bool:
+        """Whether it is the alert of its rule and entity: it lives, or has ended and its quiet time is not over."""
+        return self.living or (self.quiet_until_us is not None and now_us < self.quiet_until_us)
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +87,7 @@ class Transition(msgspec.Struct, frozen=True):
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What a person asks for. `action`: ack, unack, assign, snooze, resolve, reopen, dismiss, note or verdict.
 
-    `note` with a verdict of not_useful is one of VERDICT_REASONS.
+    `note` with a verdict of not_useful is one of VERDICT_REASONS. `quiet_us`: how long the rule stays quiet after an end.
     """
 
     action: str
@@ -86,6 +96,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     until_us: int | None = None
     verdict: str | None = None
+    quiet_us: int = 0
 
 
 VERDICTS = ("useful", "not_useful")
@@ -122,7 +133,7 @@ def raise_alert(signal: Signal, alert_id: str, now_us: int) -> Transition:
 
 def repeat(alert: Alert, signal: Signal, now_us: int, times: int = 1) -> Transition:
     """The condition still holds after `times` more events: count them; a worse severity wakes an alert put aside."""
-    worse = SEVERITIES.index(signal.severity) > SEVERITIES.index(alert.severity)
+    worse = _worse(signal, alert)
     status = "open" if worse and alert.status != "open" else alert.status
     after = _changed(
         alert,
@@ -142,10 +153,69 @@ def repeat(alert: Alert, signal: Signal, now_us: int, times: int = 1) -> Transit
     return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, action, signal.message))
 
 
-def clear(alert: Alert, cause: str, now_us: int) -> Transition:
-    """The condition no longer holds: the alert ends by itself and says why."""
-    after = _changed(alert, status="resolved", resolved_us=now_us, cause=cause, snoozed_until_us=None)
+def clear(alert: Alert, cause: str, now_us: int, quiet_us: int = 0) -> Transition:
+    """The condition no longer holds: the alert ends by itself and says why. Its rule stays quiet for `quiet_us`."""
+    after = _ended(alert, "resolved", RULE_ACTOR, cause, now_us, quiet_us)
     return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, "resolved", cause))
+
+
+def is_hushed(alert: Alert, signal: Signal) -> bool:
+    """Whether a person ended the alert and the signal says nothing worse than they knew: it stays ended for its quiet time."""
+    return not alert.living and alert.ended_by != RULE_ACTOR and not _worse(signal, alert)
+
+
+def come_back(alert: Alert, signal: Signal, now_us: int, times: int = 1) -> Transition:
+    """The rule speaks again in the quiet time: the same alert goes on, with its count, owner, notes and history.
+
+    Who had acknowledged it still has it, unless it is worse than it was.
+    """
+    taken = alert.acknowledged_by is not None and alert.ended_by == RULE_ACTOR and not _worse(signal, alert)
+    after = _changed(
+        alert,
+        severity=signal.severity,
+        status="acknowledged" if taken else "open",
+        title=signal.title,
+        message=signal.message,
+        details=signal.details,
+        entity_name=signal.entity_name or alert.entity_name,
+        rule_version=signal.rule_version,
+        occurrences=alert.occurrences + times,
+        last_seen_us=now_us,
+        acknowledged_by=alert.acknowledged_by if taken else None,
+        acknowledged_us=alert.acknowledged_us if taken else None,
+        **_NOT_ENDED,
+    )
+    ended = f"{alert.status} {max(0, now_us - (alert.resolved_us or now_us)) // MINUTE} min before"
+    note = f"re-opened by the rule, {ended}: {signal.message}"
+    return Transition(after, _entry(alert, after, now_us, RULE_ACTOR, "reopened", note))
+
+
+def standing(alerts: Iterable[Alert], now_us: int) -> dict[str, Alert]:
+    """Of the alerts of one entity, the one that stands for each rule: the living one, else the one that ended last."""
+    found = [alert for alert in alerts if alert.stands_at(now_us)]
+    found.sort(key=lambda a: (a.living, a.resolved_us or 0, a.alert_id))
+    return {alert.rule_id: alert for alert in found}
+
+
+def then(alert: Alert, last_us: int, after: str | None, at_us: int) -> Alert:
+    """The alert as it stood at `at_us`, what came later taken off. `last_us`, `after`: of its newest audit row up to then."""
+    status, severity, *owner = (after or f"open/{alert.severity}").split("/", 2)
+    acknowledged = alert.acknowledged_us is not None and alert.acknowledged_us <= at_us
+    ended = status in ENDED
+    for_good = alert.resolved_us is not None and alert.resolved_us <= at_us  # not opened again since
+    return msgspec.structs.replace(
+        alert,
+        status=status,
+        severity=severity,
+        owner=owner[0] if owner else None,
+        last_seen_us=min(alert.last_seen_us, at_us),
+        acknowledged_by=alert.acknowledged_by if acknowledged else None,
+        acknowledged_us=alert.acknowledged_us if acknowledged else None,
+        resolved_us=(alert.resolved_us if for_good else last_us) if ended else None,
+        cause=alert.cause if ended and for_good else None,
+        ended_by=alert.ended_by if ended and for_good else None,
+        quiet_until_us=alert.quiet_until_us if ended and for_good else None,
+    )
 
 
 def wake(alert: Alert, now_us: int) -> Transition:
@@ -219,34 +289,22 @@ def _resolve(alert: Alert, command: Command, now_us: int) -> Alert | None:
     if alert.status == "resolved":
         return None
     _must_live(alert, "resolved")
-    return _changed(
-        alert,
-        status="resolved",
-        resolved_us=now_us,
-        cause=command.note or f"resolved by {command.actor}",
-        snoozed_until_us=None,
-    )
+    cause = command.note or f"resolved by {command.actor}"
+    return _ended(alert, "resolved", command.actor, cause, now_us, command.quiet_us)
 
 
 def _dismiss(alert: Alert, command: Command, now_us: int) -> Alert | None:
     if alert.status == "dismissed":
         return None
     _must_live(alert, "dismissed")
-    return _changed(
-        alert,
-        status="dismissed",
-        resolved_us=now_us,
-        cause=command.note or f"dismissed by {command.actor}",
-        snoozed_until_us=None,
-    )
+    cause = command.note or f"dismissed by {command.actor}"
+    return _ended(alert, "dismissed", command.actor, cause, now_us, command.quiet_us)
 
 
 def _reopen(alert: Alert, command: Command, now_us: int) -> Alert | None:
     if alert.living:
         return None
-    return _changed(
-        alert, status="open", resolved_us=None, cause=None, acknowledged_by=None, acknowledged_us=None
-    )
+    return _changed(alert, status="open", acknowledged_by=None, acknowledged_us=None, **_NOT_ENDED)
 
 
 def _note(alert: Alert, command: Command, now_us: int) -> Alert | None:
@@ -280,6 +338,25 @@ ACTIONS = tuple(_COMMANDS)
 def _must_live(alert: Alert, verb: str) -> None:
     if not alert.living:
         raise Rejected(f"this alert is already {alert.status} and cannot be {verb}; reopen it first")
+
+
+_NOT_ENDED: dict[str, Any] = {"resolved_us": None, "cause": None, "ended_by": None, "quiet_until_us": None}
+
+
+def _ended(alert: Alert, status: str, by: str, cause: str, now_us: int, quiet_us: int) -> Alert:
+    return _changed(
+        alert,
+        status=status,
+        resolved_us=now_us,
+        cause=cause,
+        snoozed_until_us=None,
+        ended_by=by,
+        quiet_until_us=now_us + quiet_us if quiet_us else None,
+    )
+
+
+def _worse(signal: Signal, alert: Alert) -> bool:
+    return SEVERITIES.index(signal.severity) > SEVERITIES.index(alert.severity)
 
 
 def _changed(alert: Alert, **fields: Any) -> Alert:

@@ -1,4 +1,4 @@
-"""Limits of rules as an admin has set them: a version of a rule is its limits and whether it is on. Pure."""
+"""Limits of rules as an admin has set them: a version of a rule is its limits, its quiet time and whether it is on. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from backend.domain.errors import Conflict, NotFound, Rejected
-from backend.domain.rules import RULES, Level, Rule
+from backend.domain.rules import QUIET_MINUTES, RULES, Level, Rule
 
 DOCUMENT = "limits"  # under which name stores keep what is below, by rule id
 KEPT = 20  # versions of a rule that are remembered
+LONGEST_QUIET = 7 * 24 * 60  # minutes
 # Raised from episodes, which decide by themselves when they begin and end.
 FIXED = frozenset(rule_id for rule_id, rule in RULES.items() if rule.entity_type == "series")
 
@@ -28,6 +29,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     at_us: int
     note: str = ""
+    quiet_minutes: int = QUIET_MINUTES
 
 
 def book_of(document: Any | None) -> Mapping[str, Rule]:
@@ -42,7 +44,11 @@ def _book(text: bytes) -> Mapping[str, Rule]:
         if rule_id in found and rule_id not in FIXED and versions:
             now = versions[0]
             found[rule_id] = msgspec.structs.replace(
-                found[rule_id], version=now.version, enabled=now.enabled, levels=now.levels
+                found[rule_id],
+                version=now.version,
+                enabled=now.enabled,
+                levels=now.levels,
+                quiet_minutes=now.quiet_minutes,
             )
     return found
 
@@ -62,10 +68,11 @@ def changed(
     by: str,
     at_us: int,
     note: str = "",
+    quiet_minutes: int | None = None,
 ) -> Any:
     """The document with a new version of a rule. `limits`: (opens, clears) by severity, for exactly the rule's severities.
 
-    `seen`: the version that was looked at. Raises NotFound, Conflict, or Rejected with what is wrong with which limit.
+    `quiet_minutes` None: as it is. `seen`: the version that was looked at. Raises NotFound, Conflict, or Rejected with what is wrong with which limit.
     """
     if rule_id not in RULES:
         raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(RULES)}")
@@ -78,10 +85,14 @@ def changed(
         )
     if len(note) > 300 or not note.isprintable():
         raise Rejected("a note holds at most 300 printable characters")
+    quiet = rule.quiet_minutes if quiet_minutes is None else quiet_minutes
+    if not 0 <= quiet <= LONGEST_QUIET:
+        raise Rejected(f"the quiet time is from 0 to {LONGEST_QUIET} minutes (7 days), not {quiet}")
     made = Version(
-        version=rule.version + 1, enabled=enabled, levels=_levels(rule, limits), by=by, at_us=at_us, note=note
-    )
-    if (made.enabled, made.levels) == (rule.enabled, rule.levels):
+        version=rule.version + 1, enabled=enabled, levels=_levels(rule, limits), by=by, at_us=at_us, note=note,
+        quiet_minutes=quiet,
+    )  # fmt: skip
+    if (made.enabled, made.levels, quiet) == (rule.enabled, rule.levels, rule.quiet_minutes):
         return document or {}
     history = versions_of(document, rule_id)
     return {**(document or {}), rule_id: msgspec.to_builtins([made, *history][:KEPT])}

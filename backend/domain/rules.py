@@ -13,6 +13,9 @@ import msgspec
 
 from backend.domain.profiles import Profile
 from backend.domain.readings import READINGS, Assessment, Reading
+from backend.domain.times import MINUTE
+
+QUIET_MINUTES = 60
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -24,7 +27,10 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """`rising`: high values are bad. `unit` and `measure` put the value into words; `runbook` says what to do."""
+    """`rising`: high values are bad. `unit` and `measure` put the value into words; `runbook` says what to do.
+
+    `quiet_minutes`: how long after an alert ended the rule opens no fresh one for the same entity (domain.alerts).
+    """
 
     rule_id: str
     version: int
@@ -36,6 +42,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     levels: tuple[Level, ...]
     runbook: str
     enabled: bool = True
+    quiet_minutes: int = QUIET_MINUTES
+
+    @property
+    def quiet_us(self) -> int:
+        return self.quiet_minutes * MINUTE
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +67,15 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """Outcome of one rule: a signal, or the reason why there is none (which becomes the cause of a resolution)."""
+    """Outcome of one rule: a signal, or the reason why there is none (which becomes the cause of a resolution).
+
+    `quiet_us`: how long the rule stays quiet once its alert has ended.
+    """
 
     rule_id: str
     signal: Signal | None
     reason: str
+    quiet_us: int = 0
 
 
 RULES: dict[str, Rule] = {
@@ -298,14 +313,16 @@ def evaluate(
 def verdict_on(rule: Rule, reading: Reading, current: str | None, profile: Profile) -> Verdict | None:
     """What one rule makes of its reading; None when it neither fires nor has a living alert (of severity `current`)."""
     if not rule.enabled:
-        return None if current is None else Verdict(rule.rule_id, None, "the rule was turned off")
+        off = Verdict(rule.rule_id, None, "the rule was turned off", rule.quiet_us)
+        return None if current is None else off
     severity = None if reading.value is None else _severity(rule, reading.value, current)
     if severity is not None:
-        return Verdict(rule.rule_id, _signal(rule, severity, reading, profile), "")
+        return Verdict(rule.rule_id, _signal(rule, severity, reading, profile), "", rule.quiet_us)
     if current is None:
         return None
     words = reading.describe()[0]
-    return Verdict(rule.rule_id, None, words if reading.value is None else f"back to normal: {words}")
+    why = words if reading.value is None else f"back to normal: {words}"
+    return Verdict(rule.rule_id, None, why, rule.quiet_us)
 
 
 def _signal(rule: Rule, severity: str, reading: Reading, profile: Profile) -> Signal:

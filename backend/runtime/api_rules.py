@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from backend.domain.errors import Forbidden, InvalidEvent, NotFound, Violation
+from backend.domain.limits import LONGEST_QUIET
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Reply
@@ -23,10 +24,12 @@ class RuleLevel(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RuleLimits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Body that sets a rule: exactly its severities, whether it is on. `version` is the one that was seen."""
+    """Body that sets a rule: exactly its severities, whether it is on, for how many minutes it opens no fresh alert after one
+    ended (left out: as it is). `version` is the one that was seen."""
 
     levels: Annotated[list[RuleLevel], msgspec.Meta(min_length=1, max_length=3)]
     enabled: bool = True
+    quiet_minutes: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_QUIET)] | None = None
     version: int | None = None
     note: Annotated[str, msgspec.Meta(max_length=300)] = ""
 
@@ -50,7 +53,7 @@ def put_rule(api: Api, call: Call) -> Reply:
         raise InvalidEvent([Violation("levels", "duplicate", "each severity stands once")])
     rule = limits.put(
         api.store, call.path["id"], asked, enabled=body.enabled, seen=body.version, by=call.actor, now_us=call.now_us,
-        note=body.note,
+        note=body.note, quiet_minutes=body.quiet_minutes,
     )  # fmt: skip
     found = next((known for known in limits.rules(api.store) if known["rule_id"] == rule.rule_id), None)
     if found is None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
+import msgspec
+
 from backend.domain import alerts
 from backend.domain.alerts import Alert, Command
 from backend.domain.errors import Conflict, NotFound
-from backend.ports import Alerts
+from backend.domain.limits import DOCUMENT, book_of
+from backend.ports import Alerts, Documents
 from backend.services.read_models import AlertRow
 
 # These add to an alert or repeat what already holds; they are right whatever else changed in the meantime.
 UNCONDITIONAL = frozenset(("note", "verdict"))
+ENDING = frozenset(("resolve", "dismiss"))  # after these the rule is quiet for a while
+
+
+class Store(Alerts, Documents, Protocol):
+    """The part of the store that is needed here."""
 
 
 def command(
-    store: Alerts,
+    store: Store,
     alert_id: str,
     action: str,
     *,
@@ -31,10 +41,13 @@ def command(
     Raises NotFound, Conflict or Rejected. Asking for what already holds changes nothing and is no conflict.
     """
     asked = Command(action=action, actor=actor, note=note, owner=owner, until_us=until_us, verdict=verdict)
+    book = book_of(store.document(DOCUMENT)) if action in ENDING else {}
     for attempt in range(5):
         alert = store.load_alert(alert_id)
         if alert is None:
             raise NotFound(f"there is no alert {alert_id}; it may have been removed with the demo data")
+        if alert.rule_id in book:
+            asked = msgspec.structs.replace(asked, quiet_us=book[alert.rule_id].quiet_us)
         transition = alerts.apply(alert, asked, now_us)
         if transition.entry is None:
             return row_of(alert)
@@ -81,6 +94,8 @@ def row_of(alert: Alert) -> AlertRow:
         acknowledged_by=alert.acknowledged_by,
         acknowledged_us=alert.acknowledged_us,
         resolved_us=alert.resolved_us,
+        ended_by=alert.ended_by,
+        quiet_until_us=alert.quiet_until_us,
         cause=alert.cause,
         last_note=alert.last_note,
         verdict=alert.verdict,

@@ -11,7 +11,7 @@ from backend.domain.alerts import ENDED, LIVING
 from backend.domain.episode_words import finding, place_name, rarity, title
 from backend.domain.episodes import NEEDED_HOURS, WINDOW_HOURS, Episode
 from backend.domain.outlook import parts_of, place_of, within
-from backend.domain.rules import Signal, Verdict
+from backend.domain.rules import RULES, Signal, Verdict
 from backend.domain.times import HOUR
 from backend.services.hours import late_events
 from backend.services.process import settle_once
@@ -102,8 +102,9 @@ def settle_episodes(store: Any, current: Sequence[Episode], now_us: int) -> None
         if alert is None and episode is not None and _was_told(store, key, episode):
             continue
         signal = None if episode is None else _signal(store, episode)
-        held = {} if alert is None else {alert.rule_id: alert}
-        verdict = Verdict(key[0], signal, BACK)
+        held = store.standing(key[1:], now_us) if alert is None else {alert.rule_id: alert}
+        alert = held.get(key[0])
+        verdict = Verdict(key[0], signal, BACK, RULES[key[0]].quiet_us)
         for change in settle_once([verdict], held, now_us, counted=1, key="/".join(key)):
             if change.entry is not None:
                 store.save_alert(

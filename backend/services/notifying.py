@@ -107,11 +107,21 @@ def due_us(channel: Channel, severity: str, now_us: int, wait_us: int = GROUP_WA
     return at if severity == "critical" else channel.after_quiet(at)
 
 
-def told_lately(last_us: int, last_severity: str, severity: str, now_us: int) -> str | None:
-    """Why an alert is not told again just now; None: it is."""
+def told_lately(
+    last_us: int, last_severity: str, severity: str, now_us: int, *, back: bool = False
+) -> str | None:
+    """Why an alert is not told again just now; None: it is. `back`: it came back in its quiet time, no worse than it ended."""
+    if back and not worse(severity, last_severity):
+        return f"told {messages.age(now_us - last_us)} before; it came back in its quiet time"
     if now_us - last_us >= QUIET_US or worse(severity, last_severity):
         return None
     return f"told {messages.age(now_us - last_us)} before; quiet for {messages.age(QUIET_US)} unless it gets worse"
+
+
+def came_back(action: str, before: str | None, after: str) -> bool:
+    """Whether a transition is an ended alert that goes on as it was; states are those of the audit, "status/severity..."."""
+    was, now = (before or after).split("/")[1], after.split("/")[1]
+    return action == "reopened" and not worse(now, was)
 
 
 def needless(alert: Alert) -> str | None:

@@ -28,17 +28,18 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 def settle_pipeline(
-    counts: Counts, living: dict[str, Alert], now_us: int, book: Mapping[str, Rule] = RULES
+    counts: Counts, held: dict[str, Alert], now_us: int, book: Mapping[str, Rule] = RULES
 ) -> list[Transition]:
-    """Alerts raised, worsened, eased or resolved. `living` maps rule id to its living alert."""
+    """Alerts raised, worsened, eased, resolved or back. `held` maps rule id to the alert that stands for it."""
     profile = Profile.new(*INGEST)
     readings = {"malformed_rate": _refused(counts), "events_put_aside": _put_aside(counts)}
     verdicts = []
     for rule_id, reading in readings.items():
-        current = living[rule_id].severity if rule_id in living else None
+        alert = held.get(rule_id)
+        current = alert.severity if alert is not None and alert.living else None
         if verdict := verdict_on(book[rule_id], reading, current, profile):
             verdicts.append(verdict)
-    return settle_once(verdicts, living, now_us, counted=0, key="/".join(INGEST))
+    return settle_once(verdicts, held, now_us, counted=0, key="/".join(INGEST))
 
 
 def _refused(counts: Counts) -> Reading:

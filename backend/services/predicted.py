@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.domain.alerts import LIVING, Alert
+from backend.domain.alerts import Alert
 from backend.domain.errors import Conflict
 from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.predictions import Prediction, Scored
@@ -44,14 +44,14 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
         rows = store.entities(one.entity_type, [one.entity_id])
         if not rows:
             continue
-        found, _ = store.alert_list({}, status=LIVING, entity=(one.entity_type, one.entity_id))
-        living = {alert.rule_id: alert for alert in found}
+        held = store.standing((one.entity_type, one.entity_id), now_us)
+        living = {rule_id: alert for rule_id, alert in held.items() if alert.living}
         for change in settle_once(
-            _verdicts(one, rows[0]["profile"], living, book), living, now_us, counted=0, key=one.model
+            _verdicts(one, rows[0]["profile"], living, book), held, now_us, counted=0, key=one.model
         ):
             if change.entry is None:
                 continue
-            known = living.get(change.alert.rule_id)
+            known = held.get(change.alert.rule_id)
             try:
                 store.save_alert(
                     change.alert, change.entry, expected_version=None if known is None else known.version

@@ -197,33 +197,34 @@ def crossed(swept_us: int, now_us: int) -> list[tuple[int, int]]:
 def settle(
     assessment: rules.Assessment,
     events: list[Event],
-    living: dict[str, Alert],
+    held: dict[str, Alert],
     before: Callable[[], Profile | None],
     book: Mapping[str, rules.Rule] = rules.RULES,
 ) -> list[Transition]:
-    """What the rules make of a profile that changed: alerts raised, counted, worsened or resolved.
+    """What the rules make of a profile that changed: alerts raised, counted, worsened, resolved or back again.
 
-    `before` fetches the profile without `events`. When several events arrived at once and an alert is at stake, they are
+    `held`: by rule, the alert that stands for it, which may have ended (domain.alerts.standing). `before` fetches the profile without `events`. When several events arrived at once and an alert is at stake, they are
     judged one by one, so that an alert counts each breach, however delivery was batched.
     """
     profile, now_us = assessment.profile, assessment.now_us
-    verdicts = _verdicts(assessment, living, book)
+    held = {rule_id: alert for rule_id, alert in held.items() if alert.stands_at(now_us)}
+    verdicts = _verdicts(assessment, held, book)
     if not verdicts:
         return []
     if len(events) <= 1:
-        return settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
-    if all(change_is_count(verdict, living) for verdict in verdicts):
-        return settle_once(verdicts, living, now_us, counted=len(events), key=_key(profile))
+        return settle_once(verdicts, held, now_us, counted=len(events), key=_key(profile))
+    if all(change_is_count(verdict, held) for verdict in verdicts):
+        return settle_once(verdicts, held, now_us, counted=len(events), key=_key(profile))
     step = before() or Profile.new(profile.entity_type, profile.entity_id)
     latest: dict[str, Transition] = {}
     kept: list[Transition] = []
     for event in events:
         step.fold(event, delta_of(event), now_us)
-        verdicts = _verdicts(rules.Assessment(step, now_us), living, book)
-        for change in settle_once(verdicts, living, now_us, counted=1, key=_key(profile)):
-            living = {**living, change.alert.rule_id: change.alert}
-            if not change.alert.living:
-                living.pop(change.alert.rule_id)
+        verdicts = _verdicts(rules.Assessment(step, now_us), held, book)
+        for change in settle_once(verdicts, held, now_us, counted=1, key=_key(profile)):
+            held = {**held, change.alert.rule_id: change.alert}
+            if not change.alert.stands_at(now_us):
+                held.pop(change.alert.rule_id)
             if change.entry is not None:
                 kept.append(change)
             latest[change.alert.alert_id] = change
@@ -231,16 +232,21 @@ def settle(
     return kept + final
 
 
-def change_is_count(verdict: rules.Verdict, living: dict[str, Alert]) -> bool:
-    """Whether a verdict only says again what a living alert says already."""
-    alert = living.get(verdict.rule_id)
-    return alert is not None and verdict.signal is not None and verdict.signal.severity == alert.severity
+def change_is_count(verdict: rules.Verdict, held: dict[str, Alert]) -> bool:
+    """Whether a verdict only says again what a living alert says already, or nothing while the rule is quiet."""
+    alert = held.get(verdict.rule_id)
+    if alert is None or verdict.signal is None:
+        return False
+    return alerts.is_hushed(alert, verdict.signal) or (
+        alert.living and verdict.signal.severity == alert.severity
+    )
 
 
 def _verdicts(
-    assessment: rules.Assessment, living: dict[str, Alert], book: Mapping[str, rules.Rule]
+    assessment: rules.Assessment, held: dict[str, Alert], book: Mapping[str, rules.Rule]
 ) -> list[rules.Verdict]:
-    return rules.evaluate(assessment, {rule_id: alert.severity for rule_id, alert in living.items()}, book)
+    living = {rule_id: alert.severity for rule_id, alert in held.items() if alert.living}
+    return rules.evaluate(assessment, living, book)
 
 
 def _key(profile: Profile) -> str:
@@ -248,16 +254,20 @@ def _key(profile: Profile) -> str:
 
 
 def settle_once(
-    verdicts: list[rules.Verdict], living: dict[str, Alert], now_us: int, *, counted: int, key: str
+    verdicts: list[rules.Verdict], held: dict[str, Alert], now_us: int, *, counted: int, key: str
 ) -> list[Transition]:
+    """What each verdict does to the alert that stands for its rule; `counted` events led to it."""
     found = []
     for verdict in verdicts:
-        alert, signal = living.get(verdict.rule_id), verdict.signal
+        alert, signal = held.get(verdict.rule_id), verdict.signal
         if signal is None:
-            if alert is not None:
-                found.append(alerts.clear(alert, verdict.reason, now_us))
-        elif alert is None:
+            if alert is not None and alert.living:
+                found.append(alerts.clear(alert, verdict.reason, now_us, verdict.quiet_us))
+        elif alert is None or not alert.stands_at(now_us):
             found.append(alerts.raise_alert(signal, _alert_id(signal, now_us, key), now_us))
+        elif not alert.living:
+            if not alerts.is_hushed(alert, signal):
+                found.append(alerts.come_back(alert, signal, now_us, max(1, counted)))
         elif counted or signal.severity != alert.severity:
             found.append(alerts.repeat(alert, signal, now_us, counted))
     return found

@@ -143,6 +143,7 @@ _ACTED = {
     "worsened": "Alert got worse",
     "eased": "Alert eased",
     "resolved": "Alert resolved by itself",
+    "reopened": "Alert is back",
     "woke": "Alert woke from its snooze",
     "ack": "acknowledged the alert",
     "unack": "took back the acknowledgement",

@@ -275,6 +275,8 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     last_note: str | None
     simulated: bool
     verdict: str | None = None  # useful or not_useful
+    ended_by: str | None = None  # "rule" or a person
+    quiet_until_us: int | None = None  # of an ended one: up to then its rule opens no fresh alert
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,6 +97,34 @@ def test_a_crash_at_any_write_of_a_step_is_completed_by_the_next_process(
         store.close()
 
 
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 5, 7, 9, 11, 12, 13, 14])
+def test_an_alert_comes_back_once_whichever_write_of_the_step_is_the_last(
+    emulator: Emulator, dies_at: int
+) -> None:
+    client = Mortal(emulator.client("dynamodb"))
+    first = open_dynamo(emulator, client=client)
+    first.append([call(f"c{i}", NOW - 14 * DAY + MINUTE - i) for i in range(3)])
+    fold_all(first, NOW)
+    catch_up(first, NOW + 2 * MINUTE)
+    first.append([call(f"new{i}", NOW + 3 * MINUTE - i) for i in range(3)])
+    client.counted, client.dies_at = 0, dies_at
+    try:
+        fold_all(first, NOW + 3 * MINUTE)
+    except Crash:
+        pass
+    else:
+        assert client.counted < dies_at  # the step has fewer writes
+    second = another_process(first, emulator)
+    fold_all(second, NOW + 3 * MINUTE)
+    catch_up(second, NOW + 4 * MINUTE)
+    ((alert,), _) = second.alert_list({})
+    assert (alert.status, alert.occurrences, alert.quiet_until_us) == ("open", 2, None)
+    rows = second.audit_rows([alert.alert_id], NOW + DAY)
+    assert [row["action"] for row in rows] == ["reopened", "resolved", "opened"]
+    for store in (first, second):
+        store.close()
+
+
 def test_everything_delivered_again_changes_nothing(emulator: Emulator, undisturbed: dict[str, Any]) -> None:
     store = open_dynamo(emulator)
     _work(store)

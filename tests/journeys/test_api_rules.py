@@ -42,6 +42,8 @@ def test_a_rule_is_set_once_for_a_version_and_says_by_whom(fresh: Running) -> No
         ({"levels": [LEVELS[0], {"severity": "warning", "opens": 1, "clears": 2}]}, CALLS, 422),
         ({"levels": LEVELS, "nonsense": 1}, CALLS, 422),
         ({"levels": LEVELS}, "/v1/rules/nonsense", 404),
+        ({"levels": LEVELS, "quiet_minutes": -1}, CALLS, 422),
+        ({"levels": LEVELS, "quiet_minutes": 1.5}, CALLS, 422),
     ],
 )
 def test_nonsense_is_refused_with_what_is_wrong(api: Running, body: Any, path: str, status: int) -> None:

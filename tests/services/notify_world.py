@@ -48,6 +48,21 @@ class Sent:
         return [key for _, _, key, _ in self.sent]
 
 
+def said(
+    entity: str = "stu_1",
+    rule: str = "high_ib_call_frequency",
+    severity: str = "warning",
+    **fields: Any,
+) -> Signal:
+    """What a rule says of somebody."""
+    found = RULES[rule]
+    return Signal(
+        rule_id=rule, severity=severity, entity_type=found.entity_type, entity_id=entity, entity_name=entity.title(),
+        subject="algebra", region="west", title=found.title.format(name=entity.title()),
+        message="3 inbound calls in 14 days", details={"ib_calls_14d": 3}, **fields,
+    )  # fmt: skip
+
+
 class World:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,12 +109,7 @@ class World:
         severity: str = "warning",
         **fields: Any,
     ) -> Alert:
-        found = RULES[rule]
-        signal = Signal(
-            rule_id=rule, severity=severity, entity_type=found.entity_type, entity_id=entity, entity_name=entity.title(),
-            subject="algebra", region="west", title=found.title.format(name=entity.title()),
-            message="3 inbound calls in 14 days", details={"ib_calls_14d": 3}, **fields,
-        )  # fmt: skip
+        signal = said(entity, rule, severity, **fields)
         transition = alerts.raise_alert(signal, f"al_{entity}_{rule}_{self.now}", self.now)
         with self.store.transaction() as connection:
             write_transition(connection, transition)

@@ -15,7 +15,7 @@ from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services import channels as service
 from backend.services.notifying import Outcome
 from tests.builders import NOW
-from tests.services.notify_world import World
+from tests.services.notify_world import World, said
 
 BAD = Outcome(False, "HTTP 500")
 
@@ -199,15 +199,51 @@ def test_a_storm_is_at_most_the_ceiling_and_one_digest_an_hour(world: World) -> 
     assert len(told) > 6
 
 
-def test_the_same_alert_is_quiet_for_an_hour_unless_it_gets_worse(world: World) -> None:
+def test_an_alert_that_comes_back_in_its_quiet_time_is_not_told_again(world: World) -> None:
     world.channel()
     alert = world.raised()
     world.work()
     world.work(30)
-    ended = world.changed(alerts.clear(alert, "back to normal", world.now))
+    assert world.sender.subjects == ["Warning: Stu_1 keeps calling"]
+    world.minutes(90)  # longer than a channel is quiet by itself
+    for _ in range(3):
+        alert = world.changed(alerts.clear(alert, "back to normal", world.now, 3 * HOUR))
+        world.minutes(20)
+        alert = world.changed(alerts.come_back(alert, said(), world.now))
+        world.minutes(20)
+    assert len(world.sender.sent) == 1
+    kind, state, reason = world.states()[1]
+    assert (kind, state, len(world.states())) == ("alert", "skipped", 2)
+    assert reason.endswith("it came back in its quiet time")
+
+
+def test_one_that_nobody_was_told_of_is_told_when_it_comes_back(world: World) -> None:
+    world.channel()
+    alert = world.raised()
+    world.work()
+    alert = world.changed(alerts.clear(alert, "back to normal", world.now, HOUR))
+    world.work(30)
+    assert world.sender.sent == []
+    world.changed(alerts.come_back(alert, said(), world.now))
+    world.work()
+    world.work(30)
+    assert world.sender.subjects == ["Warning: Stu_1 keeps calling"]
+
+
+def test_one_that_comes_back_worse_is_told(world: World) -> None:
+    world.channel()
+    alert = world.raised()
+    world.work()
+    world.work(30)
+    world.act(alert, "resolve")
+    ended = world.store.load_alert(alert.alert_id)
+    assert ended is not None
+    assert ended.quiet_until_us == world.now + HOUR
     world.minutes(10)
-    again = world.changed(alerts.apply(ended, alerts.Command(action="reopen", actor="rule"), world.now))
-    assert again.status == "open"
+    world.changed(alerts.come_back(ended, said(severity="critical"), world.now))
+    world.work()
+    world.work(30)
+    assert world.sender.subjects == ["Warning: Stu_1 keeps calling", "Critical: Stu_1 keeps calling"]
 
 
 def test_quiet_hours_hold_back_all_but_critical_alerts(world: World) -> None:

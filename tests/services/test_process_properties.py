@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backend.adapters.sqlite import state
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import Unavailable
-from backend.domain.times import DAY, HOUR, SECOND
+from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.domain.windows import COUNTERS, WINDOW_DAYS, delta_of, entities_of
 from backend.services.process import Batch
 from tests.builders import NOW, call, catch_up, event, fold_all, session
@@ -209,6 +209,36 @@ def test_a_fold_that_is_rolled_back_leaves_nothing_behind_in_memory(tmp_path, mo
     store.fold(10, NOW)
     query = "SELECT ib_calls_7d FROM entities WHERE entity_type = 'student'"
     assert store.connection().execute(query).fetchone() == (2,)
+
+
+@pytest.mark.parametrize("broken", ["save", "note_lag", "count_arrivals"])
+def test_an_alert_comes_back_once_however_often_the_step_dies_before_its_end(tmp_path, monkeypatch, broken):
+    """Killed after the alert was written and before the step ended; then the step is made again."""
+    store = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    store.append([call(f"c{i}", NOW - 14 * DAY + MINUTE - i) for i in range(3)])
+    fold_all(store, NOW)
+    catch_up(store, NOW + 2 * MINUTE)
+    assert alerts_of(store) == [("high_ib_call_frequency", "warning", "resolved", 1)]
+    store.append([call(f"new{i}", NOW + 3 * MINUTE - i) for i in range(3)])
+    honest = getattr(state, broken)
+
+    def dies(*arguments, **named):
+        honest(*arguments, **named)
+        raise sqlite3.OperationalError("killed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(state, broken, dies)
+        with pytest.raises(Unavailable):
+            store.fold(10, NOW + 3 * MINUTE)
+    assert alerts_of(store) == [("high_ib_call_frequency", "warning", "resolved", 1)]
+    again = SqliteStore(tmp_path / "x.db", checkpoints=True)
+    fold_all(again, NOW + 3 * MINUTE)
+    assert fold_all(again, NOW + 3 * MINUTE) == 0
+    assert alerts_of(again) == [("high_ib_call_frequency", "warning", "open", 2)]
+    rows = again.connection().execute("SELECT action FROM audit ORDER BY sequence").fetchall()
+    assert [action for (action,) in rows] == ["opened", "resolved", "reopened"]
+    again.close()
+    store.close()
 
 
 def test_a_repeated_event_between_new_ones_is_counted_once(tmp_path):

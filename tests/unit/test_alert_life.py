@@ -15,13 +15,15 @@ from backend.domain.alerts import (
     Command,
     apply,
     clear,
+    come_back,
+    is_hushed,
     raise_alert,
     repeat,
     wake,
 )
 from backend.domain.errors import Rejected
 from backend.domain.rules import Signal
-from backend.domain.times import HOUR
+from backend.domain.times import HOUR, MINUTE
 from tests.builders import NOW
 
 
@@ -186,7 +188,46 @@ def test_an_alert_ends_by_itself_with_its_cause_and_wakes_from_a_snooze():
     assert wake(in_state("snoozed"), NOW).alert.status == "open"
 
 
-@given(st.lists(st.sampled_from([*ACTIONS, "repeat", "worse", "clear", "wake"]), max_size=25))
+def test_one_that_ended_by_itself_goes_on_with_all_that_was_done_about_it():
+    noted = apply(in_state("acknowledged"), Command(action="note", actor="ana", note="I call her"), NOW).alert
+    ended = clear(noted, "back to normal", NOW, HOUR).alert
+    assert (ended.ended_by, ended.quiet_until_us) == ("rule", NOW + HOUR)
+    assert (ended.stands_at(NOW + HOUR - 1), ended.stands_at(NOW + HOUR)) == (True, False)
+    back = come_back(ended, signal(), NOW + 12 * MINUTE, 2)
+    assert (back.alert.alert_id, back.alert.status, back.alert.owner) == ("al_1", "acknowledged", "ana")
+    assert (back.alert.occurrences, back.alert.last_note) == (3, "I call her")
+    assert (back.alert.resolved_us, back.alert.cause, back.alert.quiet_until_us) == (None, None, None)
+    assert (back.entry.actor, back.entry.action) == ("rule", "reopened")
+    assert back.entry.note == "re-opened by the rule, resolved 12 min before: 3 inbound calls in 14 days"
+    worse = come_back(ended, signal("critical"), NOW + 12 * MINUTE)
+    assert (worse.alert.status, worse.alert.owner, worse.alert.acknowledged_by) == ("open", "ana", None)
+
+
+@pytest.mark.parametrize("status", ["resolved", "dismissed"])
+def test_what_a_person_ended_is_hushed_unless_it_is_worse(status):
+    ended = in_state(status)
+    assert ended.ended_by == "ana"
+    assert is_hushed(ended, signal())
+    assert is_hushed(ended, signal("info"))
+    assert not is_hushed(ended, signal("critical"))
+    assert not is_hushed(clear(opened(), "calm", NOW, HOUR).alert, signal())
+    assert come_back(ended, signal("critical"), NOW).alert.status == "open"
+
+
+def test_one_alert_stands_for_a_rule_the_living_before_the_one_that_ended_last():
+    def made(alert_id, ended_us=None, quiet_us=HOUR):
+        alert = raise_alert(signal(), alert_id, NOW).alert
+        return alert if ended_us is None else clear(alert, "calm", ended_us, quiet_us).alert
+
+    first, second, over = made("al_1", NOW + 1), made("al_2", NOW + 2), made("al_3", NOW + 3, 0)
+    found = alerts.standing([second, first, over], NOW + 9)
+    assert {rule: alert.alert_id for rule, alert in found.items()} == {"high_ib_call_frequency": "al_2"}
+    living = made("al_0")
+    assert alerts.standing([living, second, first], NOW + 9)["high_ib_call_frequency"] is living
+    assert alerts.standing([first, second], NOW + 2 * HOUR) == {}
+
+
+@given(st.lists(st.sampled_from([*ACTIONS, "repeat", "worse", "clear", "wake", "back"]), max_size=25))
 def test_no_sequence_of_stimuli_leaves_the_map(steps):
     alert = opened()
     for offset, step in enumerate(steps):
@@ -203,17 +244,20 @@ def test_no_sequence_of_stimuli_leaves_the_map(steps):
                 ).alert
             except Rejected:
                 continue
-        elif not alert.living:
+        elif alert.living == (step == "back"):
             continue
         else:
             alert = {
                 "repeat": lambda a, t: repeat(a, signal(a.severity), t),
                 "worse": lambda a, t: repeat(a, signal("critical"), t),
-                "clear": lambda a, t: clear(a, "calm", t),
+                "clear": lambda a, t: clear(a, "calm", t, 3),
+                "back": lambda a, t: come_back(a, signal("critical"), t),
                 "wake": wake,
             }[step](alert, now).alert
         assert alert.status in (*LIVING, *ENDED)
         assert alert.version in (before.version, before.version + 1)
         assert (alert.resolved_us is None) == alert.living
+        assert (alert.ended_by is None) == alert.living
+        assert not (alert.living and alert.quiet_until_us)
         assert (alert.acknowledged_by is None) == (alert.acknowledged_us is None)
         assert alerts.SEVERITIES.index(alert.severity) >= 0

@@ -86,7 +86,7 @@ def test_an_entity_comes_back_from_its_item_with_the_next_version() -> None:
     profile.fold(event, delta_of(event), NOW)
     item = entity_item(Assessment(profile, NOW), held_from(None), 7, {"rule": "al_1"}, NOW)
     held = held_from(item)
-    assert (held.version, held.step, held.as_of_us, held.living) == (1, 7, NOW, {"rule": "al_1"})
+    assert (held.version, held.step, held.as_of_us, held.standing) == (1, 7, NOW, {"rule": "al_1"})
     assert held.profile(("student", "stu_1")) == profile
     row = row_from(item)
     assert (row["entity_id"], row["sessions_7d"], row["first_tutor"]) == ("stu_1", 1, "tut_1")

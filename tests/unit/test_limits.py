@@ -52,6 +52,22 @@ def test_limits_that_make_no_sense_are_refused_with_the_reason(
     assert store.document("limits") is None
 
 
+@pytest.mark.parametrize("minutes", [-1, 7 * 24 * 60 + 1])
+def test_a_quiet_time_that_makes_no_sense_is_refused(store: SqliteStore, minutes: int) -> None:
+    with pytest.raises(Rejected, match="from 0 to 10080 minutes"):
+        put(store, quiet_minutes=minutes)
+
+
+def test_the_quiet_time_is_versioned_and_left_as_it_is_when_it_is_not_given(store: SqliteStore) -> None:
+    shipped = {"critical": (5.0, 3.0), "warning": (3.0, 1.0)}
+    assert put(store, levels=shipped, quiet_minutes=60).version == 1  # as it came: nothing changed
+    assert put(store, levels=shipped, quiet_minutes=15).version == 2
+    rule = put(store)
+    assert (rule.version, rule.quiet_minutes) == (3, 15)
+    known = next(r for r in limits.rules(store) if r["rule_id"] == CALLS)
+    assert [v["quiet_minutes"] for v in known["history"]] == [15, 15]
+
+
 def test_an_unknown_rule_and_an_old_version_are_refused(store: SqliteStore) -> None:
     with pytest.raises(NotFound, match="there is no rule nonsense"):
         put(store, "nonsense")

@@ -132,21 +132,21 @@ CALLS = "high_ib_call_frequency"
 def test_an_admin_sets_limits_and_the_table_says_who_and_when(ctx: Context) -> None:
     *_, seen = rules_panel.fill(ctx, CALLS)
     values = [6, 3, 4, 1, None, None]
-    said, ok = rules_panel.put(ctx, view(actor="dana"), CALLS, "on", "too many", seen, values)
+    said, ok = rules_panel.put(ctx, view(actor="dana"), CALLS, "on", 90, "too many", seen, values)
     assert ok, text(said)
-    assert rules_panel.fill(ctx, CALLS) == (False, False, True, 6, 3, 4, 1, None, None, "on", 2)
+    assert rules_panel.fill(ctx, CALLS) == (False, False, True, 6, 3, 4, 1, None, None, "on", 90, 2)
     shown = text(rules_panel.panel(limits.rules(ctx.reads), view()))
     assert "from 6" in shown
     assert "dana, " in shown
-    _, again = rules_panel.put(ctx, view(), CALLS, "on", "", seen, [7, 3, 4, 1, None, None])
+    _, again = rules_panel.put(ctx, view(), CALLS, "on", 90, "", seen, [7, 3, 4, 1, None, None])
     assert not again  # somebody has set it since it was looked at
-    assert rules_panel.put(ctx, view(), CALLS, "off", "", 2, values)[1]
+    assert rules_panel.put(ctx, view(), CALLS, "off", 90, "", 2, values)[1]
     assert "1 turned off" in text(rules_panel.panel(limits.rules(ctx.reads), view()))
 
 
 @pytest.mark.parametrize("changes", [{"role": "viewer"}, {"role": "operator"}, {"read_only": True}])
 def test_only_an_admin_who_may_change_things_sets_limits(ctx: Context, changes: dict[str, Any]) -> None:
-    assert not rules_panel.put(ctx, view(**changes), CALLS, "on", "", None, [6, 3, 4, 1, None, None])[1]
+    assert not rules_panel.put(ctx, view(**changes), CALLS, "on", 60, "", None, [6, 3, 4, 1, None, None])[1]
     assert ctx.reads.document("limits") is None
 
 
@@ -161,6 +161,6 @@ def test_only_an_admin_who_may_change_things_sets_limits(ctx: Context, changes: 
 def test_limits_that_make_no_sense_are_refused_in_words(
     ctx: Context, rule_id: Any, values: list[Any]
 ) -> None:
-    said, ok = rules_panel.put(ctx, view(), rule_id, "on", "", None, values)
+    said, ok = rules_panel.put(ctx, view(), rule_id, "on", 60, "", None, values)
     assert not ok
     assert len(text(said)) > 20

@@ -1,4 +1,4 @@
-"""What is kept of an entity: its profile, the columns that lists show, its living alerts, and for which instant it is exact."""
+"""What is kept of an entity: its profile, the columns that lists show, its alerts, and for which instant it is exact."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _FILTERED_ONLY = frozenset(("first_tutor", "first_subject", "first_region"))
 class Held(msgspec.Struct):
     """A stored entity. `step` is the last step that changed it, `as_of_us` the instant its windows are exact for.
 
-    `living` maps rule id to the id of its living alert: at most one per rule, held here so that no two can be raised.
+    `standing` maps rule id to the id of the alert that stands for it (domain.alerts.standing): at most one per rule, held here
+    so that no two can be raised. One that has ended may be left after its quiet time.
     """
 
     version: int = 0
     step: int = 0
     as_of_us: int = 0
-    living: dict[str, str] = {}
+    standing: dict[str, str] = {}
     state: Any = None
     row: Any = None
 
@@ -54,9 +55,9 @@ def held_from(item: Item | None) -> Held:
     """What an item says; of none, what an entity nobody knows is."""
     if item is None:
         return Held()
-    living = {rule: value["S"] for rule, value in item["l"]["M"].items()} if "l" in item else {}
+    standing = {rule: value["S"] for rule, value in item["l"]["M"].items()} if "l" in item else {}
     return Held(
-        integer(item, "v"), integer(item, "p"), integer(item, "t"), living, item.get("b"), item.get("r")
+        integer(item, "v"), integer(item, "p"), integer(item, "t"), standing, item.get("b"), item.get("r")
     )
 
 
@@ -67,8 +68,15 @@ def load(table: Table, keys: Iterable[Key]) -> dict[Key, Held]:
     return {key: held_from(items.get(place)) for key, place in wanted.items()}
 
 
-def entity_item(assessment: Assessment, held: Held, step: int, living: dict[str, str], now_us: int) -> Item:
-    """The entity after a step, with the keys of the indexes it stands in."""
+def entity_item(
+    assessment: Assessment,
+    held: Held,
+    step: int,
+    standing: dict[str, str],
+    now_us: int,
+    due_us: int | None = None,
+) -> Item:
+    """The entity after a step, with the keys of the indexes it stands in. `due_us`: when it is judged again at the latest."""
     profile = assessment.profile
     key = profile.entity_type, profile.entity_id
     row = columns(assessment)
@@ -78,11 +86,11 @@ def entity_item(assessment: Assessment, held: Held, step: int, living: dict[str,
         p=number(step),
         t=number(assessment.now_us),
         u=number(now_us),
-        l={"M": {rule: text(alert_id) for rule, alert_id in living.items()}},
+        l={"M": {rule: text(alert_id) for rule, alert_id in standing.items()}},
         b=pack(profile),
         r=pack([row.get(name) for name in COLUMNS]),
     )
-    indexes = [("DP", "DS", due_keys(*key, row["refresh_us"]))]
+    indexes = [("DP", "DS", due_keys(*key, min(row["refresh_us"], due_us or row["refresh_us"])))]
     if row.get("health") is not None:
         indexes.append(("RP", "RS", rank_keys(*key, row["health"])))
     for partition, sort, (first, second) in indexes:
@@ -90,9 +98,9 @@ def entity_item(assessment: Assessment, held: Held, step: int, living: dict[str,
     return item
 
 
-def bare_entity(key: TableKey, living: dict[str, str]) -> Item:
-    """An entity of which nothing is known but its living alerts."""
-    rules = {rule: text(alert_id) for rule, alert_id in living.items()}
+def bare_entity(key: TableKey, standing: dict[str, str]) -> Item:
+    """An entity of which nothing is known but its alerts."""
+    rules = {rule: text(alert_id) for rule, alert_id in standing.items()}
     return keyed(key, v=number(1), p=number(0), t=number(0), l={"M": rules})
 
 

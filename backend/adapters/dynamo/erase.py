@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -26,7 +27,7 @@ from backend.adapters.dynamo.rejects import ASIDE, LIST, reject_key
 from backend.adapters.dynamo.series import keys_of_series
 from backend.adapters.dynamo.steps import ERASE, FOLD, NOTHING, SWEEP, Meta, Step, Steps
 from backend.adapters.dynamo.table import Table
-from backend.domain.alerts import ENDED, LIVING
+from backend.domain.alerts import ENDED, LIVING, Alert, standing
 
 
 def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> int:
@@ -40,10 +41,10 @@ def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> 
     entities = [item for kind in KINDS for name in entity_partitions(kind) for item in table.query(name)]
     table.write_many(deletes=_derived(table, entities))
     _erase_rejects(table, step.source)
-    # The entities last, because they lead to the rest; one with a living alert keeps that.
-    living = _erase_simulated_alerts(table)
-    table.write_many(deletes=[key for item in entities if (key := key_of(item)) not in living])
-    table.write_many(puts=[bare_entity(key, rules) for key, rules in living.items()])
+    # The entities last, because they lead to the rest; one with alerts that stand for its rules keeps those.
+    left = _erase_simulated_alerts(table, step.now_us)
+    table.write_many(deletes=[key for item in entities if (key := key_of(item)) not in left])
+    table.write_many(puts=[bare_entity(key, rules) for key, rules in left.items()])
     after = Meta(
         done=0,
         swept_us=meta.swept_us,
@@ -90,14 +91,17 @@ def _erase_rejects(table: Table, source: str) -> None:
         table.write_many(deletes=map(key_of, listed))
 
 
-def _erase_simulated_alerts(table: Table) -> dict[Key, dict[str, str]]:
-    """Delete alerts about simulated entities; the living ones among the others, by entity, then by rule."""
+def _erase_simulated_alerts(table: Table, now_us: int) -> dict[Key, dict[str, str]]:
+    """Delete alerts about simulated entities; those that stand for a rule among the others, by entity, then by rule."""
     alert_ids = alert_ids_in(table, (*LIVING, *ENDED))
-    living: dict[Key, dict[str, str]] = {}
+    left: defaultdict[Key, list[Alert]] = defaultdict(list)
     for alert_id, held in load_alerts(table, alert_ids).items():
         alert = held.alert
         if alert.simulated:
             table.write_many(deletes=[key_of(item) for item in table.query(alert_key(alert_id)[0])])
-        elif alert.living:
-            living.setdefault(entity_key(alert.entity_type, alert.entity_id), {})[alert.rule_id] = alert_id
-    return living
+        elif alert.stands_at(now_us):
+            left[entity_key(alert.entity_type, alert.entity_id)].append(alert)
+    return {
+        key: {rule_id: alert.alert_id for rule_id, alert in standing(found, now_us).items()}
+        for key, found in left.items()
+    }

@@ -47,7 +47,7 @@ def forget(
     pointed = sorted({n for hour in hours for n in numbers(hour, "s") if n < step.step})
     gone = {"events": sum(_strip(table, events, steps, person, n) for n in pointed)}
     entity = table.get(entity_key(person.kind, person.entity_id))
-    gone["alerts"] = _forget_alerts(table, person, held_from(entity).living.values())
+    gone["alerts"] = _forget_alerts(table, person, held_from(entity).standing.values())
     gone["rejects"] = _forget_rejects(table, person)
     links = _links(table, person)
     if person.kind == "tutor":
@@ -111,9 +111,9 @@ def _delete(table: Table, items: Iterable[Item], step: Step) -> int:
     return sum(table.each(remove, items))
 
 
-def _forget_alerts(table: Table, person: Person, living: Iterable[str]) -> int:
-    """The living ones by the entity, which knows them at once; the others by the index, which may lag by moments."""
-    ids = {*alert_ids_in(table, (*LIVING, *ENDED)), *living}
+def _forget_alerts(table: Table, person: Person, standing: Iterable[str]) -> int:
+    """Those that stand for a rule by the entity, which knows them at once; the others by the index, which may lag by moments."""
+    ids = {*alert_ids_in(table, (*LIVING, *ENDED)), *standing}
     theirs = [
         alert_id
         for alert_id, held in load_alerts(table, ids).items()

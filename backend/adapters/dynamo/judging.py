@@ -25,26 +25,31 @@ from backend.services.process import settle
 
 
 class Judgement(msgspec.Struct):
-    """Transitions of one entity's alerts in this step, and the living alerts they started from, by rule."""
+    """Transitions of one entity's alerts in this step, and the alerts they started from, by rule."""
 
     transitions: list[Transition]
     held: Mapping[str, HeldAlert]
+    now_us: int
 
     @property
     def news(self) -> list[str]:
         """Alerts of which more than a count changed."""
         return [t.alert.alert_id for t in self.transitions if t.entry is not None]
 
-    def living(self, before: Mapping[str, str]) -> dict[str, str]:
-        """Living alerts by rule afterwards."""
-        found = dict(before)
-        for transition in self.transitions:
-            alert = transition.alert
-            if alert.living:
-                found[alert.rule_id] = alert.alert_id
-            else:
-                found.pop(alert.rule_id, None)
-        return found
+    def standing(self) -> dict[str, alerts.Alert]:
+        """The alert that stands for each rule afterwards."""
+        found = {rule: held.alert for rule, held in self.held.items()}
+        found |= {transition.alert.rule_id: transition.alert for transition in self.transitions}
+        return {rule: alert for rule, alert in found.items() if alert.stands_at(self.now_us)}
+
+    def due_us(self) -> int | None:
+        """When the first quiet time after an end by a person is over: what still holds then is a matter anew."""
+        ends = [
+            alert.quiet_until_us
+            for alert in self.standing().values()
+            if alert.quiet_until_us is not None and alert.ended_by != alerts.RULE_ACTOR
+        ]
+        return min(ends, default=None)
 
     def final(self) -> dict[str, tuple[alerts.Alert, list[AuditEntry]]]:
         """Each alert in its last state with all its entries, by id."""
@@ -58,13 +63,13 @@ class Judgement(msgspec.Struct):
 def judge(
     assessment: Assessment,
     events: list[Event],
-    living: Mapping[str, HeldAlert],
+    standing: Mapping[str, HeldAlert],
     before: Callable[[], Profile | None],
     book: Mapping[str, Rule],
 ) -> Judgement:
-    """Settle the rules of an entity; `living` are its living alerts by rule, `before` its profile without the events."""
-    current = {rule: held.alert for rule, held in living.items()}
-    return Judgement(settle(assessment, events, current, before, book), living)
+    """Settle the rules of an entity; `standing` are its alerts by rule, `before` its profile without the events."""
+    current = {rule: held.alert for rule, held in standing.items()}
+    return Judgement(settle(assessment, events, current, before, book), standing, assessment.now_us)
 
 
 def book_in(table: Table) -> Mapping[str, Rule]:

@@ -13,7 +13,7 @@ from backend.adapters.dynamo.items import unpack
 from backend.adapters.dynamo.keys import alert_key
 from backend.adapters.dynamo.snapshots import Snapshots, holds
 from backend.adapters.dynamo.table import Table
-from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry
+from backend.domain.alerts import ENDED, LIVING, Alert, AuditEntry, then
 from backend.domain.stakes import stake
 
 _RANK = {"critical": 0, "warning": 1, "info": 2}
@@ -154,20 +154,6 @@ class AlertReads:
 
 
 def _then(held: HeldAlert, at_us: int) -> Alert:
-    """The alert as its newest audit row up to `at_us` left it; what came later is taken off."""
-    alert = held.alert
-    after = next((state for at, state in reversed(held.trail) if at <= at_us), f"open/{alert.severity}")
-    status, severity, *owner = after.split("/", 2)
-    acknowledged = alert.acknowledged_us is not None and alert.acknowledged_us <= at_us
-    ended = status in ENDED
-    return msgspec.structs.replace(
-        alert,
-        status=status,
-        severity=severity,
-        owner=owner[0] if owner else None,
-        last_seen_us=min(alert.last_seen_us, at_us),
-        acknowledged_by=alert.acknowledged_by if acknowledged else None,
-        acknowledged_us=alert.acknowledged_us if acknowledged else None,
-        resolved_us=alert.resolved_us if ended else None,
-        cause=alert.cause if ended else None,
-    )
+    """The alert as its newest audit row up to `at_us` left it."""
+    last: tuple[int, str | None] = next((row for row in reversed(held.trail) if row[0] <= at_us), (0, None))
+    return then(held.alert, *last, at_us)

@@ -29,14 +29,16 @@ class DynamoWatch(DynamoAlerts):
             self.table.update(WATCHED, "SET u = :now", values, "attribute_not_exists(u) OR u <= :due")
         except Moved:
             return
-        living = self._living()
-        current = {rule_id: held.alert for rule_id, held in living.items()}
+        held = self._held()
+        current = {rule_id: one.alert for rule_id, one in held.items() if one.alert.stands_at(now_us)}
         for change in settle_pipeline(self._counted(now_us), current, now_us, book_in(self.table)):
-            self._settle(change, living.get(change.alert.rule_id))
+            before = held.get(change.alert.rule_id)
+            known = before is not None and before.alert.alert_id == change.alert.alert_id
+            self._settle(change, before if known else None)
 
-    def _living(self) -> dict[str, HeldAlert]:
-        """Living alerts about the pipeline, by rule."""
-        ids = held_from(self.table.get(entity_key(*INGEST))).living
+    def _held(self) -> dict[str, HeldAlert]:
+        """Alerts about the pipeline that stand for their rules, by rule."""
+        ids = held_from(self.table.get(entity_key(*INGEST))).standing
         alerts = load_alerts(self.table, ids.values())
         return {rule: alerts[alert_id] for rule, alert_id in ids.items() if alert_id in alerts}
 

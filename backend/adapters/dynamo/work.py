@@ -169,14 +169,14 @@ class Work:
         batch = Batch(self._target_us, load)
         batch.fold(self._step.events)
         assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
-        living = writes.living_alerts(self._table, todo) if self._judging else {}
+        standing = writes.standing_alerts(self._table, todo) if self._judging else {}
         judgements: dict[Key, Judgement] = {}
         book = book_in(self._table) if self._judging else RULES
         for key in todo if self._judging else ():
             if key[0] in JUDGED:
                 before = functools.partial(load, key)
                 judgements[key] = judge(
-                    assessed[key], batch.touched.get(key, []), living.get(key, {}), before, book
+                    assessed[key], batch.touched.get(key, []), standing.get(key, {}), before, book
                 )
         outcome = self._table.each(
             lambda key: self._write(
@@ -211,8 +211,11 @@ class Work:
     def _write(
         self, key: Key, held: entities.Held, assessment: Assessment, judgement: Judgement | None, cause: str
     ) -> bool:
-        living = judgement.living(held.living) if judgement else held.living
-        item = entities.entity_item(assessment, held, self._step.step, living, self._step.now_us)
+        standing, due_us = held.standing, None
+        if judgement:
+            standing = {rule: alert.alert_id for rule, alert in judgement.standing().items()}
+            due_us = judgement.due_us()
+        item = entities.entity_item(assessment, held, self._step.step, standing, self._step.now_us, due_us)
         try:
             writes.write_entity(self._table, item, entities.guard(held), judgement, self._step.step)
         except Moved:

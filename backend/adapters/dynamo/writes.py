@@ -98,13 +98,12 @@ def _snapshot(event: Event) -> Item:
     return keyed((market_partition(cell), time_sort(event.occurred_us, event.event_id)), b=pack(values))
 
 
-def living_alerts(table: Table, held: Mapping[Key, Held]) -> dict[Key, dict[str, HeldAlert]]:
-    """Living alerts of these entities, by entity, then by rule."""
-    wanted = {alert_id: key for key, h in held.items() for alert_id in h.living.values()}
+def standing_alerts(table: Table, held: Mapping[Key, Held]) -> dict[Key, dict[str, HeldAlert]]:
+    """The alerts that these entities hold for their rules, by entity, then by rule."""
+    wanted = {alert_id: key for key, h in held.items() for alert_id in h.standing.values()}
     found: dict[Key, dict[str, HeldAlert]] = {}
     for alert_id, alert in load_alerts(table, wanted).items():
-        if alert.alert.living:
-            found.setdefault(wanted[alert_id], {})[alert.alert.rule_id] = alert
+        found.setdefault(wanted[alert_id], {})[alert.alert.rule_id] = alert
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
 
 from backend.adapters.sqlite.connections import Connections
-from backend.domain.alerts import Alert, AuditEntry, Transition
+from backend.domain.alerts import Alert, AuditEntry, Transition, standing
 from backend.domain.errors import Conflict
 
 FIELDS = tuple(field.name for field in msgspec.structs.fields(Alert))
@@ -42,6 +43,9 @@ class SqliteAlerts(Connections):
         )
         return [request_id for (request_id,) in rows]
 
+    def standing(self, entity: tuple[str, str], now_us: int) -> dict[str, Alert]:
+        return standing_alerts(self.connection(), [entity], now_us).get(entity, {})
+
     def save_alert(self, alert: Alert, entry: AuditEntry, *, expected_version: int | None) -> None:
         with self.transaction() as connection:
             held = connection.execute(
@@ -60,20 +64,19 @@ class SqliteAlerts(Connections):
             )
 
 
-def living_alerts(
-    connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]
+def standing_alerts(
+    connection: sqlite3.Connection, keys: Iterable[tuple[str, str]], now_us: int
 ) -> dict[tuple[str, str], dict[str, Alert]]:
-    """Living alerts of these entities, by entity, then by rule."""
-    found: dict[tuple[str, str], dict[str, Alert]] = {}
+    """The alerts of these entities that stand for their rules (domain.alerts.standing), by entity, then by rule."""
+    found: defaultdict[tuple[str, str], list[Alert]] = defaultdict(list)
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM alerts WHERE resolved_us IS NULL AND (entity_type, entity_id) IN "
+        f"SELECT {_COLUMNS} FROM alerts WHERE (resolved_us IS NULL OR quiet_until_us > ?) AND (entity_type, entity_id) IN "
         "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))",
-        (msgspec.json.encode(list(keys)).decode(),),
+        (now_us, msgspec.json.encode(list(keys)).decode()),
     )
-    for row in rows:
-        alert = alert_from(row)
-        found.setdefault((alert.entity_type, alert.entity_id), {})[alert.rule_id] = alert
-    return found
+    for alert in map(alert_from, rows):
+        found[alert.entity_type, alert.entity_id].append(alert)
+    return {key: standing(theirs, now_us) for key, theirs in found.items()}
 
 
 def alert_from(row: tuple) -> Alert:

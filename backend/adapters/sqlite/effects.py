@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from backend.adapters.sqlite.alerts import living_alerts, note_request, write_repeats, write_transition
+from backend.adapters.sqlite.alerts import note_request, standing_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.bulk import Bulk
 from backend.adapters.sqlite.entity_rows import Head, Rows, Stored, stored
 from backend.adapters.sqlite.series import Detectors
@@ -124,14 +124,14 @@ def _judge(
     keys = [key for key in assessed if key[0] in JUDGED]
     if not keys:
         return
-    living = living_alerts(connection, keys)
+    standing = standing_alerts(connection, keys, batch.now_us)
     book = book_in(connection)
     load = stored(connection)
     repeats, news = [], []
     for key in keys:
         before = functools.partial(_before, batch, load, key)
         events = batch.touched.get(key, [])
-        for transition in settle(assessed[key], events, living.get(key, {}), before, book):
+        for transition in settle(assessed[key], events, standing.get(key, {}), before, book):
             if transition.entry is None:
                 repeats.append(transition.alert)
             else:

@@ -69,16 +69,17 @@ class SqliteOutbox(OutboxReads):
                 meta.put(TOLD, _newest(connection))
                 return False
             rows = connection.execute(
-                f"SELECT u.sequence, u.at_us, u.action, u.actor, {_ALERT} FROM audit u JOIN alerts a USING (alert_id)"
+                f"SELECT u.sequence, u.at_us, u.action, u.actor, u.before, u.after, {_ALERT} FROM audit u JOIN alerts a USING (alert_id)"
                 " WHERE u.sequence > ? ORDER BY u.sequence LIMIT ?",
                 (told, AT_ONCE),
             ).fetchall()
-            for sequence, at_us, action, actor, *fields in rows:
+            for sequence, at_us, action, actor, before, after, *fields in rows:
                 if action in NEWS and actor == "rule":
                     alert = alert_from(tuple(fields))
+                    back = notifying.came_back(action, before, after)
                     for channel in channels:
                         if channel.created_us <= at_us and channel.wants(alert.severity, alert.alert_type):
-                            _note(connection, channel, alert, sequence, at_us, now_us)
+                            _note(connection, channel, alert, sequence, at_us, now_us, back=back)
             last = rows[-1][0] if len(rows) == AT_ONCE else _newest(connection)
             meta.put(TOLD, last)
             return len(rows) == AT_ONCE
@@ -235,9 +236,19 @@ def _save(connection: sqlite3.Connection, found: Delivery) -> None:
 
 
 def _note(
-    connection: sqlite3.Connection, channel: Channel, alert: Alert, sequence: int, at_us: int, now_us: int
+    connection: sqlite3.Connection,
+    channel: Channel,
+    alert: Alert,
+    sequence: int,
+    at_us: int,
+    now_us: int,
+    *,
+    back: bool,
 ) -> None:
-    """One transition for one channel: joined to what waits about the same entity, a message of its own, or held back."""
+    """One transition for one channel: joined to what waits about the same entity, a message of its own, or held back.
+
+    `back`: the alert only goes on after it had ended.
+    """
     topic = f"{alert.entity_type}/{alert.entity_id}"
     row = connection.execute(
         f"{SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND topic = ? AND tries = 0",
@@ -256,7 +267,9 @@ def _note(
         " AND d.channel_id = ? AND d.state NOT IN (?, ?) ORDER BY d.created_us DESC, d.delivery_id LIMIT 1",
         (alert.alert_id, channel.channel_id, SKIPPED, FAILED),
     ).fetchone()
-    held = None if last is None else notifying.told_lately(last[0], last[1], alert.severity, now_us)
+    held = (
+        None if last is None else notifying.told_lately(last[0], last[1], alert.severity, now_us, back=back)
+    )
     # However often it comes and goes, one row says that it is quiet.
     matter = sequence if held is None else f"quiet after {last}"
     made = Delivery(

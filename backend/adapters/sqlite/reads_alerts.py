@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from backend.adapters.sqlite.alerts import FIELDS, alert_from
 from backend.adapters.sqlite.clauses import alert_clause, like
 from backend.adapters.sqlite.connections import Connections
-from backend.domain.alerts import Alert
+from backend.domain.alerts import Alert, then
 from backend.domain.stakes import HOUR_VALUE
 
 _COLUMNS = ", ".join(FIELDS)
@@ -94,11 +92,11 @@ class AlertReads(Connections):
         offset: int,
     ) -> tuple[list[Alert], int]:
         rows = self.connection().execute(
-            f"SELECT {_COLUMNS}, (SELECT after FROM audit u WHERE u.alert_id = alerts.alert_id AND u.at_us <= ?"
-            f" ORDER BY u.sequence DESC LIMIT 1) FROM alerts WHERE {where} ORDER BY {_ORDER[sort]}",
+            f"SELECT {_COLUMNS}, (SELECT at_us || '|' || after FROM audit u WHERE u.alert_id = alerts.alert_id"
+            f" AND u.at_us <= ? ORDER BY u.sequence DESC LIMIT 1) FROM alerts WHERE {where} ORDER BY {_ORDER[sort]}",
             (at_us, *values),
         )
-        found = [_then(alert_from(row[:-1]), row[-1], at_us) for row in rows]
+        found = [then(alert_from(row[:-1]), *_last(row[-1]), at_us) for row in rows]
         kept = [a for a in found if (not status or a.status in status) and severity in (None, a.severity)]
         if sort in ("severity", "stake"):  # the one it had then
             rank = {"critical": 0, "warning": 1, "info": 2}
@@ -180,19 +178,7 @@ class AlertReads(Connections):
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _then(alert: Alert, after: str | None, at_us: int) -> Alert:
-    """The alert as its newest audit row up to `at_us` left it; what came later is taken off."""
-    status, severity, *owner = (after or f"open/{alert.severity}").split("/", 2)
-    acknowledged = alert.acknowledged_us is not None and alert.acknowledged_us <= at_us
-    ended = status in ("resolved", "dismissed")
-    return msgspec.structs.replace(
-        alert,
-        status=status,
-        severity=severity,
-        owner=owner[0] if owner else None,
-        last_seen_us=min(alert.last_seen_us, at_us),
-        acknowledged_by=alert.acknowledged_by if acknowledged else None,
-        acknowledged_us=alert.acknowledged_us if acknowledged else None,
-        resolved_us=alert.resolved_us if ended else None,
-        cause=alert.cause if ended else None,
-    )
+def _last(row: str | None) -> tuple[int, str | None]:
+    """When the alert changed last before the moment, and how it stood then; of none, nothing."""
+    at_us, _, after = (row or "0|").partition("|")
+    return int(at_us), after or None

@@ -100,7 +100,7 @@ CREATE TABLE alerts (
   title TEXT NOT NULL, message TEXT NOT NULL, details TEXT NOT NULL, occurrences INTEGER NOT NULL,
   opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
   acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT, verdict TEXT,
-  simulated INTEGER NOT NULL DEFAULT 0,
+  simulated INTEGER NOT NULL DEFAULT 0, ended_by TEXT, quiet_until_us INTEGER,
   request_id TEXT -- that brought the event which changed it last
 ) WITHOUT ROWID;
 -- At most one living alert per rule and entity.
@@ -108,6 +108,7 @@ CREATE UNIQUE INDEX alerts_live ON alerts (rule_id, entity_type, entity_id) WHER
 CREATE INDEX alerts_status ON alerts (status, opened_us);
 CREATE INDEX alerts_entity ON alerts (entity_type, entity_id);
 CREATE INDEX alerts_opened ON alerts (opened_us);
+CREATE INDEX IF NOT EXISTS alerts_quiet ON alerts (quiet_until_us) WHERE quiet_until_us IS NOT NULL;
 
 -- Every change of an alert, one row, same transaction. digest chains each row to the one before it.
 CREATE TABLE audit (

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from backend.adapters.sqlite.alerts import living_alerts, write_transition
+from backend.adapters.sqlite.alerts import standing_alerts, write_transition
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.derived import forget_derived
 from backend.adapters.sqlite.effects import (
@@ -223,6 +223,8 @@ class SqliteState(Connections):
                 # Somebody has set the limits of a rule: everything is judged by the new ones.
                 meta.put("limits_us", set_us)
                 connection.execute("UPDATE entities SET refresh_us = 0")
+            if _judging(meta, now_us):
+                _end_quiet(connection, meta, batch.now_us)
             due = connection.execute(
                 "SELECT entity_type, entity_id FROM entities WHERE refresh_us <= ? LIMIT ?",
                 (batch.now_us, REFRESH_LIMIT),
@@ -269,6 +271,16 @@ def _limits_set(connection: sqlite3.Connection) -> int:
     return 0 if row is None else row[0]
 
 
+def _end_quiet(connection: sqlite3.Connection, meta: Meta, now_us: int) -> None:
+    """Whose alert a person ended is judged again once the quiet time is over: what still holds is a matter anew."""
+    connection.execute(
+        "UPDATE entities SET refresh_us = 0 WHERE (entity_type, entity_id) IN (SELECT entity_type, entity_id FROM alerts"
+        " WHERE quiet_until_us > ? AND quiet_until_us <= ? AND ended_by != ?)",
+        (meta.get("quiet_ended_us", 0), now_us, alerts.RULE_ACTOR),
+    )
+    meta.put("quiet_ended_us", now_us)
+
+
 def _judging(meta: Meta, now_us: int) -> bool:
     """Whether rules speak: not while the log is folded again, history pours in and is half there, the clock is in doubt, or
     windows are on their way back to it."""
@@ -299,7 +311,7 @@ def _wake(connection: sqlite3.Connection, now_us: int) -> None:
         "SELECT entity_type, entity_id FROM alerts WHERE status = 'snoozed' AND snoozed_until_us <= ?",
         (now_us,),
     ).fetchall()
-    for held in living_alerts(connection, due).values():
+    for held in standing_alerts(connection, due, now_us).values():
         for alert in held.values():
             if (
                 alert.status == "snoozed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from backend.adapters.sqlite.alerts import living_alerts, write_repeats, write_transition
+from backend.adapters.sqlite.alerts import standing_alerts, write_repeats, write_transition
 from backend.adapters.sqlite.effects import book_in
 from backend.domain.times import MINUTE
 from backend.services.pipeline_watch import INGEST, WAIT_US, WINDOW_US, Counts, settle_pipeline
@@ -12,8 +12,8 @@ from backend.services.pipeline_watch import INGEST, WAIT_US, WINDOW_US, Counts, 
 
 def watch(connection: sqlite3.Connection, now_us: int) -> None:
     """Raise and end the alerts about the pipeline, inside the caller's transaction."""
-    living = living_alerts(connection, [INGEST]).get(INGEST, {})
-    for change in settle_pipeline(counted(connection, now_us), living, now_us, book_in(connection)):
+    standing = standing_alerts(connection, [INGEST], now_us).get(INGEST, {})
+    for change in settle_pipeline(counted(connection, now_us), standing, now_us, book_in(connection)):
         if change.entry is None:
             write_repeats(connection, [change.alert])
             continue
