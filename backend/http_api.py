@@ -48,6 +48,7 @@ _RANGE = (
 )
 _SCOPE = _FILTERS + _RANGE
 _ENTITY_TYPES = {"enum": ["student", "tutor", "subject", "region"]}
+_GROUPS = {"enum": ["entity"]}
 _SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _MIN_RISK = Parameter("min_risk", "only those with at least this risk score", _PERCENT)
@@ -298,6 +299,7 @@ ROUTES: tuple[Route, ...] = (
             _text("alert_type", "only this type"),
             _text("entity", "only this entity's"),
             _text("search", "text in title or message"),
+            Parameter("group", "alerts about the same one as one item (of the first 5,000)", _GROUPS),
         ),
     ),
     view("/v1/alerts/counts", "alert_counts", "Alerts by state and severity", _SCOPE),

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from dash import html
 
 from backend.domain.rules import RULES
-from backend.services.read_models import AlertRow
-from dashboard import components
+from backend.services.read_models import AlertGroup, AlertRow
+from dashboard import alert_groups, components
 from dashboard.components import button, icon, severity
 from dashboard.context import View
 from dashboard.ids import ALERTS
@@ -28,6 +28,7 @@ TABS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 SEVERITIES = ("critical", "warning", "info")
 TYPES = tuple(dict.fromkeys(rule.alert_type for rule in RULES.values()))
+Entry = AlertRow | AlertGroup
 PAGE_SIZE = 50  # by so many the list grows when its end comes into sight
 MOST_PAGES = 10
 ORDERS = {
@@ -74,7 +75,8 @@ def order(view: View) -> str:
 def list_key(view: View) -> str:
     """What the rows depend on; rows are only held still while it stays the same."""
     own = "|".join(
-        view.filters.get(key) for key in ("tab", "severity", "type", "status", "q", "sort", "page")
+        view.filters.get(key)
+        for key in ("tab", "severity", "type", "status", "q", "sort", "page", "group", "unfold")
     )
     return f"{view.filters.key}|{own}"
 
@@ -121,6 +123,7 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
             _menu("Kind", "type", kinds, view),
             _menu("State", "status", states, view) if len(members) > 1 else None,
             html.Span(className="grow"),
+            alert_groups.toggle(view),
             _menu("Order", "sort", [(key if key != "severity" else "", text) for key, text in ORDERS.items()], view, ORDERS["severity"]),
             search,
         ],
@@ -143,14 +146,16 @@ def _menu(
     return html.Details([html.Summary(face, className=css), pop], className="io-menu")
 
 
-def title_of(rows: int, total: int, counts: dict[str, int], view: View) -> str:
+def title_of(size: alert_groups.Size, counts: dict[str, int], view: View) -> str:
     """What the list says, counted."""
-    tab = tab_of(view)
+    tab, total = tab_of(view), size.alerts
     if not total:
         return {"open": "Nothing is open", "acknowledged": "Nobody is working on an alert", "resolved": "Nothing has ended yet"}.get(tab, "No alert is living")  # fmt: skip
     unowned = counts.get("unowned_critical", 0)
     verb = {"open": "open", "acknowledged": "acknowledged", "living": "living", "resolved": "ended"}[tab]
     text = f"{plural(total, 'alert')} {verb}"
+    if size.total < total:
+        text += f" about {plural(size.total, 'person or place', 'people and places')}"
     if tab in ("open", "living") and unowned and not view.filters.get("severity"):
         text += f", {number(unowned)} critical without owner"
     return text
@@ -175,7 +180,7 @@ def held_bar(new: int) -> html.Button | None:
     return html.Button(f"{number(new)} new, show", id="al-new", className="al-new", type="button")
 
 
-def hold(rows: Sequence[AlertRow], held: Any, key: str) -> tuple[list[str | AlertRow], int]:
+def hold(rows: Sequence[Entry], held: Any, key: str) -> tuple[list[str | Entry], int]:
     """(rows or ids in the order that was seen, how many are new): while pointer or focus is inside, nothing moves.
 
     `held` is {"key", "ids"} from the browser, or None. An id without a row has left the list meanwhile.
@@ -183,15 +188,13 @@ def hold(rows: Sequence[AlertRow], held: Any, key: str) -> tuple[list[str | Aler
     ids = held.get("ids") if isinstance(held, dict) and held.get("key") == key else None
     if not isinstance(ids, list) or not ids:
         return list(rows), 0
-    found = {row.alert_id: row for row in rows}
-    kept: list[str | AlertRow] = [
-        found.get(i, i) for i in ids[: MOST_PAGES * PAGE_SIZE] if isinstance(i, str)
-    ]
+    found = {alert_groups.key_of(row): row for row in rows}
+    kept: list[str | Entry] = [found.get(i, i) for i in ids[: MOST_PAGES * PAGE_SIZE] if isinstance(i, str)]
     seen = set(ids)
-    return kept, sum(row.alert_id not in seen for row in rows)
+    return kept, sum(alert_groups.key_of(row) not in seen for row in rows)
 
 
-def row(alert: AlertRow, view: View, *, opened: bool) -> html.Li:
+def row(alert: AlertRow, view: View, *, opened: bool, inside: bool = False) -> html.Li:
     """Mark, claim with numbers, where, where in its life, last note, owner, what to do."""
     check = html.Button(
         icon("check", 12), className="al-check", type="button", role="checkbox",
@@ -209,7 +212,7 @@ def row(alert: AlertRow, view: View, *, opened: bool) -> html.Li:
             components.owner(alert.owner, alert, view if alert.status in LIVING else None),
             html.Span(actions(alert, view), className="act"),
         ],
-        key=alert.alert_id, className="sel" if opened else "", **components.wild({"data-row": alert.alert_id}),
+        key=alert.alert_id, className=" ".join(("sel" * opened, "al-in" * inside)).strip(), **components.wild({"data-row": alert.alert_id}),
     )  # fmt: skip
 
 
@@ -267,9 +270,9 @@ def gone(alert_id: str, view: View) -> html.Li:
     return html.Li(html.Span("removed", className="t3"), key=alert_id, className="al-gone")
 
 
-def pager(number_of_rows: int, total: int, view: View) -> list[Any]:
+def pager(size: alert_groups.Size, view: View) -> list[Any]:
     """ "1 to 50 of 364" with the way on, which is taken by itself when it comes into sight (61-alerts.js)."""
-    page = page_number(view)
+    page, number_of_rows, total = page_number(view), size.rows, size.total
     parts: list[Any] = [html.Span(f"{number(min(1, total))} to {number(number_of_rows)} of {number(total)}")]
     if number_of_rows < total and page < MOST_PAGES:
         more = f"Show {number(min(PAGE_SIZE, total - number_of_rows))} more"
@@ -283,18 +286,31 @@ def pager(number_of_rows: int, total: int, view: View) -> list[Any]:
         )
     elif number_of_rows < total:
         parts.append(html.Span("Filters and search find the others"))
+    if size.left_out:
+        parts.append(html.Span(f"{plural(size.left_out, 'more alert')} beyond those that are grouped"))
     return parts
 
 
 def panel(
-    rows: Sequence[Any], total: int, new: int, counts: dict[str, int], opened: str, view: View
+    rows: Sequence[Any],
+    size: alert_groups.Size,
+    new: int,
+    counts: dict[str, int],
+    opened: str,
+    view: View,
 ) -> html.Section:
-    """The whole list. `rows` are AlertRow, or ids of alerts that are no more."""
+    """The whole list. `rows` are AlertRow and AlertGroup, or ids of those that are no more."""
     if rows:
+        unfolded = next(
+            (r for r in rows if isinstance(r, AlertGroup) and alert_groups.is_unfolded(r, view)), None
+        )
+        within = {a.alert_id for a in unfolded.alerts} if unfolded else set()
         items = [
-            row(r, view, opened=r.alert_id == opened) if isinstance(r, AlertRow) else gone(r, view)
+            alert_groups.row(r, view) if isinstance(r, AlertGroup)
+            else row(r, view, opened=r.alert_id == opened, inside=r.alert_id in within) if isinstance(r, AlertRow)
+            else gone(r, view)
             for r in rows
-        ]
+        ]  # fmt: skip
         inside: Any = html.Ol(
             items,
             className="al-list",
@@ -310,12 +326,12 @@ def panel(
         for key, does in (("J K", "move"), ("A", "ack"), ("E", "resolve"), ("N", "note"), ("U", "undo"))
     ]
     foot = html.Span(
-        [*pager(len(rows), total, view), html.Span(keys, className="row-f no-phone al-keys")],
+        [*pager(size, view), html.Span(keys, className="row-f no-phone al-keys")],
         className="row-f",
     )
     body = [tabs(counts, view), filter_row(counts, view), bulk_bar(view), held_bar(new), inside]
     return components.panel(
-        title_of(len(rows), total, counts, view), body, view, foot=foot, export="alerts", className="al-panel",
+        title_of(size, counts, view), body, view, foot=foot, export="alerts", className="al-panel",
     )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ PAGE_KEYS = (
     "severity",
     "type",
     "status",
+    "group",
+    "unfold",
     "cell",
     "metric",
     "compare",

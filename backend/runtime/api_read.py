@@ -130,17 +130,19 @@ def list_alerts(api: Api, call: Call) -> Reply:
     states = tuple(part.strip() for part in (call.text("status") or "open,acknowledged").split(","))
     if not set(states) <= {*ALERT_STATES, "all"}:
         raise bad("status", f"must be some of: {', '.join(ALERT_STATES)}, or all")
-    found = queries.alerts(
-        api.store,
-        scope,
-        status=ALERT_STATES if "all" in states else states,
-        severity=call.choice("severity", ("critical", "warning", "info")),
-        alert_type=call.text("alert_type"),
-        entity=call.text("entity"),
-        search=call.text("search"),
-        limit=limit,
-        offset=offset,
-    )
+    asked: dict[str, Any] = {
+        "status": ALERT_STATES if "all" in states else states,
+        "severity": call.choice("severity", ("critical", "warning", "info")),
+        "alert_type": call.text("alert_type"),
+        "entity": call.text("entity"),
+        "search": call.text("search"),
+        "limit": limit,
+        "offset": offset,
+    }
+    if call.choice("group", ("entity",)):
+        groups = queries.alert_groups(api.store, scope, **asked)
+        return _page(api, call, [plain(row) for row in groups.rows], groups.total, offset + limit, scope)
+    found = queries.alerts(api.store, scope, **asked)
     return _page(api, call, [plain(row) for row in found.rows], found.total, offset + limit, scope)
 
 

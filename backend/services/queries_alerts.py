@@ -12,6 +12,7 @@ from backend.domain.alerts import Alert
 from backend.domain.errors import NotFound
 from backend.domain.impact import impact
 from backend.domain.limits import DOCUMENT, book_of
+from backend.domain.matters import by_matter, newest_first, worst
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
 from backend.domain.times import DAY, WEEK
@@ -19,12 +20,23 @@ from backend.ports import Reads
 from backend.services.memory import Memory
 from backend.services.queries_counts import filters_of, series
 from backend.services.queries_timeline import timeline_of
-from backend.services.read_models import AlertDetail, AlertRow, AuditRow, Page, Point, QueueItem, Scope
+from backend.services.read_models import (
+    AlertDetail,
+    AlertGroup,
+    AlertRow,
+    AuditRow,
+    Page,
+    Point,
+    QueueItem,
+    Scope,
+)
 
 WAITING = ("open", "acknowledged")
 REASON_LENGTH = 66  # what the queue shows on one line at its narrowest
 EVIDENCE = 20
+MOST_GROUPED = 5_000  # alerts that groups are made of, the first in their order
 _counted: Memory[list[tuple[str, str, bool, int]]] = Memory(kept=32)
+_grouped: Memory[tuple[list[Alert], int]] = Memory(kept=8)
 _SEVERITIES = ("critical", "warning", "info")
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
 _SHOWN = {
@@ -59,6 +71,65 @@ def alerts(
         limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None, counted=counted,
     )  # fmt: skip
     return Page(rows=[alert_row(alert) for alert in found], total=total)
+
+
+def alert_groups(
+    reads: Reads,
+    scope: Scope,
+    *,
+    status: Sequence[str] = WAITING,
+    severity: str | None = None,
+    alert_type: str | None = None,
+    entity: str | tuple[str, str] | None = None,
+    search: str | None = None,
+    sort: str = "severity",
+    limit: int = 200,
+    offset: int = 0,
+) -> Groups:
+    """A page of AlertGroup: the alerts that fit, those about the same one together, in the order of the first of each."""
+    filters, whose = filters_of(scope), _entity(entity)
+    as_of = scope.at_us if scope.time_travel else None
+
+    def read() -> tuple[list[Alert], int]:
+        return reads.alert_list(
+            filters, status=status, severity=severity, alert_type=alert_type, entity=whose, search=search, sort=sort,
+            limit=MOST_GROUPED, as_of_us=as_of,
+        )  # fmt: skip
+
+    asked = (tuple(filters.items()), tuple(status), severity, alert_type, whose, search, sort)
+    found, total = _grouped.of(reads, asked, read) if as_of is None else read()
+    matters = list(by_matter(found).values())
+    return Groups(
+        rows=[_group(matter) for matter in matters[offset : offset + limit]],
+        total=len(matters),
+        alerts=total,
+        left_out=total - len(found),
+    )
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True):
+    """`total` groups of `alerts` alerts; so many of these are `left_out` because they are too many."""
+
+    rows: list[AlertGroup]
+    total: int
+    alerts: int
+    left_out: int = 0
+
+
+def _group(matter: list[Alert]) -> AlertGroup:
+    rows = [alert_row(alert) for alert in newest_first(matter)]
+    first = rows[0]
+    return AlertGroup(
+        entity_type=first.entity_type,
+        entity_id=first.entity_id,
+        entity_name=first.entity_name,
+        severity=worst(matter),
+        count=len(rows),
+        rules=[row.rule_id for row in rows],
+        occurrences=sum(row.occurrences for row in rows),
+        opened_us=first.opened_us,
+        alerts=rows,
+    )
 
 
 def _entity(entity: str | tuple[str, str] | None) -> tuple[str, str] | None:
@@ -188,24 +259,24 @@ def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
 
     By severity, then by what is expected to be lost, then oldest first; further alerts of the same one are told with it.
     """
-    chosen: dict[tuple[str, str], Alert] = {}
+    found: list[Alert] = []
     for severity in _SEVERITIES:  # the few critical ones mostly fill the queue; nobody reads on to the rest
         # An entity has at most one open alert a rule, so these hold enough entities if there are enough.
-        for alert in _waiting(reads, scope, severity=severity, limit=limit * len(RULES)):
-            chosen.setdefault((alert.entity_type, alert.entity_id), alert)
-        if len(chosen) >= limit:
+        found += _waiting(reads, scope, severity=severity, limit=limit * len(RULES))
+        matters = by_matter(found)
+        if len(matters) >= limit:
             break
-    first = list(chosen.items())[:limit]
-    losses = reads.losses([identity for (kind, identity), _ in first if kind == "student"])
+    chosen = [(entity, theirs[0]) for entity, theirs in list(matters.items())[:limit]]
+    losses = reads.losses([identity for (kind, identity), _ in chosen if kind == "student"])
     everything = msgspec.structs.replace(scope, student=None, tutor=None, subject=None, region=None)
     return [
         _queue_item(
-            worst,
+            alert,
             losses,
             # Whoever is within the filters is so with all alerts: no need to ask for the filters again.
-            [a for a in _waiting(reads, everything, entity=entity) if a.alert_id != worst.alert_id],
+            [a for a in _waiting(reads, everything, entity=entity) if a.alert_id != alert.alert_id],
         )
-        for entity, worst in first
+        for entity, alert in chosen
     ]
 
 

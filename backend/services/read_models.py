@@ -279,6 +279,20 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     quiet_until_us: int | None = None  # of an ended one: up to then its rule opens no fresh alert
 
 
+class AlertGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts about one person or place: `severity` is the worst, `rules` and `alerts` come newest first."""
+
+    entity_type: str
+    entity_id: str
+    entity_name: str
+    severity: str
+    count: int
+    rules: list[str]
+    occurrences: int  # of all of them
+    opened_us: int  # of the newest
+    alerts: list[AlertRow]
+
+
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     alert_id: str

@@ -18,7 +18,7 @@
   const letters = {
     j: () => move(1),
     k: () => move(-1),
-    a: () => { const b = document.querySelector('[data-row].sel [data-command*=\'"ack"\']'); if (b) b.click(); },
+    a: () => { const b = document.querySelector('[data-row].sel :is([data-command*=\'"ack"\'],[data-bulk])'); if (b) b.click(); },
     u: () => iops.undo(),
     r: () => iops.refresh(true),
     p: () => iops.change({ paused: document.documentElement.dataset.mode === "paused" ? null : "1", at: null }),

@@ -103,6 +103,8 @@
       if (!selected.delete(row)) selected.set(row, Number(check.dataset.version));
       return showSelection();
     }
+    const all = e.target.closest("[data-bulk]");
+    if (all && all.getAttribute("aria-disabled") !== "true") return sendBulk("ack", JSON.parse(all.dataset.bulk));
     const send = e.target.closest("[data-alert-form]");
     if (send && send.getAttribute("aria-disabled") !== "true") return submit(send);
     const button = e.target.closest("#al-bulk-ack,#al-bulk-none,#al-new");

@@ -13,8 +13,18 @@ from plotly.utils import PlotlyJSONEncoder
 from backend.domain.errors import IopsError, NotFound
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
-from backend.services.read_models import AlertRow, Scope
-from dashboard import alert_drawer, alert_history, alert_list, components, frames, insight_card, markup, told
+from backend.services.read_models import AlertGroup, AlertRow, Scope
+from dashboard import (
+    alert_drawer,
+    alert_groups,
+    alert_history,
+    alert_list,
+    components,
+    frames,
+    insight_card,
+    markup,
+    told,
+)
 from dashboard.context import Context, View
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
@@ -87,27 +97,50 @@ def body(ctx: Context, view: View, opened: str, held: Any) -> html.Div:
 
 
 def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE) -> Any:
-    """The alerts that the address asks for."""
+    """The alerts that the address asks for, one by one."""
+    return queries.alerts(ctx.reads, view.scope, limit=limit, **_asked(view))
+
+
+def grouped(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE) -> Any:
+    """The same, those about the same person or place together."""
+    return queries.alert_groups(ctx.reads, view.scope, limit=limit, **_asked(view))
+
+
+def _asked(view: View) -> dict[str, Any]:
     level, kind = view.filters.get("severity"), view.filters.get("type")
-    return queries.alerts(
-        ctx.reads, view.scope, status=alert_list.statuses(view), limit=limit,
-        severity=level if level in alert_list.SEVERITIES else None,
-        alert_type=kind if kind in alert_list.TYPES else None,
-        search=view.filters.get("q") or None, sort=alert_list.order(view),
-    )  # fmt: skip
+    return {
+        "status": alert_list.statuses(view),
+        "severity": level if level in alert_list.SEVERITIES else None,
+        "alert_type": kind if kind in alert_list.TYPES else None,
+        "search": view.filters.get("q") or None,
+        "sort": alert_list.order(view),
+    }
 
 
 def the_list(ctx: Context, view: View, opened: str, held: Any) -> html.Section:
     """The rows so far; held in the order they were seen while somebody works inside the list."""
-    page = listed(ctx, view, limit=alert_list.page_number(view) * alert_list.PAGE_SIZE)
-    rows, new = alert_list.hold(page.rows, held, alert_list.list_key(view))
-    kept = [entry if isinstance(entry, AlertRow) else _left(ctx, view, entry) for entry in rows]
+    limit = alert_list.page_number(view) * alert_list.PAGE_SIZE
+    if alert_groups.is_grouped(view):
+        found = grouped(ctx, view, limit=limit)
+        entries, size = (
+            alert_groups.entries(found.rows, view),
+            alert_groups.Size(len(found.rows), found.total, found.alerts, found.left_out),
+        )
+    else:
+        page = listed(ctx, view, limit=limit)
+        entries, size = page.rows, alert_groups.Size(len(page.rows), page.total, page.total)
+    rows, new = alert_list.hold(entries, held, alert_list.list_key(view))
+    kept = [_left(ctx, view, entry) if isinstance(entry, str) else entry for entry in rows]
     counts = queries.alert_counts(ctx.reads, view.scope)
-    return alert_list.panel(kept, page.total, new, counts, opened, view)
+    return alert_list.panel(kept, size, new, counts, opened, view)
 
 
-def _left(ctx: Context, view: View, alert_id: str) -> AlertRow | str:
+def _left(ctx: Context, view: View, alert_id: str) -> AlertRow | AlertGroup | str:
     """A held row that the list no longer contains, as it stands now; its id when it is no more."""
+    entity = alert_groups.entity_of(alert_id)
+    if entity is not None:
+        found = queries.alert_groups(ctx.reads, view.scope, status=alert_list.LIVING, entity=entity)
+        return found.rows[0] if found.rows and found.rows[0].count > 1 else alert_id
     try:
         return queries.alert(ctx.reads, view.scope, alert_id).alert
     except NotFound:

@@ -81,6 +81,40 @@ def test_an_acknowledgement_is_seen_in_a_second_browser_and_can_be_undone(produc
     expect(other.get_by_role("button", name=re.compile("^Ack")).first).to_be_visible()
 
 
+def test_alerts_about_one_person_are_one_row_that_unfolds_by_keyboard(product, open_user):
+    stamp = time.time_ns()
+    student = {"student_id": f"pair_{stamp}", "student_name": "Paige Pair"}
+    calls = [
+        {"event_type": "ib_call_logged", "payload": {"call_id": f"pair-{i}-{stamp}", **student}}
+        for i in range(3)
+    ]
+    low = {"event_type": "customer_health_update", "payload": {**student, "health_score": 61}}
+    product.api("POST", "/v1/events", [*calls, low])
+    page = open_user(product).go(f"/alerts?student=pair_{stamp}")
+    rows = page.locator("#alerts-list [data-row]")
+    fold = page.get_by_role("link", name=re.compile(r"Paige Pair: \d alerts"))
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(rows).to_have_count(1)
+    page.keyboard.press("j")
+    expect(fold).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(fold).to_have_attribute("aria-expanded", "true")
+    expect(page).to_have_url(re.compile("unfold=student"))
+    alerts = product.api("GET", f"/v1/alerts?entity=student/pair_{stamp}")["items"]
+    expect(rows).to_have_count(1 + len(alerts))
+    page.get_by_role("link", name="Grouped").click()
+    expect(page).to_have_url(re.compile("group=off"))
+    expect(fold).to_have_count(0)
+    expect(rows).to_have_count(len(alerts))
+    page.get_by_role("link", name="Grouped").click()
+    page.get_by_role("button", name=re.compile("^Ack all")).click()
+    expect(page.get_by_role("button", name=re.compile("^Undo"))).to_be_visible()
+    groups = product.api("GET", f"/v1/alerts?group=entity&entity=student/pair_{stamp}")["items"]
+    assert [(g["count"], {a["status"] for a in g["alerts"]}) for g in groups] == [
+        (len(alerts), {"acknowledged"})
+    ]
+
+
 def test_an_event_of_ones_own_changes_the_screen_without_a_reload(product, open_user):
     page = open_user(product).go("/students")
     page.evaluate("window.stayed = true")

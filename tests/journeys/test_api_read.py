@@ -156,6 +156,18 @@ def test_alerts_are_listed_and_worked_on_with_versions(filled: Running) -> None:
     assert [entry["action"] for entry in filled.get(path).json()["audit"]].count("ack") == 1
 
 
+def test_alerts_about_the_same_one_are_one_item_when_asked(filled: Running) -> None:
+    alone = eventually(lambda: filled.get("/v1/alerts?limit=500").json()["items"])
+    found = filled.get("/v1/alerts?group=entity&limit=500").json()
+    about = {(row["entity_type"], row["entity_id"]) for row in alone}
+    assert about <= {(group["entity_type"], group["entity_id"]) for group in found["items"]}
+    assert found["total"] == len(found["items"])
+    for group in found["items"]:
+        assert group["count"] == len(group["alerts"]) == len(group["rules"])
+        assert {row["entity_id"] for row in group["alerts"]} == {group["entity_id"]}
+    assert filled.get("/v1/alerts?group=nonsense").status == 400
+
+
 def test_insights_come_from_living_alerts(filled: Running) -> None:
     found = filled.get("/insights/recent?aggregations=true&limit=1").json()
     assert found["aggregations"]["total"] >= 1

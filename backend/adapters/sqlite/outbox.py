@@ -15,6 +15,7 @@ from backend.adapters.sqlite.outbox_reads import COLUMNS, SELECT, OutboxReads, d
 from backend.domain.alerts import SEVERITIES, Alert
 from backend.domain.channels import Channel
 from backend.domain.errors import NotFound, Rejected
+from backend.domain.matters import topic_of
 from backend.domain.messages import Message
 from backend.domain.times import HOUR
 from backend.services import notifying
@@ -249,7 +250,7 @@ def _note(
 
     `back`: the alert only goes on after it had ended.
     """
-    topic = f"{alert.entity_type}/{alert.entity_id}"
+    topic = topic_of(alert)
     row = connection.execute(
         f"{SELECT} WHERE channel_id = ? AND state = ? AND kind = ? AND topic = ? AND tries = 0",
         (channel.channel_id, WAITING, ALERT, topic),

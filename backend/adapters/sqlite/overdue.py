@@ -11,6 +11,7 @@ from backend.adapters.sqlite.alerts import FIELDS, alert_from, write_transition
 from backend.domain import alerts
 from backend.domain.alerts import Alert
 from backend.domain.channels import Channel
+from backend.domain.matters import topic_of
 from backend.services import notifying
 from backend.services.notifying import ESCALATION, REMINDER, REPEAT_US, SENDING, SENT, WAITING, Delivery
 
@@ -73,7 +74,7 @@ def escalate(connection: sqlite3.Connection, alert: Alert, step: Step, now_us: i
     channel = step.channel
     made = Delivery(
         delivery_id=_id(alert, step), channel_id=channel.channel_id, channel=channel.name, kind=ESCALATION,
-        topic=f"{alert.entity_type}/{alert.entity_id}", severity=alert.severity, news_us=step.at_us, created_us=now_us,
+        topic=topic_of(alert), severity=alert.severity, news_us=step.at_us, created_us=now_us,
         due_us=notifying.due_us(channel, alert.severity, now_us, wait_us=0),
     )  # fmt: skip
     if not taken(connection, alert, step):
