@@ -46,6 +46,9 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("bus", "bus", "IOPS_BUS", "what happened, for whoever subscribes"),
     Resource("archive", "bucket", "IOPS_ARCHIVE_BUCKET", "every step, compressed, by hour"),
     Resource("failures", "bucket", "IOPS_FAILURES_BUCKET", "batches that could not be folded, whole"),
+    Resource(
+        "unannounced", "bucket", "IOPS_UNANNOUNCED_BUCKET", "changes that could not be announced, whole"
+    ),
     Resource("models", "bucket", "IOPS_MODELS_BUCKET", "trained models"),
     _queue("process-dlq", "batches that could not be folded"),
     _queue("alert-dlq", "changes that could not be announced"),
@@ -85,8 +88,11 @@ _CHANGES = "CHG#"
 _STATE = Grant("state", "readwrite")
 
 
-def _changes(queue: str) -> tuple[Trigger, ...]:
-    return (Trigger(kind="stream", source="state", prefix=_CHANGES, on_failure=queue, retries=3),)
+def _changes(queue: str, keeps: str | None = None) -> tuple[Trigger, ...]:
+    """A push that failed is history; an announcement is not, so its record is kept whole."""
+    return (
+        Trigger(kind="stream", source="state", prefix=_CHANGES, on_failure=queue, keeps=keeps, retries=3),
+    )
 
 
 def _arrivals(source: str, path: str) -> Trigger:
@@ -151,7 +157,7 @@ FUNCTIONS: tuple[Function, ...] = (
         handler="backend.handlers.alert.handler",
         summary="Announces what changed on the bus",
         stack="core",
-        triggers=_changes("alert-dlq"),
+        triggers=_changes("alert-dlq", "unannounced"),
         grants=(_STATE, Grant("bus", "put")),  # it keeps how far each alert was announced
     ),
     Function(
@@ -177,6 +183,7 @@ FUNCTIONS: tuple[Function, ...] = (
             *(Grant(name, "follow") for name in ("state", "events", "arrivals")),
             Grant("archive", "read"),
             Grant("failures", "read"),
+            Grant("unannounced", "read"),
             Grant("bus", "put"),
             *(Grant(r.name, "consume") for r in RESOURCES if r.kind == "queue"),
         ),

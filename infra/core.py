@@ -27,7 +27,8 @@ class CoreStack(cdk.Stack):
         self.network = _network(self, stage)
         self.stores = Stores(self, stage)
         self.routing = Routing(self, stage)
-        self.stores.tell(self.stores.failures, self.routing.queues["process-dlq"])
+        self.stores.tell("failures", self.routing.queues["process-dlq"])
+        self.stores.tell("unannounced", self.routing.queues["alert-dlq"])
         self.questions = Questions(self, stage, self.stores.archive, self.stores.answers)
         self.places: dict[str, Place] = self.stores.places | self.routing.places
         self.private = self.network.vpc if self.network and stage.vpc else None
@@ -45,7 +46,8 @@ class CoreStack(cdk.Stack):
         tell(self, "ArchiveBucket", self.stores.archive.bucket_name)
         tell(self, "AnswersBucket", self.stores.answers.bucket_name)
         tell(self, "AskingPolicy", self.questions.policy.managed_policy_arn)
-        tell(self, "FailuresBucket", self.stores.failures.bucket_name)
+        tell(self, "FailuresBucket", self.stores.kept["failures"].bucket_name)
+        tell(self, "UnannouncedBucket", self.stores.kept["unannounced"].bucket_name)
         tell(self, "ModelsBucket", self.stores.models.bucket_name)
         tell(self, "BusName", self.routing.bus.event_bus_name)
         if "arrivals" in self.places:

@@ -52,6 +52,7 @@ ACCEPTED = (
     Accepted(_ARCHIVED, "Core/Questions", _OBJECTS),
     Accepted(_ANSWERED, "Core/Questions", _OBJECTS),
     Accepted(_S3 % "failures", "Core/Functions", _OBJECTS),
+    Accepted(_S3 % "unannounced", "Core/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Intelligence/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Experience/Functions", _OBJECTS),
     Accepted(_MODEL, "Intelligence/Functions", "A profile spreads the calls of this one model over the regions of its area."),

@@ -44,7 +44,10 @@ class Stores(Construct):
             "logs", [s3.LifecycleRule(expiration=cdk.Duration.days(GLACIER))], self_logged=False
         )
         self.archive = self._bucket("archive", archive_rules())
-        self.failures = self._bucket("failures", [s3.LifecycleRule(expiration=cdk.Duration.days(INFREQUENT))])
+        self.kept = {
+            name: self._bucket(name, [s3.LifecycleRule(expiration=cdk.Duration.days(INFREQUENT))])
+            for name in ("failures", "unannounced")
+        }
         self.answers = self._bucket("answers", [s3.LifecycleRule(expiration=cdk.Duration.days(ANSWERS))])
         self.models = self._bucket(
             "models", [s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(GONE))]
@@ -127,9 +130,9 @@ class Stores(Construct):
             self.places[name] = Place("bucket", named, (f"{arn}/*",), (arn,))
         return bucket
 
-    def tell(self, bucket: s3.Bucket, queue: sqs.Queue) -> None:
+    def tell(self, name: str, queue: sqs.Queue) -> None:
         """Every new object of the bucket is told to the queue. Written out, because CDK's own way needs a function for it."""
-        arn = self.places["failures"].own_arns[0]
+        bucket, arn = self.kept[name], self.places[name].own_arns[0]
         queue.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("s3.amazonaws.com")], actions=["sqs:SendMessage"],

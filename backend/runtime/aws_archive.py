@@ -41,7 +41,7 @@ def archive(store: DynamoStore, files: Files, now_us: int, until_us: int, clock:
         steps = store.steps.many(numbers)
         hours: defaultdict[int, list[int]] = defaultdict(list)
         for number in numbers:
-            if steps[number].kind == FOLD and steps[number].events:
+            if number in steps and steps[number].kind == FOLD and steps[number].events:
                 hours[floor_hour(steps[number].now_us)].append(number)
         for hour_us, members in hours.items():
             events = [event for number in members for event in steps[number].events]

@@ -1,4 +1,4 @@
-"""Batches that could not be folded: whole in a bucket, of which the queue is told, or named by their place in a stream."""
+"""Batches that a function could not do: whole in a bucket, of which the queue is told, or named by their place in a stream."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from backend.runtime.aws import Installation
 TEST = "s3:TestEvent"  # what S3 sends when it is told of the queue
 
 
-def records_of(home: Installation, message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The records that a message of the queue stands for, as the function got them. Raises Unavailable, NotFound, Rejected."""
+def records_of(home: Installation, message: Mapping[str, Any], bucket: str) -> list[dict[str, Any]]:
+    """The records that a message of the queue stands for, as the function got them; `bucket` holds them, by its name in the
+    topology. Raises Unavailable, NotFound, Rejected."""
     if message.get("Event") == TEST:
         return []
     if "Records" not in message:  # told by its place alone
@@ -23,7 +24,7 @@ def records_of(home: Installation, message: Mapping[str, Any]) -> list[dict[str,
     found: list[dict[str, Any]] = []
     for record in message["Records"]:
         key = unquote_plus(record["s3"]["object"]["key"])
-        found += _batch(key, json.loads(home.files("failures").get(key)))
+        found += _batch(key, json.loads(home.files(bucket).get(key)))
     return found
 
 

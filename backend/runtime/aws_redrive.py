@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from backend.adapters.aws.streams import Streams
 from backend.domain.errors import IopsError, Rejected, Unavailable
 from backend.ports import Change
 from backend.runtime.aws import Installation
@@ -53,15 +52,16 @@ def redrive(home: Installation, queue: str) -> dict[str, int]:
 
 
 def _fold_again(home: Installation, body: Mapping[str, Any]) -> None:
-    folded = fold(home.store, records_of(home, body), home.clock())
+    folded = fold(home.store, records_of(home, body, "failures"), home.clock())
     if folded.failed:
         raise Rejected("; ".join(sorted(set(folded.failed.values())))[:500])
 
 
 def _changes_again(home: Installation, body: Mapping[str, Any]) -> None:
-    """What the stream has forgotten since is announced as far as it still holds: how far each alert was told is known."""
+    """Nothing is told twice: how far each alert was told is known. A message of a release before this one names a place in the
+    stream; what that has forgotten since is announced as far as it still holds."""
     try:
-        changes = changes_of(Streams(home.client).records(body))
+        changes = changes_of(records_of(home, body, "unannounced"))
     except Unavailable:
         changes = [Change(0, home.clock(), "alert", EVERY)]
     announce(home.store, home.told, home.bus, changes, home.clock(), home.settings.dashboard_url)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backend.domain.errors import Unavailable
 from backend.topology import RESOURCES, Resource
 
 STACKS = ("Core", "Intelligence", "Experience", "Observability")
@@ -12,13 +14,15 @@ ABSENT = "NOT DEPLOYED"
 Clients = Callable[[str], Any]  # name of a service -> boto3 client
 
 
-def clients(region: str | None) -> Clients:
-    """boto3 clients with the credentials of this shell."""
+def clients(region: str | None, patience_s: float = 10) -> Clients:
+    """boto3 clients with the credentials of this shell. `patience_s`: how long an answer may take."""
     import boto3
     from botocore.config import Config
 
     session = boto3.Session(region_name=region)
-    config = Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 2, "mode": "standard"})
+    config = Config(
+        connect_timeout=3, read_timeout=patience_s, retries={"total_max_attempts": 2, "mode": "standard"}
+    )
     return lambda service: session.client(service, config=config)
 
 
@@ -45,6 +49,20 @@ def outputs(described: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         for stack in described.values()
         for output in stack.get("Outputs", ())
     }
+
+
+def call(client: Clients, function: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function answers. Raises Unavailable when it fails or cannot be called."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = client("lambda").invoke(FunctionName=function, Payload=json.dumps(order).encode())
+    except (ClientError, BotoCoreError) as error:
+        raise Unavailable(f"{function} cannot be called: {error}") from error
+    said = json.loads(answer["Payload"].read() or b"null")
+    if answer.get("FunctionError"):
+        raise Unavailable(f"{function} failed: {said.get('errorMessage', said)}")
+    return said
 
 
 def output_of(resource: Resource) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import click
 import msgspec
 
+from backend import topology
+from backend.domain.errors import Unavailable
 from backend.services.cost import Bill, Load, changes, estimate
 
 
@@ -52,6 +54,31 @@ def aws_env(stage: str, region: str | None) -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
+@click.command()
+@click.argument(
+    "queue", type=click.Choice([each.name for each in topology.RESOURCES if each.kind == "queue"])
+)
+@click.option("--stage", default="dev", show_default=True, help="Which stage.")
+@click.option("--region", help="Where [that of the credentials].")
+def redrive(queue: str, stage: str, region: str | None) -> None:
+    """Do again what a queue of failures of a deployed stage holds, until nothing more of it can be done."""
+    from backend.runtime import aws_stage
+
+    done = left = 0
+    client = aws_stage.clients(region, topology.function("replay").timeout_s + 10)
+    while True:
+        try:
+            found = aws_stage.call(client, f"iops-{stage}-replay", {"queue": queue})
+        except Unavailable as error:
+            raise click.ClickException(f"{error}; {done} done before") from error
+        done, left = done + found["done"], found["left"]
+        if not found["done"]:
+            break
+    click.echo(f"{done} done, {left} left" + ("; the log of the function replay says why" if left else ""))
+    if left:
+        raise SystemExit(1)
+
+
 def written(bill: Bill) -> list[str]:
     """The bill as lines of text."""
     lines = ["Assumptions", *(f"  {each}" for each in bill.assumptions), ""]
@@ -74,4 +101,4 @@ def moved(load: Load, bill: Bill) -> list[str]:
     return lines
 
 
-COMMANDS = (cost, aws_env)
+COMMANDS = (cost, aws_env, redrive)

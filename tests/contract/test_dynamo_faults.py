@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from backend.domain.errors import Unavailable
 from backend.domain.times import DAY, HOUR, MINUTE
+from backend.services import limits
 from tests.aws.emulator import Emulator, another_process, open_dynamo
 from tests.builders import NOW, call, catch_up, event, fold_all, session
 from tests.contract.test_parity import dump
@@ -123,6 +124,69 @@ def test_an_alert_comes_back_once_whichever_write_of_the_step_is_the_last(
     assert [row["action"] for row in rows] == ["reopened", "resolved", "opened"]
     for store in (first, second):
         store.close()
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_an_alert_that_opens_is_written_by_whoever_finds_it_missing(
+    emulator: Emulator, undisturbed: dict[str, Any], place: str
+) -> None:
+    """It lies in its entity until it is an item of its own: the process dies just before or just after that."""
+
+    class Dies(Mortal):
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._client, name)
+
+            def put(**request: Any) -> Any:
+                alert = request["Item"]["PK"]["S"].startswith("ALERT#")
+                if alert and place == "after":
+                    found(**request)
+                if alert:
+                    raise Crash
+                return found(**request)
+
+            return put if name == "put_item" else found
+
+    first = open_dynamo(emulator, client=Dies(emulator.client("dynamodb")))
+    first.append(_log())
+    with pytest.raises(Crash):
+        _run(first)
+    second = another_process(first, emulator)
+    _run(second)
+    assert dump(second) == undisturbed
+    for store in (first, second):
+        store.close()
+
+
+def test_limits_of_rules_are_read_again_only_when_they_were_set(emulator: Emulator) -> None:
+    reads: list[str] = []
+
+    class Counting:
+        def __init__(self, client: Any) -> None:
+            self._client = client
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._client, name)
+
+            def get(**request: Any) -> Any:
+                reads.append(request["Key"]["PK"]["S"])
+                return found(**request)
+
+            return get if name == "get_item" else found
+
+    store = open_dynamo(emulator, client=Counting(emulator.client("dynamodb")))
+    other = another_process(store, emulator)
+    for n in range(3):
+        store.take_in([call(f"c{n}", NOW - n * MINUTE).event], NOW)
+    assert reads.count("DOC#limits") == 1
+    limits.put(
+        other, "high_ib_call_frequency", {"critical": (9.0, 2.0), "warning": (8.0, 1.0)}, enabled=True, seen=1,
+        by="ana", now_us=NOW,
+    )  # fmt: skip
+    for n in range(3, 6):
+        store.take_in([call(f"c{n}", NOW - n * MINUTE).event], NOW)
+    assert reads.count("DOC#limits") == 2
+    for each in (store, other):
+        each.close()
 
 
 def test_everything_delivered_again_changes_nothing(emulator: Emulator, undisturbed: dict[str, Any]) -> None:

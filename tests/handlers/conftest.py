@@ -117,7 +117,7 @@ def home(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         AttributeDefinitions=keys,
         KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
     )
-    for bucket in ("archive", "failures"):
+    for bucket in ("archive", "failures", "unannounced"):
         emulator.client("s3").create_bucket(Bucket=f"{name}-{bucket}")
     bus.create_event_bus(Name=name)
     heard = queues.create_queue(QueueName=f"{name}-heard")["QueueUrl"]
@@ -137,12 +137,14 @@ def home(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         "IOPS_CONNECTIONS_TABLE": f"{name}-connections",
         "IOPS_ARCHIVE_BUCKET": f"{name}-archive",
         "IOPS_FAILURES_BUCKET": f"{name}-failures",
+        "IOPS_UNANNOUNCED_BUCKET": f"{name}-unannounced",
         "IOPS_BUS": name,
         "IOPS_LIVE_URL": "wss://live.example",
         "IOPS_DASHBOARD_URL": "https://dash.example",
         "IOPS_CORS_ORIGINS": "https://partner.example",
         "IOPS_QUEUE_PROCESS_DLQ": failed,
         "IOPS_QUEUE_AI_DLQ": failed,
+        "IOPS_QUEUE_ALERT_DLQ": failed,
         "HEARD": heard,
     }
     for variable, value in environ.items():

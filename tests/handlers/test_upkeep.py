@@ -154,6 +154,23 @@ def test_a_batch_that_was_kept_whole_is_folded_long_after_its_stream_forgot_it(h
 
 
 @pytest.mark.aws
+def test_a_change_that_was_kept_whole_is_announced_long_after_its_stream_forgot_it(home: Home) -> None:
+    home.installation.clock = lambda: NOW
+    entries = [call(f"c{n}", NOW - n * 60_000_000) for n in range(4)]
+    home.store.append(entries)
+    home.store.take_in([entry.event for entry in entries], NOW, {"c0": "order-9"})
+    (alert,), _ = home.store.alert_list({})
+    place = {"streamArn": "gone", "shardId": "gone", "startSequenceNumber": "1", "endSequenceNumber": "1"}
+    kept = {"DDBStreamBatchInfo": place, "payload": json.dumps({"Records": home.records("state", "CHG#")})}
+    name = home.environ["IOPS_UNANNOUNCED_BUCKET"]
+    home.emulator.client("s3").put_object(Bucket=name, Key="k", Body=json.dumps(kept).encode())
+    _fail(home, {"Records": [{"s3": {"bucket": {"name": name}, "object": {"key": "k"}}}]})
+    assert aws_redrive.again(home.installation, {"queue": "alert-dlq"}) == {"done": 1, "left": 0}
+    (told,) = [message for message in home.messages() if message["detail-type"] == "AlertOpened"]
+    assert (told["detail"]["alert_id"], told["detail"]["request_id"]) == (alert.alert_id, "order-9")
+
+
+@pytest.mark.aws
 def test_a_failed_announcement_goes_onto_the_bus_again(home: Home) -> None:
     event = bus("AlertOpened", {"alert_id": "al_1"})
     _fail(home, {"requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event})

@@ -123,18 +123,24 @@ def test_a_batch_that_fails_is_split_tried_thrice_and_kept(each: Assembly) -> No
         assert made["MaximumBatchingWindowInSeconds"] == gathered
         assert made["ParallelizationFactor"] == 1
         assert made["StartingPosition"] == "TRIM_HORIZON"
-        kept = "iops-" if "process" in mapping.id else "dlq"
+        kept = "dlq" if "broadcast" in mapping.id else "iops-"
         assert kept in made["DestinationConfig"]["OnFailure"]["Destination"]
 
 
-def test_a_batch_that_could_not_be_folded_is_kept_whole_and_its_queue_is_told(each: Assembly) -> None:
+@pytest.mark.parametrize(("function", "kept"), [("process", "failures"), ("alert", "unannounced")])
+def test_a_batch_that_could_not_be_done_is_kept_whole_and_its_queue_is_told(
+    each: Assembly, function: str, kept: str
+) -> None:
     """Streams forget in a day; the queue keeps a message for two weeks, the bucket what it is about for longer."""
-    (bucket,) = [b for b in each.of("AWS::S3::Bucket") if b.id.startswith("Storesfailures")]
-    (queue,) = [q for q in each.of("AWS::SQS::Queue") if q.properties["QueueName"].endswith("process-dlq")]
+    (bucket,) = [b for b in each.of("AWS::S3::Bucket") if b.id.startswith(f"Stores{kept}")]
+    (queue,) = [
+        q for q in each.of("AWS::SQS::Queue") if q.properties["QueueName"].endswith(f"{function}-dlq")
+    ]
     arn = f"arn:AWS::Partition:s3:::{bucket.properties['BucketName']}"
-    for mapping in each.of("AWS::Lambda::EventSourceMapping"):
-        if "process" in mapping.id:
-            assert mapping.properties["DestinationConfig"]["OnFailure"]["Destination"] == arn
+    mappings = [m for m in each.of("AWS::Lambda::EventSourceMapping") if f"Functions{function}" in m.id]
+    assert mappings
+    for mapping in mappings:
+        assert mapping.properties["DestinationConfig"]["OnFailure"]["Destination"] == arn
     (told,) = bucket.properties["NotificationConfiguration"]["QueueConfigurations"]
     assert told == {"Event": "s3:ObjectCreated:*", "Queue": f"{queue.stack}.{queue.id}.Arn"}
     (policy,) = [

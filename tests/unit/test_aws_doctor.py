@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -164,3 +166,32 @@ def test_the_commands_print_and_exit_as_they_should(monkeypatch: pytest.MonkeyPa
     printed = CliRunner().invoke(iops, ["aws-env"])
     assert printed.exit_code == 1
     assert "make deploy STAGE=dev" in printed.output
+
+
+def replaying(monkeypatch: pytest.MonkeyPatch, *answers: tuple[dict[str, Any], str | None]) -> list[Any]:
+    """Answers of the function replay, in order; what it was asked."""
+    left, asked = list(answers), []
+
+    class Lambda:
+        def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+            asked.append((FunctionName, json.loads(Payload)))
+            said, error = left.pop(0)
+            failed = {"FunctionError": error} if error else {}
+            return {"Payload": BytesIO(json.dumps(said).encode()), **failed}
+
+    monkeypatch.setattr(aws_stage, "clients", lambda region, patience_s=10: lambda service: Lambda())
+    return asked
+
+
+def test_a_queue_is_worked_through_until_nothing_more_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = replaying(monkeypatch, ({"done": 200, "left": 0}, None), ({"done": 0, "left": 1}, None))
+    ran = CliRunner().invoke(iops, ["redrive", "alert-dlq", "--stage", "prod"])
+    assert (ran.exit_code, ran.output) == (1, "200 done, 1 left; the log of the function replay says why\n")
+    assert asked == [("iops-prod-replay", {"queue": "alert-dlq"})] * 2
+
+
+def test_a_replay_that_fails_says_what_was_done_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    replaying(monkeypatch, ({"done": 3, "left": 0}, None), ({"errorMessage": "no table"}, "Unhandled"))
+    ran = CliRunner().invoke(iops, ["redrive", "process-dlq"])
+    assert ran.exit_code == 1
+    assert "iops-dev-replay failed: no table; 3 done before" in ran.output

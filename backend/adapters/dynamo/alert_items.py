@@ -60,9 +60,14 @@ def alert_item(held: HeldAlert, step: int) -> Item:
 
 
 def held_alert(item: Item) -> HeldAlert:
+    return alert_from(item["b"], integer(item, "p"))
+
+
+def alert_from(packed: Any, step: int = 0) -> HeldAlert:
+    """The alert in the packed attribute of its item."""
     kinds = tuple[Alert, int, bytes, list[tuple[int, str]], AuditEntry | None]
-    alert, audits, digest, trail, first = unpack(item["b"], kinds)
-    return HeldAlert(alert, audits, digest, trail, integer(item, "p"), first)
+    alert, audits, digest, trail, first = unpack(packed, kinds)
+    return HeldAlert(alert, audits, digest, trail, step, first)
 
 
 def alert_guard(held: HeldAlert | None) -> tuple[str, dict[str, Any] | None]:

@@ -32,6 +32,7 @@ class Held(msgspec.Struct):
 
     `standing` maps rule id to the id of the alert that stands for it (domain.alerts.standing): at most one per rule, held here
     so that no two can be raised. One that has ended may be left after its quiet time.
+    `opened`: alerts that opened with that last step, packed as their own items are, in case these were not written any more.
     """
 
     version: int = 0
@@ -40,6 +41,7 @@ class Held(msgspec.Struct):
     standing: dict[str, str] = {}
     state: Any = None
     row: Any = None
+    opened: list[Any] = []
 
     @property
     def segment(self) -> str | None:
@@ -56,8 +58,15 @@ def held_from(item: Item | None) -> Held:
     if item is None:
         return Held()
     standing = {rule: value["S"] for rule, value in item["l"]["M"].items()} if "l" in item else {}
+    opened = item["n"]["L"] if "n" in item else []
     return Held(
-        integer(item, "v"), integer(item, "p"), integer(item, "t"), standing, item.get("b"), item.get("r")
+        integer(item, "v"),
+        integer(item, "p"),
+        integer(item, "t"),
+        standing,
+        item.get("b"),
+        item.get("r"),
+        opened,
     )
 
 

@@ -31,11 +31,12 @@ from backend.domain.alerts import ENDED, LIVING, Alert, standing
 
 
 def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> int:
-    """Carry out an erasing step; events removed. Afterwards META stands before the first step and folding builds again."""
-    gone = 0
+    """Carry out an erasing step; events removed. Afterwards META stands before the first step that is left and folding builds again."""
+    gone = expired = 0
     for number in range(1, step.step):
         held = steps.load(number)
         if held is None:
+            expired = number  # those before it have outlived their time too, or are about to
             continue
         gone += _without(events, steps, held, step.source)
     entities = [item for kind in KINDS for name in entity_partitions(kind) for item in table.query(name)]
@@ -46,7 +47,7 @@ def erase(table: Table, events: Table, steps: Steps, meta: Meta, step: Step) -> 
     table.write_many(deletes=[key for item in entities if (key := key_of(item)) not in left])
     table.write_many(puts=[bare_entity(key, rules) for key, rules in left.items()])
     after = Meta(
-        done=0,
+        done=expired,
         swept_us=meta.swept_us,
         rebuild_until=step.step,
         erased=step.step,

@@ -165,7 +165,8 @@ def _unlearn_tutor(table: Table, log_index: LogIndex, tutor_id: str, student_id:
         row = dict(zip(COLUMNS, unpack(item["r"]), strict=True))
         row["tutor_id"] = profile.value("tutor_id")
         row["first_tutor"] = profile.first.tutor_id if profile.first else None
-        after = item | {
+        kept = {name: value for name, value in item.items() if name != "n"}  # alerts of a step that is done
+        after = kept | {
             "v": number(held.version + 1),
             "b": pack(profile),
             "r": pack([row[name] for name in COLUMNS]),

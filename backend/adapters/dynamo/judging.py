@@ -72,10 +72,20 @@ def judge(
     return Judgement(settle(assessment, events, current, before, book), standing, assessment.now_us)
 
 
-def book_in(table: Table) -> Mapping[str, Rule]:
-    """The rules with the limits in force."""
-    item = table.get(document_key(DOCUMENT))
-    return book_of(None if item is None else msgspec.json.decode(item["j"]["S"]))
+class Rulebook:
+    """The rules with the limits in force, read when they have been set since: META, which every step reads, says how often."""
+
+    def __init__(self) -> None:
+        self._held: tuple[int, Mapping[str, Rule]] | None = None
+
+    def read(self, table: Table, version: int) -> Mapping[str, Rule]:
+        """`version` is that of META, read before."""
+        held = self._held
+        if held is None or held[0] != version:
+            item = table.get(document_key(DOCUMENT))
+            held = version, book_of(None if item is None else msgspec.json.decode(item["j"]["S"]))
+            self._held = held
+        return held[1]
 
 
 def alert_ids_in(table: Table, statuses: Sequence[str]) -> list[str]:

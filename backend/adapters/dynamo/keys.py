@@ -4,7 +4,7 @@ Table `events`, whose stream feeds the processor:
     EVT#<event id>            EVT                 an accepted event: digest and body; goes after its life as a marker
 
 Table `state`, whose stream carries the change feed:
-    STEP#<thousand>           <number>            one unit of work: a batch of events in order of arrival, or a sweep
+    STEP#<thousand>           <number>            one unit of work: a batch of events in order of arrival, or a sweep; goes with the hours
     META                      META                how far steps are done, head of the change feed, totals
     ENT#<kind>#<shard>        <id>                profile, list columns, living alerts of an entity
     BKT#<kind>#<id>           <hour>              counters of one hour, and the steps that hold its events; kind "log": every event

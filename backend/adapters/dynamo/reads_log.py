@@ -172,6 +172,8 @@ class LogReads:
         last = self.steps.meta(consistent=False).done
         while last > 0 and len(found) < limit:
             held = self.steps.many(range(max(1, last - _STEPS_AT_ONCE + 1), last + 1))
+            if not held:
+                break  # older ones have outlived their time
             for number in sorted(held, reverse=True):
                 found += [event.received_us for event in reversed(held[number].events)]
             last -= _STEPS_AT_ONCE

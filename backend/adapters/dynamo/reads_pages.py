@@ -43,6 +43,8 @@ class PageReads:
     def _newest_first(self, filters: Mapping[str, str], before: int | None) -> Iterator[Event]:
         for numbers_ in self._pages(filters, before):
             held = self.steps.many(numbers_)
+            if not held:
+                return  # older ones have outlived their time
             for step in sorted(held, reverse=True):
                 for event in reversed(held[step].events):
                     if (before is None or event.seq < before) and _matches(event, filters):
@@ -69,7 +71,7 @@ class PageReads:
         while before is not None and low < high:
             middle = (low + high + 1) // 2
             held = self.steps.many([middle]).get(middle)
-            if held is None or held.first_seq >= before:
+            if held is not None and held.first_seq >= before:
                 high = middle - 1
             else:
                 low = middle

@@ -10,7 +10,7 @@ import msgspec
 from backend.adapters.dynamo import writes
 from backend.adapters.dynamo.erase import erase
 from backend.adapters.dynamo.forget import forget
-from backend.adapters.dynamo.judging import wake_due
+from backend.adapters.dynamo.judging import Rulebook, wake_due
 from backend.adapters.dynamo.log import DynamoLog, Reject
 from backend.adapters.dynamo.log_index import LogIndex
 from backend.adapters.dynamo.series import Detectors
@@ -19,6 +19,7 @@ from backend.adapters.dynamo.steps import (
     FOLD,
     FORGET,
     FORGOT,
+    NOTHING,
     SWEEP,
     Meta,
     Step,
@@ -62,6 +63,7 @@ class DynamoState(DynamoLog):
     log_index: LogIndex
     source: Source | None
     detectors: Detectors
+    rulebook: Rulebook
     keep_rejects: Callable[[Sequence[Reject]], None]
     erase_insights: Callable[[], None]
     forget_insights: Callable[[Person], None]
@@ -205,6 +207,9 @@ class DynamoState(DynamoLog):
         while True:
             meta = self.steps.meta()
             step = self.steps.load(meta.done + 1)
+            if step is None and meta.done + 1 < meta.rebuild_until:
+                # It outlived its time while the log is folded again: nothing of it counts any more.
+                step = Step(meta.done + 1, NOTHING, meta.swept_us or 0, meta.cursor + 1)
             if step is None:
                 return folded, meta
             self._carry_out(meta, step, origins)
@@ -233,6 +238,7 @@ class DynamoState(DynamoLog):
             step,
             bucket_days=self.lifetimes.buckets,
             origins=origins,
+            rulebook=self.rulebook,
         )
         if step.kind == FOLD:
             self.steps.note_arrivals(step)

@@ -27,7 +27,7 @@ from backend.adapters.dynamo.items import (
     text,
     unpack,
 )
-from backend.adapters.dynamo.keys import META, Key, change_key, minute_key, step_key
+from backend.adapters.dynamo.keys import META, TTL_ATTRIBUTE, Key, change_key, minute_key, step_key
 from backend.adapters.dynamo.log import Lifetimes, expires
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.errors import Unavailable
@@ -48,6 +48,7 @@ class Meta(msgspec.Struct, kw_only=True):
 
     done: int = 0
     feed: int = 0
+    limits: int = 0  # how often the limits of rules were set; an attribute of its own, too
     swept_us: int | None = None
     cursor: int = 0
     rebuild_until: int = 0  # rules are silent up to this step, while history is half there
@@ -95,7 +96,7 @@ class Steps:
         if item is None:
             return Meta()
         found = unpack(item["m"], Meta) if "m" in item else Meta()
-        found.done, found.feed = integer(item, "done"), integer(item, "feed")
+        found.done, found.feed, found.limits = (integer(item, name) for name in ("done", "feed", "limits"))
         if (
             found.erased,
             found.rewritten,
@@ -112,15 +113,20 @@ class Steps:
     def fix(self, step: Step) -> bool:
         """Make it the next step; False when somebody else fixed another one under this number."""
         try:
-            self._table.put(_step_item(step), "attribute_not_exists(PK)")
+            self._table.put(self._item(step), "attribute_not_exists(PK)")
         except Moved:
             return False
         return True
 
     def replace(self, step: Step) -> None:
         """Write over a step, as only an erasure does."""
-        self._table.put(_step_item(step))
+        self._table.put(self._item(step))
         self.forget()
+
+    def _item(self, step: Step) -> Item:
+        """It goes with the hours that point to it; by the later of when its events happened and when they were told."""
+        last_us = max((event.occurred_us for event in step.events), default=0)
+        return _step_item(step) | {TTL_ATTRIBUTE: expires(max(step.now_us, last_us), self._lifetimes.buckets)}
 
     def forget(self) -> None:
         with self._lock:
@@ -197,12 +203,16 @@ class Steps:
             META, "SET done = :done, feed = :g, m = :m", values, f"({first}done = :was) AND {fed}"
         )
 
-    def feed_actions(self, feed: int, at_us: int, changes: Sequence[Told]) -> list[dict[str, Any]]:
-        """Announce changes from outside of any step; Moved when the feed no longer stands at `feed`."""
+    def feed_actions(
+        self, feed: int, at_us: int, changes: Sequence[Told], *, limits: bool = False
+    ) -> list[dict[str, Any]]:
+        """Announce changes from outside of any step; Moved when the feed no longer stands at `feed`. `limits`: they are set."""
         condition = "attribute_not_exists(feed) OR feed = :f" if feed == 0 else "feed = :f"
         values = {":f": number(feed), ":g": number(feed + 1)}
+        also = " ADD limits :one" if limits else ""
+        values |= {":one": number(1)} if limits else {}
         return [
-            self._table.update_action(META, "SET feed = :g", values, condition),
+            self._table.update_action(META, f"SET feed = :g{also}", values, condition),
             self.change_action(feed + 1, at_us, changes),
         ]
 

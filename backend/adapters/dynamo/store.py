@@ -9,6 +9,7 @@ import msgspec
 from backend.adapters.dynamo.forecasts import DynamoForecasts
 from backend.adapters.dynamo.insights import DynamoInsights
 from backend.adapters.dynamo.items import keyed, number, text, unpack
+from backend.adapters.dynamo.judging import Rulebook
 from backend.adapters.dynamo.keys import change_key, document_key
 from backend.adapters.dynamo.log import Carrier, Lifetimes
 from backend.adapters.dynamo.log_index import LogIndex
@@ -22,6 +23,7 @@ from backend.adapters.dynamo.state import DynamoState, Source
 from backend.adapters.dynamo.steps import CHANGES_IN_ITEM, Steps, require_progress
 from backend.adapters.dynamo.table import Moved, Table
 from backend.adapters.dynamo.watch import DynamoWatch
+from backend.domain.limits import DOCUMENT as LIMITS
 from backend.ports import Change
 
 
@@ -59,6 +61,7 @@ class DynamoStore(
         self.source = source
         self.carrier = carrier
         self.detectors = Detectors()
+        self.rulebook = Rulebook()
 
     def changes(self, after: int, limit: int = 500) -> list[Change]:
         """The feed's items are numbered without gaps; a change's number is its item's and its place in it."""
@@ -89,7 +92,7 @@ class DynamoStore(
             change = (key.partition(".")[0], key)
             actions = [
                 self.table.put_action(item),
-                *self.steps.feed_actions(self.steps.meta().feed, at_us, [change]),
+                *self.steps.feed_actions(self.steps.meta().feed, at_us, [change], limits=key == LIMITS),
             ]
             try:
                 self.table.transact(actions)

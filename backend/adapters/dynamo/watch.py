@@ -6,7 +6,7 @@ from backend.adapters.dynamo.alert_items import HeldAlert, alert_guard, alert_it
 from backend.adapters.dynamo.alerts import DynamoAlerts
 from backend.adapters.dynamo.entities import held_from
 from backend.adapters.dynamo.items import number
-from backend.adapters.dynamo.judging import book_in
+from backend.adapters.dynamo.judging import Rulebook
 from backend.adapters.dynamo.keys import Key, entity_key, time_sort
 from backend.adapters.dynamo.rejects import ASIDE, LIST
 from backend.adapters.dynamo.table import Moved
@@ -22,6 +22,8 @@ _END = "\U0010ffff"
 class DynamoWatch(DynamoAlerts):
     """Mixed into DynamoStore."""
 
+    rulebook: Rulebook
+
     def watch(self, now_us: int) -> None:
         """Raise and end the alerts about the pipeline, once a minute however many processes ask."""
         values = {":now": number(now_us), ":due": number(now_us - MINUTE)}
@@ -31,7 +33,8 @@ class DynamoWatch(DynamoAlerts):
             return
         held = self._held()
         current = {rule_id: one.alert for rule_id, one in held.items() if one.alert.stands_at(now_us)}
-        for change in settle_pipeline(self._counted(now_us), current, now_us, book_in(self.table)):
+        book = self.rulebook.read(self.table, self.steps.meta().limits)
+        for change in settle_pipeline(self._counted(now_us), current, now_us, book):
             before = held.get(change.alert.rule_id)
             known = before is not None and before.alert.alert_id == change.alert.alert_id
             self._settle(change, before if known else None)

@@ -9,7 +9,7 @@ import msgspec
 
 from backend.adapters.dynamo import entities, writes
 from backend.adapters.dynamo.items import Item
-from backend.adapters.dynamo.judging import Judgement, book_in, judge
+from backend.adapters.dynamo.judging import Judgement, Rulebook, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
 from backend.adapters.dynamo.log_index import LogIndex
 from backend.adapters.dynamo.series import Detectors
@@ -44,6 +44,7 @@ class Work:
         *,
         bucket_days: int,
         origins: Mapping[str, str],
+        rulebook: Rulebook,
     ) -> None:
         self._table = table
         self._meta = meta
@@ -58,6 +59,7 @@ class Work:
         self._detectors = detectors
         self._bucket_days = bucket_days
         self._origins = origins
+        self._rulebook = rulebook
         self._causes: dict[str, str] = {}  # what is announced -> the request that it goes back to
         self._crossing = self._crossings()
         self.touched: set[Key] = set()
@@ -156,8 +158,10 @@ class Work:
         todo = {key: h for key, h in held.items() if h.step < self._step.step}
         if len(todo) < len(held):
             # A process before us got so far and may not have lived to say so.
-            self.touched.update(held.keys() - todo.keys())
+            done = held.keys() - todo.keys()
+            self.touched.update(done)
             self._news.append("*")
+            self._table.each(lambda key: writes.open_alerts(self._table, held[key]), done)
         if self._step.kind == SWEEP:
             # An entity that a fold has brought beyond the target is exact already.
             todo = {key: h for key, h in todo.items() if h.as_of_us <= self._target_us}
@@ -171,7 +175,7 @@ class Work:
         assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
         standing = writes.standing_alerts(self._table, todo) if self._judging else {}
         judgements: dict[Key, Judgement] = {}
-        book = book_in(self._table) if self._judging else RULES
+        book = self._rulebook.read(self._table, self._meta.limits) if self._judging else RULES
         for key in todo if self._judging else ():
             if key[0] in JUDGED:
                 before = functools.partial(load, key)

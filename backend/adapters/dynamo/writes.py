@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from backend.adapters.dynamo.alert_items import HeldAlert, alert_guard, alert_item, audit_items, load_alerts
+from backend.adapters.dynamo.alert_items import (
+    HeldAlert,
+    alert_from,
+    alert_guard,
+    alert_item,
+    audit_items,
+    load_alerts,
+)
 from backend.adapters.dynamo.entities import Held
 from backend.adapters.dynamo.items import Item, integer, key_of, keyed, number, pack, unpack
 from backend.adapters.dynamo.judging import Judgement
@@ -113,24 +120,44 @@ def write_entity(
     """The entity, and with it everything the rules said of it. Raises Moved when anything of it was written meanwhile.
 
     An alert that is only counted again is written before the entity, on its own, and knows the step it was counted in: twice
-    as cheap as a transaction. Whatever a person should read about commits together with the entity, its audit included.
+    as cheap as a transaction. Alerts that open are written after it, and lie in it until then, so that whoever finds the
+    step unfinished writes them: cheaper too. Any other news commits together with the entity, its audit included.
     """
     if judgement is None or not judgement.transitions:
         table.put(item, *guard)
-    elif judgement.news:
+        return
+    final = judgement.final()
+    # The same claim at the same moment is the same alert: one that ended may be raised again under its old id.
+    known = load_alerts(table, judgement.news)
+    opened = [HeldAlert(alert).audited(alert, entries) for alert, entries in final.values() if entries]
+    if known:
         table.transact([table.put_action(item, *guard), *_alert_actions(table, judgement, step)])
-    else:
-        for alert, _ in judgement.final().values():
-            held = judgement.held[alert.rule_id]
-            if held.step < step:
-                table.put(alert_item(held.audited(alert, []), step), *alert_guard(held))
-        table.put(item, *guard)
+        return
+    for alert, entries in final.values():
+        held = judgement.held.get(alert.rule_id)
+        if not entries and held is not None and held.step < step:
+            table.put(alert_item(held.audited(alert, []), step), *alert_guard(held))
+    # Audit rows are the same when written twice, so they may come first.
+    table.write_many(puts=[row for _, entries in final.values() for row in audit_items(None, entries)])
+    items = [alert_item(alert, step) for alert in opened]
+    table.put(item | ({"n": {"L": [each["b"] for each in items]}} if items else {}), *guard)
+    _put_new(table, items)
+
+
+def open_alerts(table: Table, held: Held) -> None:
+    """Write the alerts that opened with the entity's last step, where that was not done; again is the same."""
+    _put_new(table, [alert_item(alert_from(packed), held.step) for packed in held.opened])
+
+
+def _put_new(table: Table, items: Iterable[Item]) -> None:
+    for item in items:
+        with contextlib.suppress(Moved):  # it is there already, or moved on since
+            table.put(item, "attribute_not_exists(PK)")
 
 
 def _alert_actions(table: Table, judgement: Judgement, step: int) -> list[dict[str, Any]]:
     actions, audits = [], []
     final = judgement.final()
-    # The same claim at the same moment is the same alert: one that ended may be raised again under its old id.
     known = load_alerts(table, final)
     for alert_id, (alert, entries) in final.items():
         held = known.get(alert_id)
