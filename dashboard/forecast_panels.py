@@ -236,7 +236,7 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
     """What is out of its usual course at this moment, rarest first; or that nothing is."""
     rows = sorted((row for row in found.rows if row.end_us is None), key=lambda row: -row.score)
     if found.through_us is None:
-        text = "Once there are events, what is usual is learned from them in a minute or two."
+        text = f"Once there are events, what is usual is learned from them: {found.learning}."
         return components.panel("Not watched yet", html.P(text, className="io-pad t3 now-calm"), view)
     if found.days_known < found.days_needed:
         title = "Too early to tell what is unusual"

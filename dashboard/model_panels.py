@@ -344,6 +344,7 @@ def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool =
     foot = html.Span(
         f"{number(found['rows'])} {kind}s of the last day, {ago(found['at_us'], view.now_us)}; "
         f"{number(len(features))} inputs, moved from {MOVED:g}, far from {DRIFTED:g}"
+        + (f"; {number(found['later'])} look back further than this log goes" if found.get("later") else "")
     )
     inside = [html.P(_reading(weight, simulated), className="io-pad t2 fs12"), table] if far else [table]
     return components.panel(title, html.Div(inside, className="mdl-scroll mdl-drift"), view, foot=foot)

@@ -22,7 +22,9 @@ from simulator.truth import Course
 
 # The shares of the specification's training data (4.6): more trouble than in the marketplace that is shown.
 SHARES = (("thriving", 0.30), ("healthy", 0.40), ("at_risk", 0.20), ("churned", 0.10))
-STUDENTS_PER_TUTOR = 7
+STUDENTS_PER_TUTOR = (
+    10  # of all who ever come; some seven of them at a time, as in the marketplace that is shown
+)
 CALLING_DAYS = 8  # who leaves decides so many days before, and calls: see history.Past
 _BEYOND = 30  # days after the end up to which courses are drawn, so that the end is a day like any other
 _JOINED_LATELY = 0.35  # share of students who join within the history
@@ -82,10 +84,17 @@ class Work:
 class Lives:
     """The past of `students` people over the `days` before `until`; the same for the same arguments."""
 
-    def __init__(self, seed: int, until: datetime, days: int, students: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        until: datetime,
+        days: int,
+        students: int,
+        shares: tuple[tuple[str, float], ...] = SHARES,
+    ) -> None:
         self.days, self.until = days, until
         tutors = max(20, students // STUDENTS_PER_TUTOR)
-        self.population = _with_newcomers(build(seed, students, tutors, SHARES), days)
+        self.population = _with_newcomers(build(seed, students, tutors, shares), days)
         rng = Random(f"lives:{seed}")
         self.lives = {s.id: _life(rng, s.segment, days) for s in self.population.students}
         self.work = {t.id: _work(rng, days) for t in self.population.tutors}

@@ -18,6 +18,7 @@ level in the root scale; Haykin, Adaptive Filter Theory, ch. 10, for the least s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ CLIP = 4.0  # errors beyond this many spreads teach no more than this
 LARGEST = 1e150
 LOCAL = 0.8  # weight of the noise at this time of day in the spread; the rest is the noise of all day
 EMPTY_SHARE = 0.3  # of the usual variance: slots with less are nights in which nothing happens
+MOST_KEPT = 256  # instants whose view is kept until the next value
 STATE_VERSION = 1
 
 
@@ -83,6 +85,7 @@ class Forecaster:
         self._variance, self._count, self._lowest = 0.0, 0, math.inf
         self._last_second = 0.0
         self._last_root = 0.0
+        self._kept: dict[datetime, _View] = {}
 
     def predict(self, timestamp: datetime) -> tuple[float, float, float]:
         """(mean, low, high) of the value at that time with a 90 % band; changes nothing."""
@@ -120,26 +123,25 @@ class Forecaster:
         self._profile.learn(view.slot, view.weekday, root, error if self._count else 0.0)
         self._count += 1
         self._last_second, self._last_root = second, root
+        self._kept.clear()
         self._say_ahead(timestamp)
 
     def _say_ahead(self, timestamp: datetime) -> None:
         """Leaves forecasts at every tracked horizon to be judged when their time comes."""
         at = round(self._last_second / self.step_seconds)
-        for horizon in HORIZONS:
-            view = self._view(timestamp + timedelta(seconds=horizon * self.step_seconds))
+        ahead = [timestamp + timedelta(seconds=horizon * self.step_seconds) for horizon in HORIZONS]
+        for horizon, view in zip(HORIZONS, self._views(ahead), strict=True):
             if self._profile.known(view.slot):
                 self._ahead.say(at + horizon, horizon, self._root_ahead(view, horizon), view.spread)
 
     def predict_ahead(self, timestamp: datetime, steps: int) -> list[Step]:
         """The next `steps` values from `timestamp` on (the first one is `timestamp` itself), each with 50 % and 90 % bands."""
+        if self._count == 0:
+            return [Step(0.0, -math.inf, math.inf, -math.inf, math.inf)] * steps
         result = []
-        for step in range(steps):
-            at = timestamp + timedelta(seconds=step * self.step_seconds)
-            if self._count == 0:
-                result.append(Step(0.0, -math.inf, math.inf, -math.inf, math.inf))
-                continue
+        times = [timestamp + timedelta(seconds=step * self.step_seconds) for step in range(steps)]
+        for at, view in zip(times, self._views(times), strict=True):
             horizon = max(1, round((_second(at) - self._last_second) / self.step_seconds))
-            view = self._view(at)
             root = self._root_ahead(view, horizon)
             half, wide = self._ahead.radius(horizon)
             young = view.spread * (1.0 + 5.0 / self._count)
@@ -154,33 +156,38 @@ class Forecaster:
 
     def _view(self, timestamp: datetime) -> _View:
         """Everything the forecast of one instant needs; a pure reading."""
-        moment = timestamp if timestamp.tzinfo is None else timestamp.astimezone(UTC)
-        profile, weekday = self._profile, moment.weekday()
-        slot = profile.slot(moment.hour * 3600 + moment.minute * 60 + moment.second)
-        base, own, seen = (
-            float(profile.common[slot]),
-            profile.deviation[weekday],
-            profile.weekday_seen[weekday],
-        )
+        return self._views([timestamp])[0]
+
+    def _views(self, timestamps: Sequence[datetime]) -> list[_View]:
+        """Those of several instants, worked out together and kept until the next value: most are asked for again."""
+        known = self._kept
+        new = [at for at in timestamps if at not in known]
+        if new:
+            if len(known) + len(new) > MOST_KEPT:
+                known.clear()
+                new = list(timestamps)
+            moments = [at if at.tzinfo is None else at.astimezone(UTC) for at in new]
+            slots = [self._profile.slot(m.hour * 3600 + m.minute * 60 + m.second) for m in moments]
+            weekdays = [moment.weekday() for moment in moments]
+            near = self._profile.near(slots, weekdays).tolist()
+            for at, slot, weekday, means in zip(new, slots, weekdays, near, strict=True):
+                known[at] = self._seen_from(at, slot, weekday, means)
+        return [known[at] for at in timestamps]
+
+    def _seen_from(self, timestamp: datetime, slot: int, weekday: int, means: list[float]) -> _View:
+        profile, base = self._profile, float(self._profile.common[slot])
         departures = self._departures
         if _second(timestamp) - self._last_second > max(PAUSE_SECONDS, 3 * self.step_seconds):
             departures = departures * np.array((0.0, 0.0, 0.0, 0.5))
-        smooth = profile.smooth
+        common1, common4, own1, own4, own12, error4, noise = means
         terms = np.array(
             (
-                0.1,
-                smooth(profile.common, profile.seen, slot, 1) - base,
-                smooth(profile.common, profile.seen, slot, 4) - base,
-                float(own[slot]),
-                smooth(own, seen, slot, 1),
-                smooth(own, seen, slot, 4),
-                smooth(own, seen, slot, 12),
-                *departures,
-                float(profile.last_error[slot]),
-                smooth(profile.last_error, profile.seen, slot, 4),
+                *(0.1, common1 - base, common4 - base),
+                *(float(profile.deviation[weekday, slot]), own1, own4, own12),
+                *departures.tolist(),
+                *(float(profile.last_error[slot]), error4),
             )
         )
-        noise = smooth(profile.noise, profile.seen, slot, 2)
         spread = math.sqrt(LOCAL * noise + (1.0 - LOCAL) * self._variance) + 1e-6
         return _View(slot, weekday, base, terms, departures, noise, spread)
 

@@ -7,6 +7,7 @@ by slot, for bands. Memory: 10 numbers for each slot of the day.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ SHORTEST_SLOT = 300
 COMMON_DAYS = 30  # memory of the common profile
 WEEKDAY_WEEKS = 10  # memory of a weekday's deviation
 NOISE_DAYS = 30
+_WIDTHS = (1, 4, 2, 12)  # slots on either side that a mean leans on
+_OWN = (0, 1, 3)  # of which those of a weekday's own
 _ARRAYS = ("common", "seen", "deviation", "weekday_seen", "noise", "last_error")
 
 
@@ -28,7 +31,7 @@ class Profile:
         self.common, self.seen = np.zeros(self.slots), np.zeros(self.slots)
         self.deviation, self.weekday_seen = np.zeros((7, self.slots)), np.zeros((7, self.slots))
         self.noise, self.last_error = np.zeros(self.slots), np.zeros(self.slots)
-        self._kernels = {width: _kernel(width) for width in (1, 2, 4, 12)}
+        self._kernels = _kernels(self.slots)
 
     def slot(self, second_of_day: int) -> int:
         """Slot of a second of the day, 0..86399."""
@@ -38,14 +41,16 @@ class Profile:
         """Was anything ever seen in the slot?"""
         return bool(self.seen[slot] > 0)
 
-    def smooth(self, layer: np.ndarray, weight: np.ndarray, slot: int, width: int) -> float:
-        """Gaussian mean of a layer around a slot over the slots that were seen; 0.0 where nothing near was."""
-        kernel = self._kernels[width]
-        reach = len(kernel) // 2
-        start, end = max(0, slot - reach), min(self.slots, slot + reach + 1)
-        part = kernel[start - slot + reach : end - slot + reach] * (weight[start:end] > 0)
-        total = float(part.sum())
-        return float(part @ layer[start:end]) / total if total > 0 else 0.0
+    def near(self, slots: list[int], weekdays: list[int]) -> np.ndarray:
+        """(slots, 7): Gaussian means around each slot over the slots that were seen, 0.0 where nothing near was: the common profile over 1
+        and 4 slots, the weekday's own over 1, 4 and 12, the last errors over 4, the noise over 2."""
+        kernels = self._kernels[slots]
+        every = kernels[:, :3] * (self.seen > 0)
+        layers = every @ np.array((self.common, self.last_error, self.noise)).T
+        layers /= _or_one(every.sum(axis=2))[:, :, None]
+        own = kernels[:, _OWN] * (self.weekday_seen[weekdays] > 0)[:, None, :]
+        means = (own @ self.deviation[weekdays][:, :, None])[:, :, 0] / _or_one(own.sum(axis=2))
+        return np.column_stack((layers[:, 0, 0], layers[:, 1, 0], means, layers[:, 1, 1], layers[:, 2, 2]))
 
     def learn(self, slot: int, weekday: int, level: float, error: float) -> None:
         """Moves both layers towards `level` (root scale); `error` is the forecast's error there."""
@@ -70,6 +75,15 @@ class Profile:
             array[...] = np.array(state[name], dtype=float).reshape(array.shape)
 
 
-def _kernel(width: int) -> np.ndarray:
-    reach = 3 * width
-    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+def _or_one(totals: np.ndarray) -> np.ndarray:
+    return np.where(totals > 0, totals, 1.0)
+
+
+@lru_cache(maxsize=8)
+def _kernels(slots: int) -> np.ndarray:
+    """(slots, widths, slots): how much each slot counts around a slot, by width; nothing beyond three widths."""
+    apart = np.arange(slots)[:, None] - np.arange(slots)[None, :]
+    widths = [np.exp(-0.5 * (apart / width) ** 2) * (abs(apart) <= 3 * width) for width in _WIDTHS]
+    found = np.stack(widths, axis=1)
+    found.flags.writeable = False
+    return found

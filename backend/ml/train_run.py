@@ -31,6 +31,9 @@ class Source:
     segment: Segment = lambda entity_id: "all"
     oracle: Oracle = lambda target, entity_id, cutoff: None
     outcomes: Outcomes = labels.FROM_LOG
+    usual: Callable[[str], Histories] | None = (
+        None  # what inputs are compared with later, where it is not what was learned from
+    )
 
     def cutoffs(self) -> list[datetime]:
         """From when there is something to look back on until the outcome is known. Raises NothingToLearn for too short a log."""
@@ -76,6 +79,7 @@ def run(
                 segment=source.segment,
                 oracle=source.oracle,
                 source=source.name,
+                usual=None if source.usual is None else source.usual(entity_type),
                 say=say,
             )
         except NothingToLearn as error:

@@ -62,11 +62,13 @@ def train(
     segment: Segment = lambda entity_id: "all",
     oracle: Oracle = lambda target, entity_id, cutoff: None,
     source: str = "own log",
+    usual: Histories | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Trained:
     """Train on histories that end at `end`, with rows at each cut-off.
 
-    `segment`: entity id -> the group that the figures are also given for. `say` is told of each target as it is done. Raises
+    `segment`: entity id -> the group that the figures are also given for. `usual`: histories of the marketplace that the model is made
+    for, with which inputs are compared later, where those that it learns from have more trouble on purpose. `say` is told of each target as it is done. Raises
     NothingToLearn when no target can be trained.
     """
     table = build_table(entity_type, histories, cutoffs, end, seed, outcomes, segment)
@@ -98,8 +100,11 @@ def train(
             "no target can be trained: " + "; ".join(f"{t}: {r}" for t, r in untrained.items())
         )
     data = _data_range(table, end, source, seed, trials) | {"untrained": untrained}
-    model = _model(entity_type, table, made, now, data)
-    beside = _model(entity_type, table, small, now, data, columns) if small else None
+    rows = _compared(entity_type, table)
+    if usual is not None:
+        rows = _compared(entity_type, build_table(entity_type, usual, cutoffs, end, seed, outcomes))
+    model = _model(entity_type, rows, made, now, data)
+    beside = _model(entity_type, rows, small, now, data, columns) if small else None
     return Trained(model, {t: m.figures for t, m in made.items()}, untrained, table, beside)
 
 
@@ -238,7 +243,7 @@ def _baselines(
 
 def _model(
     entity_type: str,
-    table: Table,
+    rows: np.ndarray,
     made: dict[str, TargetModel],
     now: datetime,
     data: dict[str, Any],
@@ -249,8 +254,6 @@ def _model(
     digest = hashlib.sha256(trees.encode()).hexdigest()[:8]
     small = bool(columns)
     names = features.names(entity_type, small)
-    rows = np.flatnonzero((table.part == "train") & _present(entity_type, table))
-    x = table.x[rows][:, columns] if small else table.x[rows]
     return Model(
         entity_type=entity_type,
         version=f"{entity_type}-{now:%Y%m%dT%H%M}{SMALL_MARK if small else '-'}{digest}",
@@ -259,25 +262,43 @@ def _model(
         trained_at=now.isoformat(),
         data=data,
         targets=made,
-        reference=drift.reference(names, x, _weights(names, made, x)),
+        reference=drift.reference(
+            names, rows[:, columns] if small else rows, _weights(entity_type, made, rows, columns)
+        ),
         small=small,
     )
 
 
-def _present(entity_type: str, table: Table) -> np.ndarray:
-    """(rows,) whether the entity had a session lately: see `labels.present`."""
+def _compared(entity_type: str, table: Table) -> np.ndarray:
+    """(rows, features) what inputs are compared with later: the training rows of those that had a session lately (`labels.present`)."""
     names = features.names(entity_type)
-    return np.array([labels.present(entity_type, dict(zip(names, row, strict=True))) for row in table.x])
+    there = [labels.present(entity_type, dict(zip(names, row, strict=True))) for row in table.x]
+    return table.x[(table.part == "train") & np.array(there)]
 
 
-def _weights(names: Sequence[str], made: Mapping[str, TargetModel], x: np.ndarray) -> dict[str, float]:
-    """How much of what the model says comes from each feature: its share of all contributions, averaged over the targets."""
-    some = x[:: max(1, len(x) // _WEIGHED_ROWS)]
-    shares = np.zeros(len(names))
-    for target in made.values():
-        parts = np.abs(target.trees.contributions(some)[:, :-1]).sum(axis=0)
-        shares += parts / (parts.sum() or 1.0) / len(made)
-    return dict(zip(names, shares.tolist(), strict=True))
+def _weights(
+    entity_type: str, made: Mapping[str, TargetModel], rows: np.ndarray, columns: Sequence[int]
+) -> dict[str, float]:
+    """How much of what the model says comes from each feature: its share of all contributions, averaged over the targets that can be asked
+    of these rows."""
+    names = features.names(entity_type, bool(columns))
+    some = rows[:: max(1, len(rows) // _WEIGHED_ROWS)]
+    known = [_known(entity_type, row) for row in some]
+    shares = []
+    for name, target in made.items():
+        asked = some[[labels.applies(name, k) for k in known]]
+        if len(asked):
+            x = asked[:, columns] if columns else asked
+            parts = np.abs(target.trees.contributions(x)[:, :-1]).sum(axis=0)
+            shares.append(parts / (parts.sum() or 1.0))
+    mean = np.mean(shares, axis=0) if shares else np.full(len(names), 1 / len(names))
+    return dict(zip(names, mean.tolist(), strict=True))
+
+
+def _known(entity_type: str, row: np.ndarray) -> dict[str, float]:
+    """The features of a row that have a value."""
+    named = zip(features.names(entity_type), row.tolist(), strict=True)
+    return {name: value for name, value in named if value == value}
 
 
 def _data_range(table: Table, end: datetime, source: str, seed: int, trials: int) -> dict[str, Any]:

@@ -60,12 +60,15 @@ def build_table(
         begun = min((e["occurred_at"] for e in events), default=end)
         for cutoff in _moments(begun, cutoffs, events):
             place = _part(entity_id, cutoff, sorted(cutoffs), seed)
+            # Nobody arrives twice: what is asked on arrival alone is in no other part, and goes by its moment.
+            alone = place is None and cutoff == begun + _ARRIVAL
+            if alone:
+                place = _part(None, cutoff, sorted(cutoffs), seed)
             if begun > cutoff or place is None:
                 continue
             found = outcomes(entity_type, entity_id, events, cutoff, end)
-            if cutoff < min(
-                cutoffs
-            ):  # too little to look back on for anything but what is asked of newcomers
+            # There is too little to look back on for anything but what is asked of newcomers.
+            if alone or cutoff < min(cutoffs):
                 found = {t: y if t == FIRST else float("nan") for t, y in found.items()}
             part.append(place)
             entity.append(entity_id)
@@ -110,15 +113,16 @@ def _moments(begun: datetime, cutoffs: Sequence[datetime], events: Sequence[Cano
     return [*cutoffs, *([arrival] if new else [])]
 
 
-def _part(entity_id: str, when: datetime, cutoffs: Sequence[datetime], seed: int) -> str | None:
-    """The part that both the entity and the cut-off are in, None where they differ; the entity alone decides while there
-    are fewer than three cut-offs."""
-    share = share_of(entity_id, f"split:{seed}")
-    by_entity = PARTS[sum(share >= s for s in _SHARES)]
+def _part(entity_id: str | None, when: datetime, cutoffs: Sequence[datetime], seed: int) -> str | None:
+    """The part that both the entity and the cut-off are in, None where they differ. The entity alone decides while there are fewer than
+    three cut-offs, the moment alone where no entity is given."""
+    last = len(cutoffs) - 1
+    by_entity = None
+    if entity_id is not None:
+        by_entity = PARTS[sum(share_of(entity_id, f"split:{seed}") >= s for s in _SHARES)]
     if len(cutoffs) < len(PARTS):
         return by_entity
-    last = len(cutoffs) - 1
     first_validation = min(max(1, round(_SHARES[0] * len(cutoffs))), last - 1)
     first_test = min(max(first_validation + 1, round(_SHARES[1] * len(cutoffs))), last)
     by_time = PARTS[sum(when >= cutoffs[i] for i in (first_validation, first_test))]
-    return by_entity if by_entity == by_time else None
+    return by_time if by_entity in (None, by_time) else None

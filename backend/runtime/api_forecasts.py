@@ -13,7 +13,7 @@ from backend.domain.times import HOUR, iso
 from backend.runtime.api_context import Api, Call, bad
 from backend.runtime.api_read import plain, reply
 from backend.runtime.replies import Reply
-from backend.services import queries_forecast
+from backend.services import learned, queries_forecast
 from backend.services.anomalies import anomalies
 from backend.services.queries_forecast import Score
 
@@ -29,7 +29,7 @@ def forecasts(api: Api, call: Call) -> Reply:
         _item(api.store, outlook) | ({"shortage": _shortage(short, outlook)} if short else {})
         for outlook in found
     ]
-    learning = {"note": queries_forecast.LEARNING} if api.store.forecast_head() is None else {}
+    learning = {"note": learned.words(api.store)} if api.store.forecast_head() is None else {}
     return reply({"metric": measure, "items": items, "needed_days": NEEDED_HOURS / 24, **learning})
 
 

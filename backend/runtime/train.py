@@ -14,15 +14,23 @@ from backend.ml.history import as_mapping
 from backend.ml.train_run import NothingToLearn, Say, Source
 from backend.ml.training_table import Histories
 
+_USUAL = 2_000  # students of the marketplace that inputs are compared with
 _STAYS = ("expected", "too sensitive")  # reasons for "not useful" that say that nobody leaves
 
 
 def simulated(customers: int, days: int, seed: int, until: datetime, say: Say) -> Source:
-    """The simulator's history, with what it hides for judging."""
+    """The simulator's history, with what it hides for judging. It has more trouble than the marketplace that demo data show, so that there
+    is much to learn from; what inputs are compared with later is one with as little (`usual`)."""
     from simulator.lives import Lives, mappings
+    from simulator.population import SHARES
 
     say(f"simulating {customers:,} customers over {days} days (seed {seed})")
     lives = Lives(seed, until, days, customers)
+
+    def usual(entity_type: str) -> Histories:
+        shown = Lives(seed, until, days, min(customers, _USUAL), SHARES)
+        found = shown.students() if entity_type == "student" else shown.tutors()
+        return ((entity_id, mappings(drafts)) for entity_id, drafts in found)
 
     def histories(entity_type: str) -> Histories:
         found = lives.students() if entity_type == "student" else lives.tutors()
@@ -38,7 +46,7 @@ def simulated(customers: int, days: int, seed: int, until: datetime, say: Say) -
         return None if horizon is None else lives.silent(entity_id, cutoff, horizon)
 
     name = f"simulated history ({customers:,} customers, {days} days, seed {seed})"
-    return Source(name, until - timedelta(days=days), until, histories, lives.segment, oracle)
+    return Source(name, until - timedelta(days=days), until, histories, lives.segment, oracle, usual=usual)
 
 
 def own_log(store: Any, now_us: int, say: Say) -> Source:

@@ -13,6 +13,7 @@ from backend.domain.episodes import NEEDED_HOURS, WINDOW_HOURS, Episode
 from backend.domain.outlook import parts_of, place_of, within
 from backend.domain.rules import RULES, Signal, Verdict
 from backend.domain.times import HOUR
+from backend.services import learned
 from backend.services.hours import late_events
 from backend.services.process import settle_once
 from backend.services.read_models import Scope
@@ -57,6 +58,7 @@ class Anomalies(msgspec.Struct, frozen=True, kw_only=True):
     late_events: int
     days_known: float
     days_needed: float
+    learning: str = ""  # how far the past is learned, before anything is watched
 
 
 def rule_of(episode: Episode) -> str:
@@ -192,6 +194,7 @@ def anomalies(
         late_events=0 if head is None else max(0, late_events(store, head)),
         days_known=round(known / 24, 1),
         days_needed=NEEDED_HOURS / 24,
+        learning=learned.words(store) if head is None else "",
     )
 
 

@@ -17,6 +17,7 @@ from backend.domain.episodes import Episode, Watch
 from backend.domain.outlook import GRACE_US, UNITS, Course, Day, Key, Outlook
 from backend.domain.times import DAY, HOUR, floor_hour
 from backend.ports import Closed, HoursHead
+from backend.services import learned
 from backend.services.anomalies import settle_episodes
 from backend.services.hours import Market, Readings, events_in, late_events, read_hours
 
@@ -31,6 +32,7 @@ LATE_US = 2 * HOUR  # what is closed later than this is history: it is noted, an
 # Events in closed hours beyond those that were there when they were closed: more mean that a past was brought in.
 REWRITTEN, REWRITTEN_SHARE = 500, 0.1
 KEEP_DAYS_US, KEEP_EPISODES_US = 35 * DAY, 400 * DAY
+TOLD = 40  # times that it is written down how far learning a whole past is
 _SLICE = 24  # hours learned between two rests
 
 
@@ -107,11 +109,14 @@ class Forecasting:
     def _close(self, head: HoursHead | None, first_us: int, last_us: int, now_us: int, *, anew: bool) -> None:
         known = {place for _, place in (*self._courses, *self._watches)}
         readings = read_hours(self._store, first_us, last_us, known)
-        episodes = [*self._watch(readings, now_us)]
+        told = self._telling(readings, now_us) if head is None else _untold
+        episodes = [*self._watch(readings, now_us, told)]
         for place, values in readings.counts.items():
             self._learn(("calls", place), "calls", values, readings, now_us)
+            told()
         for place, market in readings.market.items():
             self._learn_market(place, market, readings, now_us)
+            told()
         # Only what is recent enough is watched for late events: what is older may have been removed by its age meanwhile.
         since_us = max(head.since_us if head else first_us, last_us - LEARN_HOURS * HOUR)
         after = HoursHead(
@@ -127,7 +132,19 @@ class Forecasting:
         self._store.save_forecasts(closed, last_us - KEEP_DAYS_US, last_us - KEEP_EPISODES_US)
         self._head = after
 
-    def _watch(self, readings: Readings, now_us: int) -> Iterator[Episode]:
+    def _telling(self, readings: Readings, now_us: int) -> Callable[[], None]:
+        """What is called after each series of a whole past, so that pages can say how far it is: now and then it is written down."""
+        total = len(readings.watched) + len(readings.counts) + len(readings.market)
+        done = iter(range(1, total + 1))
+
+        def told() -> None:
+            n = next(done, total)
+            if n == 1 or n * TOLD // total > (n - 1) * TOLD // total:
+                learned.note(self._store, n, total, now_us)
+
+        return told
+
+    def _watch(self, readings: Readings, now_us: int, told: Callable[[], None]) -> Iterator[Episode]:
         for (measure, place), values in readings.watched.items():
             watch = self._watches.get((measure, place))
             if watch is None:
@@ -139,6 +156,7 @@ class Forecasting:
                     yield changed
                 if hour % _SLICE == 0:
                     self._rest()
+            told()
 
     def _learn(self, key: Key, unit: str, values: np.ndarray, readings: Readings, now_us: int) -> None:
         course = self._courses.get(key)
@@ -181,6 +199,10 @@ class Forecasting:
         courses = {key: pack(course.to_state()) for key, course in self._courses.items()}
         self._rest()
         return courses, {key: pack(watch.to_state()) for key, watch in self._watches.items()}
+
+
+def _untold() -> None:
+    """Hours that are closed as they end take no time worth a word."""
 
 
 def _rewritten(late: int, head: HoursHead) -> bool:

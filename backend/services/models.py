@@ -11,7 +11,7 @@ from backend.domain.times import from_us
 from backend.domain.trials import Pair
 from backend.services.trials import comparison
 
-DRIFT = "models.drift"  # document: entity type -> {at_us, model, rows, features: [[name, stability index], ...], far_weight}
+DRIFT = "models.drift"  # document: entity type -> {at_us, model, rows, later, features: [[name, stability index], ...], far_weight}; `later`: inputs that this log is too young for
 ACTIONS = ("promote", "canary", "shadow", "drop", "rollback")
 DRIFTED = 0.25  # a stability index from which a feature has moved far; from MOVED on it has moved
 MOVED = 0.1

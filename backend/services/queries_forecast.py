@@ -31,12 +31,12 @@ from backend.domain.outlook import (
 )
 from backend.domain.times import DAY, HOUR, floor_hour
 from backend.ports import HoursHead
+from backend.services import learned
 from backend.services.read_models import Scope
 
 SCORED_DAYS = 7
 SAME = 0.005  # share by which two errors may differ and still be called the same
 DAY_BEFORE = HORIZONS[-1]
-LEARNING = "the past is being learned, which takes a minute or two"
 LIKELY = 0.5  # chance of running short from which an hour belongs to a shortage
 _NOTHING = Step(0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -119,7 +119,7 @@ def place_asked(scope: Scope) -> str | None:
 def history_words(store: Any, found: Outlook | None) -> str:
     """Why there is no forecast: "not enough history: needs 7 days of hours, has 2.5"."""
     if store.forecast_head() is None:
-        return LEARNING
+        return learned.words(store)
     known = 0 if found is None else found.hours_known
     return f"not enough history: needs {NEEDED_HOURS // 24} days of hours, has {known / 24:.1f}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from backend.domain.outlook import AHEAD, GRACE_US, HORIZONS, MEASURES, Course, Day, place_of
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.services import queries_forecast
+from backend.services import learned, queries_forecast
 from backend.services.forecasting import BACKLOG, REWRITTEN, Forecasting
 from backend.services.hours import read_hours
 from backend.services.read_models import Scope
@@ -151,10 +151,29 @@ def test_when_everything_is_erased_nothing_is_forecast(store: Any) -> None:
 
 def test_an_empty_store_closes_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path, "empty.db")
-    assert queries_forecast.history_words(store, None) == queries_forecast.LEARNING
+    assert queries_forecast.history_words(store, None) == learned.NOTHING_YET
     assert not Forecasting(store).step(LATER)
     assert store.forecast_head() is None
     store.close()
+
+
+def test_how_far_the_past_is_learned_is_said_until_it_is_known(store: Any) -> None:
+    heard: list[str] = []
+    assert queries_forecast.history_words(store, None) == learned.NOTHING_YET
+    forecasting = Forecasting(store, lambda: heard.append(queries_forecast.history_words(store, None)))
+    assert forecasting.step(LATER)
+    said_so = [words for words in heard if words != learned.NOTHING_YET]
+    assert said_so
+    done = [int(words.split()[0]) for words in said_so]
+    (total,) = {int(words.split()[2]) for words in said_so}
+    assert done == sorted(done)
+    assert 0 < done[0] < total
+    assert store.document(learned.LEARNED) == {"done": total, "of": total}
+    assert "learned so far" not in queries_forecast.history_words(store, None)
+    head = store.last_change()
+    take(store, calls(16 * 24, 16 * 24 + 1), LATER + HOUR)
+    assert forecasting.step(LATER + HOUR)  # an hour that ends is no past to be learned
+    assert not [c for c in store.changes(head) if c.key == learned.LEARNED]
 
 
 def test_nothing_is_closed_while_many_events_wait_to_be_folded(store: Any) -> None:

@@ -134,8 +134,11 @@ def test_the_scorecard_is_plain_where_the_forecast_loses() -> None:
 
 def test_now_says_what_is_unusual_or_that_nothing_is_or_that_it_is_too_early() -> None:
     assert "Nothing unusual up to" in text(forecast_panels.unusual_now(WATCHED, view()))
-    unknown = msgspec.structs.replace(WATCHED, through_us=None)
-    assert "Not watched yet" in text(forecast_panels.unusual_now(unknown, view()))
+    far = "12 of 48 series of the past are learned so far"
+    unknown = msgspec.structs.replace(WATCHED, through_us=None, learning=far)
+    drawn = text(forecast_panels.unusual_now(unknown, view()))
+    assert "Not watched yet" in drawn
+    assert far in drawn
     young = msgspec.structs.replace(WATCHED, days_known=3.0)
     assert "Needs 14 days of history, has 3.0" in text(forecast_panels.unusual_now(young, view()))
     ended = msgspec.structs.replace(EPISODE, end_us=BEGUN)

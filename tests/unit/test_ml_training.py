@@ -18,7 +18,7 @@ from backend.ml.model_files import FolderFiles
 from backend.ml.models import Model, ModelMismatch, decode_model, wilson
 from backend.ml.promotion import Decision, ModelRegistry, decide, version_for
 from backend.ml.training import NothingToLearn, Trained, figures_on, train
-from backend.ml.training_table import build_table
+from backend.ml.training_table import PARTS, build_table
 from backend.ml.trees import Trees, from_xgboost
 
 END = datetime(2026, 6, 1, tzinfo=UTC)
@@ -71,6 +71,51 @@ def test_parts_share_neither_entity_nor_time(trained: Trained) -> None:
     }
     assert not parts["train"][0] & parts["test"][0]
     assert max(parts["train"][1]) < min(parts["test"][1])
+
+
+def test_arrivals_are_parted_by_their_moment_and_say_nothing_of_anything_else() -> None:
+    """Nobody arrives twice: an arrival needs no part of its own entity, so that there are enough of them to judge by."""
+    histories = []
+    for number in range(120):
+        begun = END - timedelta(days=112 - number * 0.7)
+        name = f"s{number}"
+        signed = {"event_type": "signup_completed", "occurred_at": begun, "payload": {"student_id": name}}
+        held = [
+            {"event_type": "session_completed", "occurred_at": begun + timedelta(days=3 + 4 * n), "payload": {"rating": 4 + n % 2}}
+            for n in range(6)
+        ]  # fmt: skip
+        histories.append((name, [signed, *held]))
+    table = build_table("student", histories, CUTOFFS, END, seed=1)
+    rows = {part: table.rows("first_session_success", part) for part in PARTS}
+    assert min(len(found) for found in rows.values()) >= 5
+    assert table.cutoff[rows["train"]].max() < table.cutoff[rows["validation"]].min()
+    assert table.cutoff[rows["validation"]].max() < table.cutoff[rows["test"]].min()
+    for target in ("churn_14d", "session_velocity", "health_score"):
+        of = {part: set(table.entity[table.rows(target, part)]) for part in PARTS}
+        assert not of["train"] & of["test"]
+        assert not of["train"] & of["validation"]
+
+
+def test_what_inputs_are_compared_with_may_be_another_marketplace() -> None:
+    def calmer(number: int) -> tuple[str, list[dict]]:
+        name, events = student_history(number)
+        return name, [
+            {**e, "payload": e["payload"] | ({"rating": 5} if "rating" in e["payload"] else {})}
+            for e in events
+        ]
+
+    def made(usual: bool) -> Trained:
+        return train(
+            map(student_history, range(300)), entity_type="student", cutoffs=CUTOFFS, end=END, now=NOW, trials=1, seed=1,
+            threads=1, usual=map(calmer, range(300)) if usual else None,
+        )  # fmt: skip
+
+    plain, other = made(False).model, made(True).model
+    assert [t.trees.to_json() for t in plain.targets.values()] == [
+        t.trees.to_json() for t in other.targets.values()
+    ]
+    assert plain.reference["avg_rating"]["edges"][-1] < 5 == other.reference["avg_rating"]["edges"][-1]
+    assert plain.reference["sessions_30d"]["edges"] == other.reference["sessions_30d"]["edges"]
 
 
 def test_the_model_beats_the_mean_rate_and_says_so_in_the_card(trained: Trained) -> None:
