@@ -13,8 +13,7 @@ from backend.ports import Explainer
 from backend.runtime.aws import Installation
 from backend.services import cases
 from backend.services.announcements import OPENED, SEGMENT
-from backend.services.explaining import Chain, Limits
-from backend.services.insights import cost_usd
+from backend.services.explaining import Chain, Limits, cost_usd
 
 # Reasons for the rules' own wording that are no failure of a language model.
 _QUIET = frozenset(("off", "not enough evidence", "explained a moment ago"))

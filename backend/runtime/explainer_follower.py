@@ -14,8 +14,8 @@ from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ports import Explainer
 from backend.runtime.settings import Settings
 from backend.services import cases
-from backend.services.explaining import Chain, Limits, day_of
-from backend.services.insights import asked_since, cost_usd, expired
+from backend.services.explaining import Chain, Limits, cost_usd, day_of
+from backend.services.insights import asked_since, expired
 
 log = logging.getLogger("iops.explainer")
 LOOK_SECONDS = 0.5
@@ -143,7 +143,12 @@ class ExplainerFollower:
 def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> ExplainerFollower:
     """The follower with what the settings ask for."""
     stopping = threading.Event()
-    limits = Limits(settings.llm_daily_calls, settings.llm_rate_per_minute, settings.llm_share)
+    limits = Limits(
+        settings.llm_daily_calls,
+        settings.llm_rate_per_minute,
+        settings.llm_share,
+        float(settings.llm_daily_usd),
+    )
     chance = random.Random().random
     chain = Chain(store, providers(settings), clock, stopping.wait, chance, limits)
     return ExplainerFollower(store, chain, clock, stopping)

@@ -96,6 +96,12 @@ TABLE = (
     ),
     Setting("IOPS_LLM_DAILY_CALLS", "llm_daily_calls", "500", "most calls to language models in a day (UTC)"),
     Setting(
+        "IOPS_LLM_DAILY_USD",
+        "llm_daily_usd",
+        "5",
+        "most dollars for language models in a day (UTC), by the tokens used at the list price of a Haiku-class Claude",
+    ),
+    Setting(
         "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
     ),
     Setting("IOPS_LLM_SHARE", "llm_share", "1", "share of entities, 0 to 1, that a model is asked about"),
@@ -183,6 +189,7 @@ class Settings:
     models: str = "local"
     train_every: int = 30
     llm_daily_calls: int = 500
+    llm_daily_usd: int = 5
     llm_rate_per_minute: int = 30
     llm_share: float = 1.0
     llm_url: str | None = None

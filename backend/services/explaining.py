@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from zlib import crc32
 
 import msgspec
@@ -24,15 +24,18 @@ TRIES = 4  # the first, and three more after about 1, 2 and 4 seconds
 DEADLINE_US = 8 * SECOND  # for everything that is explained together
 LEAST_S = 0.5  # less time than this is not worth a call
 CACHE_US = DAY
+# Estimate of what tokens cost, USD per million: the list price of a Haiku-class Claude, rounded up.
+INPUT_USD, OUTPUT_USD = 1.0, 5.0
 AGAIN_US = 15 * MINUTE  # the same entity is worded by a model at most once in this time
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What may be spent: calls a day (kept durably), calls a minute, and the share of entities put to a model at all."""
+    """What may be spent: calls and dollars a day (kept durably), calls a minute, and the share of entities put to a model at all."""
 
     daily_calls: int = 500
     per_minute: int = 30
     share: float = 1.0
+    daily_usd: float = 5.0
 
 
 class Chain:
@@ -168,7 +171,7 @@ class Chain:
         """Up to TRIES calls, about 1, 2 and 4 seconds apart, with jitter, inside the deadline. Raises ProviderFailed."""
         breaker = self.breakers[id(provider)]
         for attempt in range(TRIES):
-            self._may_call(breaker, deadline)
+            self._may_call(breaker, deadline, counts)
             try:
                 answers = self._call(provider, prompt, n, deadline, counts)
             except ProviderFailed as failure:
@@ -202,15 +205,17 @@ class Chain:
         except prompts.BadAnswer as error:
             raise ProviderFailed(str(error), retry=True) from error
 
-    def _may_call(self, breaker: Breaker, deadline: int) -> None:
-        """Takes one call from every budget. Raises ProviderFailed when one is used up."""
+    def _may_call(self, breaker: Breaker, deadline: int, counts: Mapping[str, int]) -> None:
+        """Takes one call from every budget. Raises ProviderFailed when one is used up; `counts`: what is not kept yet of this round."""
         now_us = self._clock()
+        spent = cost_usd(self._store.llm_usage(day_of(now_us))) + cost_usd(counts)
         while self._recent and now_us - self._recent[0] >= MINUTE:
             self._recent.popleft()
         refusals = (
             (deadline - now_us < LEAST_S * SECOND, "no time left"),
             (not breaker.allows(now_us), "resting after failures"),
             (len(self._recent) >= self._limits.per_minute, "calls of this minute used up"),
+            (spent >= self._limits.daily_usd, "spend of today used up"),
         )
         for refused, reason in refusals:
             if refused:
@@ -223,6 +228,11 @@ class Chain:
 def share_of(entity_type: str, entity_id: str) -> float:
     """Where an entity stands between 0 and 1: always the same place, so that a share of 0.2 is always the same fifth."""
     return crc32(f"{entity_type}/{entity_id}".encode()) / 2**32
+
+
+def cost_usd(usage: Mapping[str, int]) -> float:
+    """What so many `input_tokens` and `output_tokens` cost."""
+    return (usage.get("input_tokens", 0) * INPUT_USD + usage.get("output_tokens", 0) * OUTPUT_USD) / 1e6
 
 
 def day_of(at_us: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,13 +15,11 @@ from backend.domain.insights import HIGH_RISK, OUTCOMES, VERDICTS, Insight, by_r
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, iso
 from backend.services import cases
-from backend.services.explaining import day_of
+from backend.services.explaining import cost_usd, day_of
 
 SCAN = 1_000  # living alerts that are looked at, at most
 LOOSE = 200  # insights without an alert that are looked at, at most
 MAX_REASON = 500
-# Estimate of what tokens cost, USD per million: the list price of a Haiku-class Claude, rounded up.
-INPUT_USD, OUTPUT_USD = 1.0, 5.0
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -245,10 +243,6 @@ def by_source(store: Any, now_us: int) -> dict[str, dict[str, Any]]:
     for counts in found.values():
         counts["precision"] = round(counts["accepted"] / (counts["accepted"] + counts["dismissed"]), 4)
     return dict(sorted(found.items()))
-
-
-def cost_usd(usage: Mapping[str, int]) -> float:
-    return (usage.get("input_tokens", 0) * INPUT_USD + usage.get("output_tokens", 0) * OUTPUT_USD) / 1e6
 
 
 def feedback(

@@ -14,7 +14,7 @@ from backend.domain.number_check import mismatches
 from backend.domain.times import DAY, MINUTE, SECOND
 from backend.ports import Completion, ProviderFailed
 from backend.services import insights
-from backend.services.explaining import TRIES, Chain, Limits, day_of, share_of
+from backend.services.explaining import INPUT_USD, OUTPUT_USD, TRIES, Chain, Limits, day_of, share_of
 from tests.builders import NOW, open_store
 from tests.services.llm_stubs import Clock, Model, answer, cases, student_alert, student_profile
 
@@ -115,14 +115,18 @@ def test_the_breaker_rests_and_tries_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
-    [({"daily_calls": 3}, "calls of today used up"), ({"per_minute": 3}, "calls of this minute used up")],
+    [
+        ({"daily_calls": 3}, "calls of today used up"),
+        ({"per_minute": 3}, "calls of this minute used up"),
+        ({"daily_usd": 0.002}, "spend of today used up"),  # a call of the stub costs 0.0009
+    ],
 )
-def test_budgets_hold(tmp_path: Path, limits: dict[str, int], reason: str) -> None:
+def test_budgets_hold(tmp_path: Path, limits: dict[str, float], reason: str) -> None:
     bench = Bench(tmp_path, answer({"text": "The student had 2 sessions in 30 days."}), seconds=0.0, **limits)
     found = [bench.explain(start=i, calls=3 + i)[0] for i in range(6)]
     assert [insight.source for insight in found] == ["anthropic"] * 3 + ["rules"] * 3
     assert found[-1].reason == reason
-    bench.clock.sleep(86_400 if "daily_calls" in limits else 60)
+    bench.clock.sleep(60 if "per_minute" in limits else 86_400)
     assert bench.explain(start=7, calls=20)[0].source == "anthropic"
 
 
@@ -261,7 +265,7 @@ def test_usage_and_meters_add_up(tmp_path: Path) -> None:
         400,
         0.5,
     )
-    assert found["cost_usd"] == pytest.approx((400 * insights.INPUT_USD + 100 * insights.OUTPUT_USD) / 1e6)
+    assert found["cost_usd"] == pytest.approx((400 * INPUT_USD + 100 * OUTPUT_USD) / 1e6)
 
 
 def test_an_insight_of_high_risk_is_announced_with_its_risk(tmp_path: Path) -> None:
