@@ -15,7 +15,20 @@ SOURCE = "iops"  # of every event on the bus
 TTL_ATTRIBUTE = "ttl"
 HIGH_RISK = 80  # from this risk score on an alert is announced as HighRisk
 INGEST_PATHS = ("direct", "kinesis")
-ACCESSES = ("read", "write", "readwrite", "follow", "put", "send", "consume", "invoke", "manage", "address")
+ACCESSES = (
+    "read",
+    "write",
+    "readwrite",
+    "follow",
+    "put",
+    "send",
+    "consume",
+    "invoke",
+    "manage",
+    "address",
+    "rotate",
+    "rekey",
+)
 
 # What is announced on the bus. The detail of each holds DETAIL, as far as it is known.
 DETAIL_TYPES = ("AlertOpened", "AlertChanged", "SegmentChanged", "HighRisk", "MalformedEvents")
@@ -59,6 +72,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("llm", "secret", "IOPS_SECRET_LLM", "key of the language model, when it is not Bedrock"),
     Resource("partner", "secret", "IOPS_SECRET_PARTNER", "address and signing keys of the partner's webhook"),
     Resource("ingest-key", "secret", "IOPS_SECRET_INGEST", "the simulator's own ingest key"),
+    Resource("senders", "plan", "IOPS_USAGE_PLAN", "the usage plan that senders' keys belong to"),
     Resource("bedrock", "model", None, "the language model on Bedrock"),
     Resource(
         "scores", "endpoint", "IOPS_SAGEMAKER_ENDPOINT", "scores by SageMaker, where a stage serves them"
@@ -67,6 +81,9 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("live", "address", "IOPS_LIVE_URL", "where browsers open the WebSocket"),
     Resource("ingest", "address", "IOPS_INGEST_URL", "base address of the REST API"),
 )
+
+# Secrets that a stage may have changed by themselves. A language model's key is made by its provider, so it is not one of them.
+ROTATED = ("ingest-key", "partner")
 
 # Every function gets these besides the variables of its grants.
 ENVIRONMENT = (
@@ -294,6 +311,20 @@ FUNCTIONS: tuple[Function, ...] = (
         layers=("core", "simulator"),
         timeout_s=55,
         reserved=1,
+    ),
+    Function(
+        name="rotate",
+        handler="backend.handlers.rotate.handler",
+        summary="Changes a secret, step by step, as Secrets Manager asks",
+        stack="experience",
+        triggers=(Trigger(kind="rotation", source=" ".join(ROTATED)),),
+        grants=(
+            *(Grant(name, "rotate") for name in ROTATED),
+            Grant("senders", "rekey"),
+            Grant("ingest", "address"),
+        ),
+        memory_mb=256,
+        timeout_s=180,
     ),
 )
 

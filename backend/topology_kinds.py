@@ -14,7 +14,7 @@ class Resource(msgspec.Struct, frozen=True):
     """
 
     name: str
-    kind: str  # table, stream, bus, bucket, queue, secret, model, endpoint, websocket, address
+    kind: str  # table, stream, bus, bucket, queue, secret, plan, model, endpoint, websocket, address
     variable: str | None
     summary: str
     path: str | None = None
@@ -26,7 +26,7 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     kind http: the routes of the audiences in `source`; stream: new items of the table or stream `source`, of partitions
     that begin with `prefix`; schedule: every `source` minutes; bus: events of the detail types in `types`, narrowed by
     `detail` (an EventBridge pattern); authorizer: the REST API asks it; websocket: the route or authorizer `source`;
-    invoke: called by name. `on_failure` is the queue of what could not be done; `keeps`: the bucket in which a batch that
+    rotation: Secrets Manager, for the secrets in `source`; invoke: called by name. `on_failure` is the queue of what could not be done; `keeps`: the bucket in which a batch that
     could not be done is kept whole, of which the queue is told; `path`: only on this ingest path.
     """
 

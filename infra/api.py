@@ -82,7 +82,7 @@ class RestApi(Construct):
         for path, methods in gateway_methods(ROUTES).items():
             self._resource(path, methods)
         self._answers()
-        self.key = self._keys(key)
+        self.key, self.plan = self._keys(key)
 
     def _resource(self, path: str, methods: dict[str, Route]) -> None:
         resource = self.api.root.resource_for_path(path)
@@ -119,7 +119,7 @@ class RestApi(Construct):
                 response_headers=headers, templates={"application/json": body, "application/problem+json": body},
             )  # fmt: skip
 
-    def _keys(self, secret: secretsmanager.ISecret) -> apigateway.IApiKey:
+    def _keys(self, secret: secretsmanager.ISecret) -> tuple[apigateway.IApiKey, apigateway.UsagePlan]:
         """One plan for all senders. The first sender's key is made by the gateway, the simulator's lies in its secret."""
         plan = self.api.add_usage_plan(
             "senders", name=self._stage.named("senders"),
@@ -134,7 +134,7 @@ class RestApi(Construct):
         )
         plan.add_api_key(first)
         plan.add_api_key(own)
-        return first
+        return first, plan
 
 
 def gateway_path(path: str) -> str:

@@ -16,6 +16,8 @@ from infra.grants import Place
 from infra.live import WebSocketApi
 from infra.stages import Stage
 
+_LATE = ("simulator", "rotate")  # are told the address of the REST API, which needs the others first
+
 
 class ExperienceStack(cdk.Stack):
     """Needs nothing of the other stacks but Core."""
@@ -27,14 +29,15 @@ class ExperienceStack(cdk.Stack):
         self.places: dict[str, Place] = core.places | self.live.places
         self.functions = Functions(self, stage, self.places, core.private)
         for each in topology.FUNCTIONS:
-            # The simulator is told the address of the REST API, which needs the others first.
-            if each.stack == "experience" and each.name != "simulator":
+            if each.stack == "experience" and each.name not in _LATE:
                 self.functions.add(each.name)
         self.rest = self._rest()
         # The logs of both APIs need the account's role for them, which comes with the first.
         self.live.stage.node.add_dependency(self.rest.api.node.find_child("Account"))
         self.places["ingest"] = Place("address", self._rest_url())
-        self.functions.add("simulator")
+        self.places["senders"] = self._senders()
+        for name in _LATE:
+            self.functions.add(name)
         for name in self.functions.all:
             self.functions.start(name, core.stores.streams, core.routing.bus)
         self._sockets()
@@ -44,6 +47,7 @@ class ExperienceStack(cdk.Stack):
         tell(self, "WebSocketUrl", self.live.url)
         tell(self, "WebSocketApiId", self.live.api.api_id)
         tell(self, "PushEndpoint", self.places["websocket"].value)
+        tell(self, "UsagePlanId", self.rest.plan.usage_plan_id)
         tell(self, "ApiKeyId", self.rest.key.key_id)
 
     def _costly(self) -> None:
@@ -76,6 +80,13 @@ class ExperienceStack(cdk.Stack):
             self.functions.all["authorize"],
             self._core.stores.secrets["ingest-key"],
         )
+
+    def _senders(self) -> Place:
+        """The plan and its keys. A key's id is given when it is made, so that all of them are meant."""
+        plan = self.rest.plan.usage_plan_id
+        paths = ("/apikeys", "/apikeys/*", f"/usageplans/{plan}/keys")
+        start = f"arn:{self.partition}:apigateway:{self.region}::"
+        return Place("plan", plan, tuple(start + path for path in paths))
 
     def _rest_url(self) -> str:
         """Base address of the API, without a slash at the end."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a large library that only stages with a private network nee
     from aws_cdk import aws_ec2 as ec2
 
 # These call the open internet, or the management endpoint of the WebSocket API, which no private endpoint serves.
-OUTSIDE = frozenset(("partner", "simulator", "broadcast"))
+OUTSIDE = frozenset(("partner", "simulator", "broadcast", "rotate"))
 MOST_AGE_S = 6 * 3_600  # of a record in a stream, which forgets it after 24 hours
 
 
@@ -81,6 +81,9 @@ class Functions(Construct):
                 self._schedule(name, trigger)
             elif trigger.kind == "bus":
                 self._listen(name, trigger, bus)
+            elif trigger.kind == "rotation":
+                for secret in trigger.source.split():
+                    self._change(name, secret)
 
     def _inside(self, name: str, role: iam.Role) -> dict[str, Any]:
         """Arguments that put it into the private network, if there is one and it can work there."""
@@ -145,6 +148,24 @@ class Functions(Construct):
                 "deadLetterConfig": {"arn": self._places["routing-dlq"].arns[0]},
             },
         )  # fmt: skip
+
+    def _change(self, name: str, secret: str) -> None:
+        """The secret may be changed by the function, and is every so many days where the stage says so."""
+        arn, function = self._places[secret].value, self.all[name]
+        allowed = lambda_.CfnPermission(
+            self, f"{name}-{secret}-calls", action="lambda:InvokeFunction", principal="secretsmanager.amazonaws.com",
+            function_name=function.function_name, source_arn=arn,
+        )  # fmt: skip
+        days = self._stage.rotate.get(secret)
+        if days is None:
+            return
+        from aws_cdk import aws_secretsmanager as secretsmanager
+
+        schedule = secretsmanager.CfnRotationSchedule(
+            self, f"{name}-{secret}", secret_id=arn, rotation_lambda_arn=function.function_arn, rotate_immediately_on_update=False,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(automatically_after_days=days),
+        )  # fmt: skip
+        schedule.add_dependency(allowed)
 
     def _rule(self, name: str, says: str, when: dict[str, Any], delivery: dict[str, Any]) -> None:
         function = self.all[name]

@@ -32,7 +32,15 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "send": ("sqs:SendMessage",),
         "consume": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
     },
-    "secret": {"read": ("secretsmanager:GetSecretValue",)},
+    "secret": {
+        "read": ("secretsmanager:GetSecretValue",),
+        "rotate": tuple(
+            f"secretsmanager:{name}"
+            for name in ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
+        ),
+    },
+    # keys of senders: made, listed with their values, turned off, deleted, put into the plan
+    "plan": {"rekey": tuple(f"apigateway:{verb}" for verb in ("GET", "POST", "PATCH", "DELETE"))},
     # whole, or piece by piece: the same answer of the same model
     "model": {"invoke": ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")},
     "endpoint": {"invoke": ("sagemaker:InvokeEndpoint",)},

@@ -28,6 +28,7 @@ _ARCHIVED, _ANSWERED = (
     "IAM5[Resource::<StoresanswersC90321A6.Arn>/*]",
 )
 _SOCKETS = "IAM5[Resource::arn:<AWS::Partition>:execute-api:{region}:{account}:<LiveapiBD5F786C>/live/POST/@connections/*]"
+_KEYS = "IAM5[Resource::arn:<AWS::Partition>:apigateway:{region}::/apikeys/*]"
 _MODEL = "IAM5[Resource::arn:<AWS::Partition>:bedrock:*::foundation-model/{model}]"
 _PUSH = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]"
 _ANY, _OBJECTS = "IAM5[Resource::*]", "What a bucket holds, and nothing else."
@@ -40,7 +41,7 @@ _STARS = (
 
 ACCEPTED = (
     Accepted("DDB3", "Core/Stores/connections", "Connections live for two hours; every browser makes a new one."),
-    Accepted("SMG4", "Core/Stores", "These keys belong to others: docs/aws.md tells how to change each without an interruption."),
+    Accepted("SMG4", "Core/Stores", "Our own change by themselves where a stage says so; others belong to others: docs/aws.md tells how to change each."),
     Accepted("SQS3", "Core/Routing", "These queues are the ends of the line: an alarm rings at the first message."),
     Accepted("L1", "Core/Functions", _PYTHON),
     Accepted("L1", "Intelligence/Functions", _PYTHON),
@@ -56,6 +57,7 @@ ACCEPTED = (
     Accepted(_S3 % "models", "Intelligence/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Experience/Functions", _OBJECTS),
     Accepted(_MODEL, "Intelligence/Functions", "A profile spreads the calls of this one model over the regions of its area."),
+    Accepted(_KEYS, "Experience/Functions", "A key's id is given when it is made; the function touches only those named like the simulator."),
     Accepted(_SOCKETS, "Experience/Functions", "Connections of this one API; their ids exist only while they are open."),
     Accepted("APIG2", "Experience/Rest/api", "Parameters are checked here; bodies by the function, which lists every violation and keeps what it refused."),
     Accepted("APIG3", "Experience/Rest/api", "The firewall costs money while nothing happens; stages turn it on with `waf`."),

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from backend.services.cost import Load
-from backend.topology import FUNCTIONS, TOPICS
+from backend.topology import FUNCTIONS, ROTATED, TOPICS
 
 
 class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +83,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     retain: bool = False  # keep tables and buckets when the stacks are destroyed
     provisioned: Provisioned | None = None
     log_days: int = 30
+    rotate: dict[str, int] = {}  # secret (topology.ROTATED) -> days after which it changes by itself
     # people
     mails: dict[str, tuple[str, ...]] = {}  # topic -> addresses
     alarm_mails: tuple[str, ...] = ()
@@ -130,6 +131,7 @@ STAGES: dict[str, Stage] = {
         events_per_s=8.3,
         window_s=1,
         retain=True,
+        rotate={"ingest-key": 30},
         cors=("https://iops.example.com",),
         mails={"critical": ("oncall@example.com",), "high-risk": ("success@example.com",)},
         alarm_mails=("oncall@example.com",),
@@ -193,6 +195,13 @@ def _check(stage: Stage) -> None:
     unknown = stage.reserved.keys() - {function.name for function in FUNCTIONS}
     if unknown:
         raise ValueError(f"stage {stage.name}: reserved: there is no function {min(unknown)!r}")
+    unknown = stage.rotate.keys() - set(ROTATED)
+    if unknown:
+        raise ValueError(
+            f"stage {stage.name}: rotate: {min(unknown)!r} cannot be changed by us; of: {', '.join(ROTATED)}"
+        )
+    if not all(1 <= days <= 365 for days in stage.rotate.values()):
+        raise ValueError(f"stage {stage.name}: rotate: 1 to 365 days")
     if "*" in stage.cors:
         raise ValueError(f"stage {stage.name}: cors: name the origins; * would let every page call the API")
     if stage.stream_writers and stage.ingest_path != "kinesis":

@@ -117,15 +117,17 @@ def main() -> None:
     meter = Meter()
     store = open_dynamo(emulator, meter=meter)
     try:
+        worst = 0.0
         for title, seed in (("a new table", 1), ("the same entities again", 2)):
             writes, reads = measured(store, meter, generated(asked.events, asked.streams, seed), asked.batch)
             total = sum(writes.values()) / asked.events
+            worst = max(worst, total)
             print(
                 f"{title}: {total:.2f} write units per event, {sum(reads.values()) / asked.events:.2f} read units"
             )
             for kind, units in writes.most_common():
                 print(f"  {kind:22s} {units / asked.events:.2f}")
-        print(f"goal <= {GOAL}: {'met' if total <= GOAL else 'missed'}")
+        print(f"goal <= {GOAL}: {'met' if worst <= GOAL else 'missed'}, in a new table too")
         meter.writes.clear()
         catch_up(store, NOW + DAY // 24)
         print(f"a sweep of an hour: {sum(meter.writes.values()):.0f} write units")

@@ -131,7 +131,7 @@ def test_schedules_and_rules_of_the_bus_start_whom_the_topology_names(each: Asse
 
 
 def test_only_what_should_may_call_a_function(each: Assembly) -> None:
-    callers = {"http": "apigateway", "authorizer": "apigateway", "websocket": "apigateway", "schedule": "events", "bus": "events"}  # fmt: skip
+    callers = {"http": "apigateway", "authorizer": "apigateway", "websocket": "apigateway", "schedule": "events", "bus": "events", "rotation": "secretsmanager"}  # fmt: skip
     found = {
         (p.properties["FunctionName"].removesuffix(".Arn"), p.properties["Principal"].split(".")[0])
         for p in each.of("AWS::Lambda::Permission")

@@ -110,11 +110,14 @@ def test_an_alert_keeps_its_trail_and_its_chain_of_audit() -> None:
         (NOW, "open/warning"),
         (NOW + DAY, "acknowledged/warning/ann"),
     ]
-    rows = audit_items(None, [opened.entry, acked.entry])
-    assert [row["SK"]["S"] for row in rows] == ["AUDIT#00000002"]
-    assert rows[0]["d"]["B"] == after.digest == audit_items(held, [acked.entry])[0]["d"]["B"]
-    assert held_alert(alert_item(after, 3)).first == opened.entry
-    assert audit_items(None, [opened.entry]) == []
+    noted = apply(acked.alert, Command(action="note", actor="ann", note="called"), NOW + DAY + 1)
+    assert noted.entry is not None
+    last = after.audited(noted.alert, [noted.entry])
+    rows = audit_items(None, [opened.entry, acked.entry, noted.entry])
+    assert [row["SK"]["S"] for row in rows] == ["AUDIT#00000003"]
+    assert rows[0]["d"]["B"] == last.digest == audit_items(after, [noted.entry])[0]["d"]["B"]
+    assert held_alert(alert_item(last, 3)).early == [opened.entry, acked.entry]
+    assert audit_items(None, [opened.entry]) == audit_items(held, [acked.entry]) == []
 
 
 def _error(code: str, status: int = 400, **more: object) -> ClientError:

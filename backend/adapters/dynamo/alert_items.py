@@ -1,7 +1,7 @@
 """Alerts and their audit as items: pure functions.
 
 An alert carries a short trail of its states, so that a list as of a moment in the past needs no second look-up per alert, and
-its first audit row, which most alerts never get a second to: a row of its own would cost two write units more for each.
+its first audit rows, which most alerts never get more of: a row of its own would cost two write units more for each.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from backend.adapters.dynamo.keys import alert_key, audit_key, status_partition,
 from backend.adapters.dynamo.table import Table
 from backend.domain.alerts import Alert, AuditEntry
 
+EARLY = 2  # audit rows that an alert holds itself
+
 
 class HeldAlert(msgspec.Struct):
     """A stored alert: how often it was audited, the digest of the last audit row, (time, state) of each, its last step.
 
-    `first` is the first audit row.
+    `early`: its first audit rows, at most EARLY.
     """
 
     alert: Alert
@@ -29,7 +31,7 @@ class HeldAlert(msgspec.Struct):
     digest: bytes = b""
     trail: list[tuple[int, str]] = []
     step: int = 0
-    first: AuditEntry | None = None
+    early: list[AuditEntry] = []
 
     def audited(self, alert: Alert, entries: Sequence[AuditEntry]) -> HeldAlert:
         """The alert in a new state after these entries."""
@@ -37,8 +39,15 @@ class HeldAlert(msgspec.Struct):
         for entry in entries:
             digest = audit_digest(digest, entry)
         trail = [*self.trail, *((entry.at_us, entry.after) for entry in entries)]
-        first = self.first or next(iter(entries), None)
-        return HeldAlert(alert, self.audits + len(entries), digest, trail, self.step, first)
+        early = [*self.early, *entries[: _room(self)]]
+        return HeldAlert(alert, self.audits + len(entries), digest, trail, self.step, early)
+
+
+def _room(held: HeldAlert | None) -> int:
+    """How many more audit rows the alert itself takes; none once one of them lies beside it."""
+    if held is None:
+        return EARLY
+    return max(0, EARLY - held.audits) if len(held.early) == held.audits else 0
 
 
 def audit_digest(previous: bytes, entry: AuditEntry) -> bytes:
@@ -53,7 +62,7 @@ def alert_item(held: HeldAlert, step: int) -> Item:
         alert_key(alert.alert_id),
         v=number(alert.version),
         p=number(step),
-        b=pack([alert, held.audits, held.digest, held.trail, held.first]),
+        b=pack([alert, held.audits, held.digest, held.trail, held.early]),
         GP=text(status_partition(alert.status, alert.severity)),
         GS=text(time_sort(alert.opened_us, alert.alert_id)),
     )
@@ -65,9 +74,9 @@ def held_alert(item: Item) -> HeldAlert:
 
 def alert_from(packed: Any, step: int = 0) -> HeldAlert:
     """The alert in the packed attribute of its item."""
-    kinds = tuple[Alert, int, bytes, list[tuple[int, str]], AuditEntry | None]
-    alert, audits, digest, trail, first = unpack(packed, kinds)
-    return HeldAlert(alert, audits, digest, trail, step, first)
+    kinds = tuple[Alert, int, bytes, list[tuple[int, str]], list[AuditEntry]]
+    alert, audits, digest, trail, early = unpack(packed, kinds)
+    return HeldAlert(alert, audits, digest, trail, step, early)
 
 
 def alert_guard(held: HeldAlert | None) -> tuple[str, dict[str, Any] | None]:
@@ -78,12 +87,12 @@ def alert_guard(held: HeldAlert | None) -> tuple[str, dict[str, Any] | None]:
 
 
 def audit_items(before: HeldAlert | None, entries: Sequence[AuditEntry]) -> list[Item]:
-    """One item per entry but the alert's first, numbered on from those before, each with a digest that covers all of them."""
+    """One item per entry that the alert does not hold itself, numbered on from those before, each with a digest that covers all."""
     digest, first = (before.digest, before.audits) if before else (b"", 0)
     items = []
     for i, entry in enumerate(entries, start=first + 1):
         digest = audit_digest(digest, entry)
-        if i > 1:
+        if i > first + _room(before):
             items.append(keyed(audit_key(entry.alert_id, i), b=pack(entry), d={"B": digest}))
     return items
 

@@ -135,14 +135,14 @@ class AlertReads:
         return found[:limit]
 
     def _audit(self, alert_id: str) -> list[tuple[int, AuditEntry]]:
-        """(number, row), newest first: those of their own, then the one in the alert itself."""
+        """(number, row), newest first: those of their own, then those in the alert itself."""
         partition, first = alert_key(alert_id)
         found = []
         for item in self.table.query(partition, first, "AUDIT#~", descending=True):
             if item["SK"]["S"] != first:
                 found.append((int(item["SK"]["S"][6:]), unpack(item["b"], AuditEntry)))
-            elif (entry := held_alert(item).first) is not None:
-                found.append((1, entry))
+            else:
+                found += reversed(list(enumerate(held_alert(item).early, start=1)))
         return found
 
     def _inside(self, filters: Mapping[str, str]) -> Callable[[Alert], bool]:
