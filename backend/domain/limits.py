@@ -85,9 +85,7 @@ def changed(
         )
     if len(note) > 300 or not note.isprintable():
         raise Rejected("a note holds at most 300 printable characters")
-    quiet = rule.quiet_minutes if quiet_minutes is None else quiet_minutes
-    if not 0 <= quiet <= LONGEST_QUIET:
-        raise Rejected(f"the quiet time is from 0 to {LONGEST_QUIET} minutes (7 days), not {quiet}")
+    quiet = rule.quiet_minutes if quiet_minutes is None else _quiet(quiet_minutes)
     made = Version(
         version=rule.version + 1, enabled=enabled, levels=_levels(rule, limits), by=by, at_us=at_us, note=note,
         quiet_minutes=quiet,
@@ -96,6 +94,32 @@ def changed(
         return document or {}
     history = versions_of(document, rule_id)
     return {**(document or {}), rule_id: msgspec.to_builtins([made, *history][:KEPT])}
+
+
+def adjusted(rule: Rule, changes: Mapping[str, float]) -> Rule:
+    """The rule with other limits, to be tried. Names are "warning.opens", "critical.clears" and "quiet_minutes".
+
+    Raises Rejected with what is wrong with which.
+    """
+    pairs = {level.severity: [level.opens, level.clears] for level in rule.levels}
+    quiet = rule.quiet_minutes
+    for name, value in changes.items():
+        severity, _, end = name.partition(".")
+        if name == "quiet_minutes":
+            quiet = _quiet(value)
+        elif severity in pairs and end in ("opens", "clears"):
+            pairs[severity][end == "clears"] = value
+        else:
+            known = ", ".join(f"{level}.opens, {level}.clears" for level in pairs)
+            raise Rejected(f"{rule.rule_id} has no limit {name!r}; one of: {known}, quiet_minutes")
+    levels = _levels(rule, {severity: (pair[0], pair[1]) for severity, pair in pairs.items()})
+    return msgspec.structs.replace(rule, levels=levels, quiet_minutes=quiet)
+
+
+def _quiet(minutes: float) -> int:
+    if not 0 <= minutes <= LONGEST_QUIET or minutes != int(minutes):
+        raise Rejected(f"the quiet time is from 0 to {LONGEST_QUIET} whole minutes (7 days), not {minutes:g}")
+    return int(minutes)
 
 
 def _levels(rule: Rule, limits: Mapping[str, tuple[float, float]]) -> tuple[Level, ...]:

@@ -297,12 +297,15 @@ def evaluate(
 ) -> list[Verdict]:
     """Verdicts of the rules of the profile's kind that fire, or that have a living alert to settle.
 
-    `living` maps rule id to the severity of its living alert; `book` holds the rules with the limits in force.
+    `living` maps rule id to the severity of its living alert; `book` holds the rules with the limits in force, those alone
+    that are to be asked.
     """
     living = living or {}
     found = []
     for rule_id in _BY_KIND.get(assessment.profile.entity_type, ()):
-        rule = book[rule_id]
+        rule = book.get(rule_id)
+        if rule is None:
+            continue
         reading = READINGS[rule.rule_id](assessment)
         verdict = verdict_on(rule, reading, living.get(rule.rule_id), assessment.profile)
         if verdict is not None:

@@ -12,7 +12,16 @@ from typing import Any
 import click
 
 from backend.domain.errors import IopsError
-from backend.runtime import backup, cli_aws, cli_channels, cli_models, cli_simulator, local_access, settings
+from backend.runtime import (
+    backup,
+    cli_aws,
+    cli_backtest,
+    cli_channels,
+    cli_models,
+    cli_simulator,
+    local_access,
+    settings,
+)
 from backend.runtime.cli_common import data_dir_option, existing, say
 
 _ROLES = click.Choice(["viewer", "operator", "admin"])
@@ -37,6 +46,7 @@ def main() -> None:
 for _command in (
     *cli_aws.COMMANDS,
     backup.backup,
+    cli_backtest.command,
     cli_channels.channels,
     cli_channels.digest,
     cli_models.train,

@@ -141,7 +141,7 @@ class Batch:
         All moves come before the first `fold`.
         """
         for key in entities_of(event):
-            _move(self.profile(key), delta, ring, to_ring)
+            move_ring(self.profile(key), delta, ring, to_ring)
             if key[0] in JUDGED:
                 self._moves[key].append((delta, ring, to_ring))
 
@@ -149,7 +149,7 @@ class Batch:
         """A profile at the instant of the batch without the events folded in, from the one that is stored."""
         if stored is not None:
             for move in self._moves.get(key, ()):
-                _move(stored, *move)
+                move_ring(stored, *move)
         return stored
 
     def _link(self, event: Event) -> None:
@@ -159,7 +159,8 @@ class Batch:
             self.links[key] = (sessions + 1, max(last_us, event.occurred_us))
 
 
-def _move(profile: Profile, delta: Delta, ring: int | None, to_ring: int | None) -> None:
+def move_ring(profile: Profile, delta: Delta, ring: int | None, to_ring: int | None) -> None:
+    """An event grew older: from one ring of a profile to another; None is outside of every window."""
     rings = profile.tally.rings
     if ring is not None:
         apply_delta(rings[ring], delta, -1)
@@ -281,7 +282,7 @@ def _alert_id(signal: rules.Signal, now_us: int, key: str) -> str:
 
 def columns(a: rules.Assessment) -> dict[str, Any]:
     """The numbers of a profile that lists sort and filter by."""
-    profile, now_us, n = a.profile, a.now_us, a.numbers
+    profile, n = a.profile, a.numbers
     kind, first = profile.entity_type, profile.first
     row: dict[str, Any] = {
         "name": _listed_name(profile),
@@ -296,8 +297,7 @@ def columns(a: rules.Assessment) -> dict[str, Any]:
         "velocity_change": n.s7 - n.s30 * 7 / 30,
         "last_session_us": profile.last_session_us,
         "simulated": int(profile.simulated),
-        # By the hour, so that the index on it changes rarely.
-        "refresh_us": floor_hour(now_us) + (REFRESH_US if kind in JUDGED else DAY),
+        "refresh_us": due_again_us(a),
     }
     if first is not None:
         row.update(
@@ -310,7 +310,7 @@ def columns(a: rules.Assessment) -> dict[str, Any]:
     if kind in JUDGED:
         row["region"] = rules.place_of(profile, "region", 1)
     if kind == "student":
-        row.update(_student_columns(a, row["refresh_us"]))
+        row.update(_student_columns(a))
     elif kind == "tutor":
         row.update(utilisation=scores.utilisation(profile), segment=scores.tutor_segment(profile, n))
     elif kind == "cell":
@@ -326,12 +326,21 @@ def _listed_name(profile: Profile) -> str:
     return "All" if profile.entity_type == "all" else rules.display_name(profile)
 
 
-def _student_columns(a: rules.Assessment, refresh_us: int) -> dict[str, Any]:
+def due_again_us(a: rules.Assessment) -> int:
+    """When what was made of a profile is too old: by the hour, so that the index on it changes rarely."""
+    due_us = floor_hour(a.now_us) + (REFRESH_US if a.profile.entity_type in JUDGED else DAY)
+    if a.profile.entity_type != "student":
+        return due_us
+    health = a.health
+    if health.source == "reported" and health.reported_us is not None:
+        due_us = min(due_us, health.reported_us + scores.REPORTED_FRESH_US)
+    return due_us
+
+
+def _student_columns(a: rules.Assessment) -> dict[str, Any]:
     profile, health = a.profile, a.health
     risk = scores.risk(health.displayed, a.numbers.calls_14, a.numbers.s7)
     value = profile.value("monthly_value")
-    if health.source == "reported" and health.reported_us is not None:
-        refresh_us = min(refresh_us, health.reported_us + scores.REPORTED_FRESH_US)
     return {
         "subject": rules.place_of(profile, "subject", 0),
         "health": health.displayed,
@@ -341,5 +350,4 @@ def _student_columns(a: rules.Assessment, refresh_us: int) -> dict[str, Any]:
         "expected_loss": None if risk is None or value is None else risk / 100 * value,
         "segment": scores.student_segment(health.displayed, profile),
         "tutor_id": profile.value("tutor_id"),
-        "refresh_us": refresh_us,
     }

@@ -54,7 +54,7 @@ def test_limits_that_make_no_sense_are_refused_with_the_reason(
 
 @pytest.mark.parametrize("minutes", [-1, 7 * 24 * 60 + 1])
 def test_a_quiet_time_that_makes_no_sense_is_refused(store: SqliteStore, minutes: int) -> None:
-    with pytest.raises(Rejected, match="from 0 to 10080 minutes"):
+    with pytest.raises(Rejected, match="from 0 to 10080 whole minutes"):
         put(store, quiet_minutes=minutes)
 
 
