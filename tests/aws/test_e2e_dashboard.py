@@ -16,7 +16,7 @@ from tests.aws.made import call, health, session
 from tests.aws.website import TOKEN, website
 from tests.browser.conftest import FLAGS, LOCAL
 
-pytestmark = [pytest.mark.aws, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.aws, pytest.mark.slow, pytest.mark.timeout(900)]
 PATIENCE_MS = 60_000
 
 
