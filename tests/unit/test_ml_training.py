@@ -282,6 +282,7 @@ def test_a_shipped_model_is_in_use_until_something_is_decided(trained: Trained, 
         "active": first.version,
         "previous": second.version,
         "canary": None,
+        "shadow": None,
         "log": [],
     }
     with pytest.raises(ValueError, match="in use for everybody"):
