@@ -19,7 +19,7 @@ from infra.stages import Stage, read
 
 
 class Stacks(NamedTuple):
-    """The stacks of one stage; `learning` and `guard` only where the stage asks for them."""
+    """The stacks of one stage; the rest only where the stage asks for it."""
 
     core: CoreStack
     intelligence: IntelligenceStack
@@ -43,6 +43,12 @@ def build(app: cdk.App, stage: Stage) -> Stacks:
         app, stage=stage, core=core, intelligence=intelligence, experience=experience, **options("Observability")
     )  # fmt: skip
     others: list[cdk.Stack] = []
+    if stage.standby:
+        from infra.standby import StandbyStack
+
+        there = options("Standby") | {"env": cdk.Environment(account=stage.account, region=stage.standby)}
+        others.append(StandbyStack(app, stage=stage, **there))
+        core.add_dependency(others[0], "the copy must exist before anything is copied there")
     if stage.learning:
         from infra.learning import LearningStack
 

@@ -28,6 +28,7 @@ _ARCHIVED, _ANSWERED = (
     "IAM5[Resource::<StoresanswersC90321A6.Arn>/*]",
 )
 _SOCKETS = "IAM5[Resource::arn:<AWS::Partition>:execute-api:{region}:{account}:<LiveapiBD5F786C>/live/POST/@connections/*]"
+_COPY = "IAM5[Resource::arn:<AWS::Partition>:s3:::iops-{stage}-archive-copy-{account}-{standby}/*]"
 _KEYS = "IAM5[Resource::arn:<AWS::Partition>:apigateway:{region}::/apikeys/*]"
 _MODEL = "IAM5[Resource::arn:<AWS::Partition>:bedrock:*::foundation-model/{model}]"
 _PUSH = "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]"
@@ -42,6 +43,9 @@ _STARS = (
 ACCEPTED = (
     Accepted("DDB3", "Core/Stores/connections", "Connections live for two hours; every browser makes a new one."),
     Accepted("SMG4", "Core/Stores", "Our own change by themselves where a stage says so; others belong to others: docs/aws.md tells how to change each."),
+    Accepted(_S3 % "archive", "Core/Stores/archive/copies", _OBJECTS),
+    Accepted(_COPY, "Core/Stores/archive/copies", _OBJECTS),
+    Accepted("S1", "Standby/copy", "Nobody but S3's replication writes there; a log of it would be a bucket more in that region."),
     Accepted("SQS3", "Core/Routing", "These queues are the ends of the line: an alarm rings at the first message."),
     Accepted("L1", "Core/Functions", _PYTHON),
     Accepted("L1", "Intelligence/Functions", _PYTHON),
@@ -86,6 +90,7 @@ def check(app: cdk.App, stage: Stage) -> None:
         "stage": stage.name,
         "account": stage.account or "<AWS::AccountId>",
         "region": stage.region or "<AWS::Region>",
+        "standby": stage.standby,
         "model": stage.llm_model.partition(".")[2],
     }
     for accepted in ACCEPTED:

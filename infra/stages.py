@@ -63,6 +63,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     burst: int = 4_000
     cors: tuple[str, ...] = ()  # exact origins whose pages may call the API
     push_endpoint: str = ""  # an emulator's base address of API Gateway; `/<api id>/<stage>` is added
+    standby: str = ""  # a second region that keeps a copy of the archive
     # functions
     bundle: Literal["lambda", "host"] = "lambda"
     reserved: dict[str, int] = {}  # function -> at most so many at once, instead of the topology's
@@ -215,5 +216,9 @@ def _check(stage: Stage) -> None:
         )
     if not stage.name.isalnum() or len(stage.name) > 12:
         raise ValueError(f"stage {stage.name!r}: a name of at most twelve letters and digits")
+    if stage.standby and (not (stage.account and stage.region) or stage.standby == stage.region):
+        raise ValueError(
+            f"stage {stage.name}: standby is another region than the stage's; it needs account and region"
+        )
     if (stage.website or stage.watch or stage.vpc) and not (stage.account and stage.region):
         raise ValueError(f"stage {stage.name}: website, vpc and watch need account and region")

@@ -44,6 +44,11 @@ class Stores(Construct):
             "logs", [s3.LifecycleRule(expiration=cdk.Duration.days(GLACIER))], self_logged=False
         )
         self.archive = self._bucket("archive", archive_rules())
+        if stage.standby:
+            from infra.standby import OLD_DAYS, replicate
+
+            self.archive.add_lifecycle_rule(noncurrent_version_expiration=cdk.Duration.days(OLD_DAYS))
+            replicate(self.archive, self.places["archive"].value, stage)
         self.kept = {
             name: self._bucket(name, [s3.LifecycleRule(expiration=cdk.Duration.days(INFREQUENT))])
             for name in ("failures", "unannounced")
@@ -119,7 +124,7 @@ class Stores(Construct):
         named = self._stage.named(f"{name}-{stack.account}-{stack.region}")
         bucket = s3.Bucket(
             self, name, bucket_name=named,
-            encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True, versioned=name == "models",
+            encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True, versioned=name == "models" or (name == "archive" and bool(self._stage.standby)),
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL, lifecycle_rules=rules, removal_policy=self.removal,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if name == "logs" else None,
             server_access_logs_bucket=self.logs if self_logged else None,

@@ -79,6 +79,34 @@ def redrive(queue: str, stage: str, region: str | None) -> None:
         raise SystemExit(1)
 
 
+@click.command()
+@click.option("--stage", required=True, help="Which stage; it is deployed in that region already.")
+@click.option("--region", required=True, help="Where it is to go on.")
+@click.option(
+    "--copy", required=True, help="The bucket that holds the copy of the archive (output CopyBucket)."
+)
+@click.option(
+    "--since",
+    default="2000-01-01T00",
+    show_default=True,
+    help="The first hour to take in, after one that failed.",
+)
+def promote(stage: str, region: str, copy: str, since: str) -> None:
+    """Build a stage again in another region from the copy of its archive; doing it twice changes nothing."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from backend.runtime import aws_promote, aws_stage
+
+    client = aws_stage.clients(region, topology.function("replay").timeout_s + 10)
+    try:
+        found = aws_promote.promote(client, stage, copy, since, click.echo)
+    except (Unavailable, ClientError, BotoCoreError) as error:
+        raise click.ClickException(
+            f"{error}; go on with --since and the hour after the last one above"
+        ) from error
+    click.echo(f"{found['files']} files, {found['events']} events, {found['folded']} of them new")
+
+
 def written(bill: Bill) -> list[str]:
     """The bill as lines of text."""
     lines = ["Assumptions", *(f"  {each}" for each in bill.assumptions), ""]
@@ -101,4 +129,4 @@ def moved(load: Load, bill: Bill) -> list[str]:
     return lines
 
 
-COMMANDS = (cost, aws_env, redrive)
+COMMANDS = (cost, aws_env, redrive, promote)

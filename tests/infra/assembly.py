@@ -22,6 +22,17 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 
 
+# Stages that a few tests look at.
+MORE: dict[str, dict[str, str]] = {
+    "standby": {
+        "stage": "emulator",
+        "account": "111122223333",
+        "region": "us-east-1",
+        "standby": "us-west-2",
+        "retain": "true",
+    },
+}
+
 FOLDERS: list[Path] = []  # of the assemblies made so far
 
 
@@ -97,13 +108,14 @@ class Assembly:
 
 @functools.cache
 def assembly(variant: str) -> Assembly:
-    """The stage of VARIANTS, synthesised with cdk-nag: fails on any finding that was not accepted."""
+    """The stage of VARIANTS or MORE, synthesised with cdk-nag: fails on any finding that was not accepted."""
     folder = Path(tempfile.mkdtemp(prefix=f"iops-{variant}-"))
     FOLDERS.append(folder)
-    stage = stages.read(VARIANTS[variant])
+    given = (VARIANTS | MORE)[variant]
+    stage = stages.read(given)
     app = cdk.App(
         outdir=str(folder),
-        context={"aws:cdk:disable-asset-staging": True, **VARIANTS[variant]},
+        context={"aws:cdk:disable-asset-staging": True, **given},
         analytics_reporting=False,
     )
     build(app, stage)

@@ -1,0 +1,61 @@
+"""A second region keeps a copy of the archive, where a stage names one; nothing of it is there otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra import stages
+from tests.infra.assembly import Assembly, assembly
+
+pytestmark = pytest.mark.slow
+COPY = "iops-emulator-archive-copy-111122223333-us-west-2"
+
+
+@pytest.fixture(scope="module")
+def standby() -> Assembly:
+    return assembly("standby")
+
+
+def test_what_is_archived_is_copied_into_the_other_region(standby: Assembly) -> None:
+    (archive,) = [b for b in standby.of("AWS::S3::Bucket") if b.id.startswith("Storesarchive")]
+    made = archive.properties["ReplicationConfiguration"]
+    (rule,) = made["Rules"]
+    assert (rule["Status"], rule["Filter"]) == ("Enabled", {"Prefix": ""})
+    assert rule["Destination"]["Bucket"] == f"arn:AWS::Partition:s3:::{COPY}"
+    assert archive.properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    role = made["Role"].removesuffix(".Arn")
+    may = {action for s in standby.statements(role) for action in s["Action"]}
+    assert may == {
+        f"s3:{name}"
+        for name in (
+            "GetReplicationConfiguration", "ListBucket", "GetObjectVersionForReplication", "GetObjectVersionAcl",
+            "GetObjectVersionTagging", "ReplicateObject", "ReplicateDelete", "ReplicateTags",
+        )
+    }  # fmt: skip
+
+
+def test_the_copy_is_closed_and_what_was_written_over_goes_within_a_day(standby: Assembly) -> None:
+    (copy,) = [b for b in standby.of("AWS::S3::Bucket") if b.stack == "Standby"]
+    (archive,) = [b for b in standby.of("AWS::S3::Bucket") if b.id.startswith("Storesarchive")]
+    assert copy.properties["BucketName"] == COPY
+    assert set(copy.properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert copy.whole["DeletionPolicy"] == "Retain"
+    for bucket in (copy, archive):
+        rules = bucket.properties["LifecycleConfiguration"]["Rules"]
+        assert [r["NoncurrentVersionExpiration"] for r in rules if "NoncurrentVersionExpiration" in r] == [
+            {"NoncurrentDays": 1}
+        ]
+        assert {r["ExpirationInDays"] for r in rules if "ExpirationInDays" in r} == {365}
+
+
+def test_there_is_no_copy_unless_a_stage_names_a_region(direct: Assembly) -> None:
+    assert "Standby" not in direct.templates
+    assert all("ReplicationConfiguration" not in b.properties for b in direct.of("AWS::S3::Bucket"))
+
+
+@pytest.mark.parametrize(
+    "given", [{"standby": "us-west-2"}, {"standby": "eu-west-1", "account": "1", "region": "eu-west-1"}]
+)
+def test_a_region_that_is_no_other_is_refused(given: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="standby"):
+        stages.read({"stage": "dev", **given})
