@@ -100,7 +100,7 @@ def box() -> html.Section:
         html.Label(["Why", dcc.Input(id=NOTE, type="text", maxLength=300, className="io-input")]),
         components.button("Set limits", id=SAVE, kind="pri"),
     ]
-    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert. In the quiet time after an end no fresh alert opens for the same matter: one that ended by itself goes on, one that somebody ended stays ended unless it gets worse."
+    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert. In the quiet time after an end no fresh alert opens for the same matter: one that ended by itself goes on, one that somebody ended stays ended unless it gets worse. The command iops backtest says beforehand what other limits would have done in the last days."
     inside = [
         html.Div(form, className="set-form"),
         html.P(hint, className="t2 fs12"),
