@@ -323,7 +323,7 @@ def reliability_figure(rows: list[dict[str, Any]], revision: str) -> Figure:
 def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool = False) -> html.Section:
     """Which inputs have moved away from those of the training, the most moved first."""
     if not found:
-        why = f"Measured daily, and two minutes after a start, once 30 {kind}s were scored within a day."
+        why = f"Measured daily, and after a start once everybody who is due was scored, if there are 30 {kind}s."
         return components.panel(
             "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view
         )

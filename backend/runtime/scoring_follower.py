@@ -20,7 +20,10 @@ SHARE = 0.15  # of one core's time that scoring may take; it rests in between, s
 SCAN_US = MINUTE  # how often all entities are looked over for those that are due
 SCANNED = 500
 CHANGES = 500
-FIRST_DRIFT_US = 2 * MINUTE  # after the start, when most have been scored; from then on daily
+FIRST_DRIFT_US = (
+    2 * MINUTE
+)  # after the start at the earliest, once nobody is due any more; from then on daily
+LAST_DRIFT_US = HOUR  # after that it is measured on those who were scored: whoever calls comes first, and is not like the others
 
 
 class ScoringFollower:
@@ -135,6 +138,7 @@ class ScoringFollower:
             self._store.prune_predictions(now_us - scoring.KEEP_DAYS * DAY)
             if self._aside is not None:
                 self._store.keep_pairs(self._aside.trials())
-        if now_us >= self._watch_at:
+        all_done = not self._waiting and self._scan_at > now_us
+        if now_us >= self._watch_at and (all_done or now_us >= self._watch_at + LAST_DRIFT_US):
             self._watch_at = now_us + DAY
             self._watch(now_us)

@@ -17,7 +17,7 @@ from backend.ml import drift_watch
 from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import Decision, ModelRegistry
 from backend.ml.scorer import LocalModels
-from backend.runtime.scoring_follower import AT_ONCE, ScoringFollower
+from backend.runtime.scoring_follower import AT_ONCE, FIRST_DRIFT_US, ScoringFollower
 from backend.services import models as shelves
 from backend.services import scoring
 from backend.services.process import HISTORY_BATCH
@@ -139,6 +139,25 @@ def test_silence_and_a_new_decision_make_everybody_due(store: SqliteStore) -> No
     clock.now += 2 * MINUTE
     rounds(follower)
     assert models.asked.count("stu_1") == 3
+
+
+def test_drift_is_measured_once_everybody_who_is_due_was_scored(store: SqliteStore) -> None:
+    models, clock = Counting(), Clock()
+    scored_by_then: list[int] = []
+    many = AT_ONCE * 3
+    store.append([session(f"s{i}", NOW - HOUR, student_id=f"stu_{i}") for i in range(many)])
+    fold_all(store, clock())
+    follower = ScoringFollower(store, models, clock, lambda now_us: scored_by_then.append(len(models.asked)))
+    clock.now += FIRST_DRIFT_US
+    follower.look()
+    assert scored_by_then == []
+    rounds(follower)
+    assert scored_by_then == [many + 1]
+    rounds(follower)
+    assert len(scored_by_then) == 1
+    clock.now += DAY
+    rounds(follower)
+    assert len(scored_by_then) == 2
 
 
 def test_demo_data_takes_its_predictions_along(store: SqliteStore) -> None:
