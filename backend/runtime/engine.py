@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from typing import Any
@@ -26,6 +24,7 @@ from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.http_protocol import GuardedProtocol
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
+from backend.runtime.logs import log_to_stderr
 from backend.runtime.notifier_follower import Notifier
 from backend.runtime.notifier_follower import follower as notifier_of
 from backend.runtime.retention_follower import RetentionFollower
@@ -80,7 +79,8 @@ class Engine:
         store = self._store = SqliteStore(settings.database, checkpoints=True)
         access = SqliteAccess(store)
         gate = Gate(access, local_access.fixed_credentials(settings), time.monotonic)
-        writer = self._writer = LogWriter(store, clock, deliver_to(loop), failed=_end_process)
+        apart = settings.log_level if settings.folds_apart else None
+        writer = self._writer = LogWriter(store, clock, deliver_to(loop), failed=_end_process, apart=apart)
         writer.start()
         secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
         began = time.monotonic()
@@ -173,36 +173,6 @@ class Engine:
                 gate.save_use()
             except Exception:
                 log.exception("could not note when keys were used")
-
-
-_ABOUT = ("request_id", "requests", "events", "alert_id", "insights")
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per line; control characters of any text are escaped by the encoding. What a line is about stands apart."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage()[:2_000],
-        }
-        line |= {name: value for name in _ABOUT if (value := getattr(record, name, None)) is not None}
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)[-4_000:]
-        return json.dumps(line)
-
-
-def log_to_stderr(level: str) -> None:
-    """Log JSON lines to stderr; libraries only from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel("WARNING")
-    logging.getLogger("iops").setLevel(level)
-    logging.getLogger("uvicorn.error").setLevel("ERROR")  # it warns of every malformed request
 
 
 def run(settings: Settings) -> None:

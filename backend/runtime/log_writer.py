@@ -16,31 +16,20 @@ from concurrent.futures import Future
 from typing import Any
 
 from backend.adapters.sqlite.log import NOWHERE, Origin, add_tallies, keep_rejects
-from backend.adapters.sqlite.state import REFRESH_LIMIT
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import IopsError, Unavailable
 from backend.domain.parsing import Parsed
-from backend.domain.times import SECOND
-from backend.runtime.clock import Jumps, passed_seconds
+from backend.runtime.clock import passed_seconds
+from backend.runtime.folding import BUSY_PERIOD, LOOK_SECONDS, Folder, FoldingThread
+from backend.runtime.folding_process import FoldingProcess
 from backend.services.intake import tallies
 
 log = logging.getLogger("iops.engine")
 
 MAX_WAITING = 20_000  # events in memory, not yet durable; beyond it senders are told to come back
 GROUP = 4_000  # events in one commit at most
-# An entity that is hit several times in a step is scored and written once, so large steps are cheapest; small ones keep
-# senders waiting least. While many requests come, folding takes a turn of about BUSY_SECONDS a few times a second. Otherwise
-# it rests for twice as long as its last turn took, so that under load events gather and the next step is larger. Beyond
-# MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
-FOLD_STEP = 10_000
 BUSY_RATE = 500  # requests a second from which on folding waits its turn
-BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
-REST, LONGEST_REST = 2.0, 0.4
-MAX_BACKLOG = 100_000
-SWEEP_SECONDS = 1.0
-IDLE_SECONDS = 0.05
-END_SECONDS = 0.02  # how often a step under way is told to end
-LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)
+STALE_SECONDS = 0.5  # a rate that was measured before that is none any more
 
 
 class Submission:
@@ -90,13 +79,15 @@ class _Pace:
 
     @property
     def rate(self) -> float:
-        return self._rate if time.monotonic() - self._since < 2 * BUSY_PERIOD else 0.0
+        return self._rate if time.monotonic() - self._since < STALE_SECONDS else 0.0
 
 
 class LogWriter:
     """`deliver` gets every group of finished submissions at once, in the writer thread; by default it completes Futures.
 
-    `clock` tells microseconds UTC and may be set; `passed` tells seconds since some moment and cannot be. `failed` is called once if the thread ends by a mistake of ours: the process should end then, and be started again.
+    `clock` tells microseconds UTC and may be set; `passed` tells seconds since some moment and cannot be. `failed` is called if a
+    thread ends by a mistake of ours: the process should end then, and be started again. Folding goes on beside it, in a thread,
+    or with `apart` in a process of its own, which has the system's clock and logs from that level on.
     """
 
     def __init__(
@@ -106,51 +97,40 @@ class LogWriter:
         deliver: Callable[[list[Submission]], None] = _complete,
         failed: Callable[[], None] = lambda: None,
         passed: Callable[[], float] = passed_seconds,
+        apart: str | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._jumps = Jumps(passed)
         self._deliver = deliver
         self._failed = failed
         self._queue: deque[Submission] = deque()
         self._waiting = 0
         self._wake = threading.Condition()
         self._stopping = False
-        self._fresh = threading.Event()  # events to fold, or the end
-        self._threads = [
-            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
-            for name, work in (("log-writer", self._append), ("folding", self._fold_and_sweep))
-        ]
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._folding: FoldingThread | FoldingProcess
+        if apart is None:
+            self._folding = FoldingThread(Folder(store, clock, passed), store, self._fail)
+        else:
+            store.tail.close()
+            self._folding = FoldingProcess(store.path, apart, self._fail)
         self._pace = _Pace()
-        self._pending = (
-            1  # about how many events are not folded; more than none until a look has shown otherwise
-        )
-        self._fold_cost = 1e-4  # seconds an event, smoothed
-        self._counts = {
-            "commits": 0,
-            "appended": 0,
-            "folded": 0,
-            "duplicates": 0,
-            "conflicts": 0,
-            "set_aside": 0,
-        }
+        self._told_busy = False
+        self._counts = {"commits": 0, "appended": 0, "duplicates": 0, "conflicts": 0}
 
     def start(self) -> None:
         """Bring the state to the present and begin."""
         self._store.recover(self._clock())
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
+        self._folding.start()
 
     def stop(self, timeout: float = 3.0) -> bool:
         """Commit what is waiting, then end. A step under way is left; it is made again at the next start. False: still busy."""
         self._end()
-        appending, folding = self._threads
         deadline = time.monotonic() + timeout
-        while folding.is_alive() and time.monotonic() < deadline:
-            self._store.end_steps(appending)  # a step is many statements: again until it is over
-            folding.join(END_SECONDS)
-        appending.join(max(0.0, deadline - time.monotonic()))
-        ended = not (appending.is_alive() or folding.is_alive())
+        ended = self._folding.stop(deadline, self._thread)
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        ended = ended and not self._thread.is_alive()
         if ended:
             self._store.ending = False
         return ended
@@ -163,7 +143,7 @@ class LogWriter:
             if drop:
                 self._queue.clear()
             self._wake.notify()
-        self._fresh.set()
+        self._folding.end()
         return left
 
     def submit(
@@ -191,61 +171,35 @@ class LogWriter:
 
     def stats(self) -> dict[str, int]:
         """Counters since start, for /metrics."""
-        return {**self._counts, "waiting": self._waiting}
+        return {**self._counts, **self._folding.counts, "waiting": self._waiting}
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self) -> None:
         try:
-            work()
+            self._append()
         except BaseException:
-            log.critical("a writing thread failed; nothing acknowledged is lost", exc_info=True)
-            for submission in (left := self._end(drop=True)):
-                submission.error = Unavailable("the engine has to be restarted; send again in a moment", 5)
-            self._deliver(left)
-            self._failed()
+            log.critical("the writing thread failed; nothing acknowledged is lost", exc_info=True)
+            self._fail()
+
+    def _fail(self) -> None:
+        """Take nothing more, and tell those who wait that it was not taken."""
+        for submission in (left := self._end(drop=True)):
+            submission.error = Unavailable("the engine has to be restarted; send again in a moment", 5)
+        self._deliver(left)
+        self._failed()
 
     def _append(self) -> None:
         while True:
             group = self._take(wait=LOOK_SECONDS)
+            before = self._counts["appended"]
             if group:
                 self._commit(group)
                 self._pace.note(len(group), time.monotonic())
-                self._fresh.set()
             elif self._stopping:
                 return
-
-    def _fold_and_sweep(self) -> None:
-        next_sweep = next_fold = next_look = 0.0
-        while not self._stopping:
-            now = time.monotonic()
-            due = next_fold if self._pending else max(next_fold, next_look)
-            if now < min(due, next_sweep):
-                self._fresh.clear()
-                if not self._pending:
-                    self._fresh.wait(min(due, next_sweep) - now)
-                elif not self._stopping:
-                    time.sleep(min(IDLE_SECONDS, due - now, next_sweep - now))
-                continue
-            if now >= due:
-                self._fold(self._step())
-                ended = time.monotonic()
-                next_fold = ended + self._rest(ended - now)
-                next_look = ended + LOOK_SECONDS
-            if time.monotonic() >= next_sweep:
-                more = self._sweep()
-                next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
-
-    def _is_busy(self) -> bool:
-        return self._pace.rate > BUSY_RATE and self._pending < MAX_BACKLOG
-
-    def _rest(self, took: float) -> float:
-        """Seconds until folding takes its next turn, after one of `took` seconds."""
-        if self._is_busy():
-            return BUSY_PERIOD
-        return 0.0 if self._pending >= FOLD_STEP else min(LONGEST_REST, REST * took)
-
-    def _step(self) -> int:
-        """How many events the next turn takes at most."""
-        return max(100, int(BUSY_SECONDS / self._fold_cost)) if self._is_busy() else FOLD_STEP
+            busy, appended = self._pace.rate > BUSY_RATE, self._counts["appended"] - before
+            if appended or busy != self._told_busy:
+                self._folding.tell(appended, busy)
+                self._told_busy = busy
 
     def _take(self, *, wait: float) -> list[Submission]:
         """What is queued, at most a group; when nothing is, the first to come within `wait` seconds."""
@@ -297,79 +251,9 @@ class LogWriter:
 
     def _count(self, verdicts: list[str]) -> None:
         self._counts["commits"] += 1
-        accepted = verdicts.count("accepted")
-        self._counts["appended"] += accepted
-        with self._wake:
-            self._pending += accepted
+        self._counts["appended"] += verdicts.count("accepted")
         self._counts["duplicates"] += verdicts.count("duplicate")
         self._counts["conflicts"] += verdicts.count("conflict")
-
-    def _fold(self, limit: int) -> None:
-        """Fold one chunk. An event that cannot be folded is set aside, never in the way."""
-        began, pending = time.monotonic(), self._pending
-        try:
-            folded = self._store.fold(limit, self._now())
-        except Unavailable:
-            if self._stopping:
-                return
-            log.exception("fold postponed")
-            time.sleep(0.1)  # the disk or another writer is busy; nothing is lost, the cursor has not moved
-        except Exception:
-            if self._stopping:
-                return
-            log.exception("fold failed; going one by one")
-            self._fold_singly(limit)
-        else:
-            self._note_folded(folded, pending, full=folded == limit)
-            if folded and log.isEnabledFor(logging.DEBUG):
-                log.debug("folded", extra={"events": folded, "requests": self._store.requests_folded(folded)})
-            if folded:
-                self._fold_cost += 0.2 * ((time.monotonic() - began) / folded - self._fold_cost)
-
-    def _note_folded(self, folded: int, pending: int, *, full: bool) -> None:
-        """Of `pending` at the start of a step all are folded, or as many as it took when it was `full`: then more may wait."""
-        self._counts["folded"] += folded
-        with self._wake:
-            self._pending = max(int(full), self._pending - (folded if full else pending))
-
-    def _fold_singly(self, limit: int) -> None:
-        for _ in range(limit):
-            try:
-                folded = self._store.fold(1, self._clock())
-                if not folded:
-                    return
-                self._note_folded(folded, 1, full=True)
-            except Unavailable:
-                return
-            except Exception as error:
-                if self._stopping:
-                    return
-                log.exception("event set aside")
-                self._store.set_aside(f"{type(error).__name__}: {error}", self._clock())
-                self._counts["set_aside"] += 1
-
-    def _now(self) -> int:
-        """The clock, before anything is made of it: a jump is written down first."""
-        now_us = self._clock()
-        jump_us = self._jumps.of(now_us)
-        if jump_us:
-            log.warning("the clock of this machine jumped by %+.0f s; windows follow it", jump_us / SECOND)
-            self._store.note_jump(jump_us, now_us)
-        return now_us
-
-    def _sweep(self) -> bool:
-        """Sweep once; True when more entities are due than one sweep takes."""
-        try:
-            now_us = self._now()
-            return self._store.sweep(now_us) >= REFRESH_LIMIT or self._store.is_behind(now_us)
-        except Exception:
-            if not self._stopping:
-                log.exception("sweep failed; trying again in a second")
-            return False
-
-
-def _requests(group: list[Submission]) -> list[str]:
-    return [submission.origin[1] for submission in group if submission.origin[1] is not None]
 
 
 def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) -> dict[str, int]:
@@ -378,3 +262,7 @@ def _tally(group: list[Submission], entries: list[Parsed], verdicts: list[str]) 
         for name, n in submission.tallies.items():
             counts[name] = counts.get(name, 0) + n
     return counts
+
+
+def _requests(group: list[Submission]) -> list[str]:
+    return [submission.origin[1] for submission in group if submission.origin[1] is not None]

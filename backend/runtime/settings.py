@@ -140,8 +140,15 @@ TABLE = (
         "none",
         "exact origins whose pages may show the dashboard in a frame (`?embed=1`), comma-separated",
     ),
+    Setting(
+        "IOPS_FOLDING",
+        "folding",
+        "auto",
+        "where events are folded: process (one of its own), thread (of the engine), or auto: process where there are two CPUs",
+    ),
     Setting("IOPS_LOG_LEVEL", "log_level", "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
+FOLDING = ("auto", "process", "thread")
 _BOOLEANS = {
     "1": True,
     "true": True,
@@ -200,7 +207,13 @@ class Settings:
     public_url: str = ""
     notify_hosts: tuple[str, ...] = ()
     embed_origins: tuple[str, ...] = ()
+    folding: str = "auto"
     log_level: str = "INFO"
+
+    @property
+    def folds_apart(self) -> bool:
+        """Whether folding has a process of its own."""
+        return self.folding == "process" or (self.folding == "auto" and (os.cpu_count() or 1) > 1)
 
     def __repr__(self) -> str:
         shown = ", ".join(
@@ -298,6 +311,8 @@ def _value(setting: Setting, text: str) -> Any:
         return _providers(parts) if setting.field == "llm" else parts
     if setting.field == "runtime" and text not in ("local", "aws"):
         raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
+    if setting.field == "folding" and text not in FOLDING:
+        raise BadSetting(f"{setting.variable} must be {', '.join(FOLDING)}, not {text!r}")
     if setting.field == "public_url" and (
         not text.startswith(("https://", "http://")) or any(c in text for c in ' "<>')
     ):

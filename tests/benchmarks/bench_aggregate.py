@@ -1,7 +1,7 @@
-"""Events into exact windows, in process: parse, append, fold, judge. `python -m tests.benchmarks.bench_aggregate [--events N]`.
+"""Events into exact windows: parse, append, fold, judge. `python -m tests.benchmarks.bench_aggregate [--events N] [--folding thread]`.
 
-One thread reads posts of 1,000 and hands them to the engine's own writer thread, which stores them durably and folds them; the
-clock stops when the last one is folded. First five weeks of history, then events of the present, with the rules speaking. The
+One thread reads posts of 1,000 and hands them to the engine's own writer thread, which stores them durably; they are folded in a
+process beside it, as the engine does on two CPUs, or in a thread. The clock stops when the last one is folded. First five weeks of history, then events of the present, with the rules speaking. The
 limit of the same run is SQLite inserting the same rows, durable, into a bare table.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import random
+import resource
 import sqlite3
 import tempfile
 import time
@@ -31,6 +32,7 @@ from tests.benchmarks.figures import figure
 from tests.benchmarks.marketplace import Marketplace
 
 POST = 1_000
+START_SECONDS = 3.0  # until the process that folds has begun
 UNANSWERED = 10  # posts
 CHECKED = 200  # students whose windows are counted by hand
 LIMIT_SQL = """CREATE TABLE rows (seq INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, event_type TEXT, occurred_us INTEGER,
@@ -51,28 +53,31 @@ class Spent:
         return self.events / self.seconds
 
 
-class Clock:
-    """The present of a run, in microseconds."""
+def now() -> int:
+    """Microseconds UTC."""
+    return time.time_ns() // 1_000
 
-    def __init__(self, now_us: int) -> None:
-        self.now_us = now_us
 
-    def __call__(self) -> int:
-        return self.now_us
+def children() -> float:
+    """CPU seconds of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def feed(
-    store: SqliteStore, bodies: list[bytes], clock: Clock, *, step_us: int = 0
+    store: SqliteStore, bodies: list[bytes], *, apart: bool
 ) -> tuple[Spent, list[tuple[str | None, str, int]]]:
-    """Put bodies through the writer; the clock moves by `step_us` with each. Also returns (student, type, time) of each event."""
-    writer = LogWriter(store, clock)
+    """Put bodies through the writer. Also returns (student, type, time) of each event."""
+    writer = LogWriter(store, now, apart="ERROR" if apart else None)
     kept: list[tuple[str | None, str, int]] = []
     waiting: deque[Any] = deque()
     writer.start()
+    if apart:
+        time.sleep(START_SECONDS)  # the engine starts once a day
+    theirs = children()
     began, cpu, own = time.perf_counter(), time.process_time(), time.thread_time()
     for body in bodies:
-        clock.now_us += step_us
-        entries = judge(items_of(body, "application/json"), clock.now_us, "bench").entries
+        entries = judge(items_of(body, "application/json"), now(), "bench").entries
         kept += [(e.event.student_id, e.event.event_type, e.event.occurred_us) for e in entries]
         while len(waiting) >= UNANSWERED:  # as a sender does: so many posts under way, no more
             waiting.popleft().result(60)
@@ -81,9 +86,9 @@ def feed(
     while writer.stats()["folded"] < len(kept):
         time.sleep(0.002)
     seconds = time.perf_counter() - began
-    spent = Spent(len(kept), seconds, reading, time.process_time() - cpu - reading)
-    writer.stop()
-    return spent, kept
+    storing = time.process_time() - cpu - reading
+    writer.stop(60)
+    return Spent(len(kept), seconds, reading, storing + children() - theirs), kept
 
 
 def report(name: str, spent: Spent) -> None:
@@ -155,29 +160,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--students", type=int, default=5_000)
+    parser.add_argument("--folding", choices=("process", "thread"), default="process")
     args = parser.parse_args()
-    now_us = time.time_ns() // 1_000
+    apart, now_us = args.folding == "process", now()
     history = Marketplace(args.events, args.students, args.students // 10, now_us)
     fresh = Marketplace(args.events // 4, args.students, args.students // 10, now_us, days=1, seed=2)
-    print(f"aggregate: {args.events:,} events of {args.students:,} students over 35 days, posts of {POST:,}")
+    print(
+        f"aggregate: {args.events:,} events of {args.students:,} students over 35 days, posts of {POST:,}, folded in a {args.folding}"
+    )
     gc.freeze()  # as the engine does
     gc.set_threshold(50_000, 20, 100)
     with tempfile.TemporaryDirectory() as work:
         store = SqliteStore(Path(work) / "iops.db", checkpoints=True)
-        clock = Clock(now_us)
         bodies = list(bodies_of(history.stream()))
-        spent, events = feed(store, bodies, clock)
+        spent, events = feed(store, bodies, apart=apart)
         report("history", spent)
         limit = bare_inserts(Path(work), bodies, now_us)
         figure("limit: bare SQLite inserts of the same rows", limit, "events/s")
         figure("history / limit", spent.rate / limit, "x", at_least=0.3)
-        clock.now_us += 10 * SECOND
-        figure("first judgement of every student, tutor and cell", judge_all(store, clock.now_us), "s")
+        figure("first judgement of every student, tutor and cell", judge_all(store, now() + 10 * SECOND), "s")
         held = "SELECT count(*) FROM entities WHERE entity_type IN ('student', 'tutor', 'cell')"
         alerted = "SELECT count(DISTINCT entity_type || entity_id) FROM alerts"
         (n,), (of,) = (store.connection().execute(sql).fetchone() for sql in (alerted, held))
         figure("entities with an alert", 100 * n / of, "%")
-        live, more = feed(store, list(bodies_of(fresh.stream())), clock, step_us=SECOND // 20)
+        live, more = feed(store, list(bodies_of(fresh.stream())), apart=apart)
         report("present", live)
         wrong = wrong_windows(store, events + more, random.Random(3))
         figure(f"wrong windows of {CHECKED} students", wrong, "", at_most=0)

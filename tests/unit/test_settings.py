@@ -31,6 +31,7 @@ def test_the_documented_table_is_the_one_in_the_code() -> None:
         ("IOPS_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("IOPS_TOKEN", "", "token", None),
         ("IOPS_LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("IOPS_FOLDING", "thread", "folding", "thread"),
     ],
 )  # fmt: skip
 def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:
@@ -46,6 +47,7 @@ def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: 
         ("IOPS_RATE_LIMIT", "maybe"),
         ("IOPS_RUNTIME", "moon"),
         ("IOPS_LOG_LEVEL", "loud"),
+        ("IOPS_FOLDING", "elsewhere"),
         ("IOPS_HOST", "0.0.0.0"),
     ],
 )

@@ -21,10 +21,12 @@ class Kept:
         self._profiles: OrderedDict[Key, Stored] = OrderedDict()
         self._stamp: tuple[int, int | None, int] | None = None
 
-    def check(self, stamp: tuple[int, int | None, int]) -> None:
-        """Forget everything unless the file stands where it was left."""
-        if stamp != self._stamp:
-            self.clear()
+    def check(self, stamp: tuple[int, int | None, int]) -> bool:
+        """Whether the file stands where it was left; if not, everything is forgotten."""
+        if stamp == self._stamp:
+            return True
+        self.clear()
+        return False
 
     def get(self, key: Key) -> Stored | None:
         return self._profiles.get(key)

@@ -149,7 +149,8 @@ class SqliteState(Connections):
         With it the indexed columns of everything that it loads, in the end.
         """
         target_us = _target(stamp.swept_us, now_us)
-        self.kept.check(stamp)
+        if not self.kept.check(stamp):
+            self.detectors.forget()  # another process may have erased what they have seen
         read, heads = stored(connection), {}
 
         def load(key: Key) -> Profile | None:

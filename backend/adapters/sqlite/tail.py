@@ -24,9 +24,17 @@ class Tail:
         self._events: deque[Event] = deque(maxlen=KEEP_EVENTS)
         self._version = -1
         self._lock = threading.Lock()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nothing is kept from now on: another process folds."""
+        self._closed = True
+        self.forget()
 
     def note(self, first_seq: int, events: Sequence[Event], version: int) -> None:
         """After a commit, never before: these events stand in the log from `first_seq` on."""
+        if self._closed:
+            return
         with self._lock:
             held = self._events
             if version != self._version or (held and held[-1].seq + 1 != first_seq):
