@@ -17,9 +17,10 @@ log = logging.getLogger("iops.engine")
 
 # An entity that is hit several times in a step is scored and written once, so large steps are cheapest; small ones keep
 # senders waiting least. While many requests come, folding takes a turn of about BUSY_SECONDS a few times a second. Otherwise
-# it rests for twice as long as its last turn took, so that under load events gather and the next step is larger. Beyond
-# MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
-FOLD_STEP = 10_000
+# it rests for twice as long as its last turn took, so that under load events gather and the next step is larger; with GATHERED
+# waiting it does not rest. Beyond MAX_BACKLOG folding comes first, so that the screen does not fall behind for ever.
+FOLD_STEP = 30_000  # some 2 kB of memory each
+GATHERED = 10_000
 BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
 REST, LONGEST_REST = 2.0, 0.4
 MAX_BACKLOG = 100_000
@@ -98,7 +99,7 @@ class Folder:
         """Seconds until folding takes its next turn, after one of `took` seconds."""
         if self._waits_its_turn():
             return BUSY_PERIOD
-        return 0.0 if self._pending >= FOLD_STEP else min(LONGEST_REST, REST * took)
+        return 0.0 if self._pending >= GATHERED else min(LONGEST_REST, REST * took)
 
     def _step(self) -> int:
         """How many events the next turn takes at most."""

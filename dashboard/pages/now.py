@@ -315,11 +315,13 @@ def changed(rows: list[AlertRow], view: View) -> html.Section:
 def _news(row: AlertRow, view: View) -> html.Li:
     us = _news_us(row)
     if us == row.resolved_us:
-        what = f"resolved, {row.cause.partition(':')[0]}" if row.cause else "resolved"
+        what = f"· resolved, {row.cause.partition(':')[0]}" if row.cause else "· resolved"
     elif us == row.acknowledged_us:
-        what = f"acknowledged by {row.acknowledged_by or 'somebody'}"
+        what = f"· acknowledged by {row.acknowledged_by or 'somebody'}"
     else:
-        what = f"fired, {plural(row.occurrences, 'time')}" if row.occurrences > 1 else "fired"
+        what = (
+            f"· new alert, seen {plural(row.occurrences, 'time')}" if row.occurrences > 1 else "· new alert"
+        )
     same_day = view.zone.midnight(us) == view.zone.midnight(view.now_us)
     when = view.zone.clock(us) if same_day else f"{view.zone.local(us).day} {view.zone.local(us):%b}"
     return html.Li(

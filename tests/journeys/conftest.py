@@ -98,7 +98,8 @@ def start(folder: Any, **environ: str) -> tuple[Running, Callable[[], None]]:
         "IOPS_API_PORT": str(port),
         "IOPS_INGEST_KEY": KEY,
         "IOPS_TOKEN": TOKEN,
-        "IOPS_RATE_LIMIT": "off", "IOPS_FOLDING": "thread",
+        "IOPS_RATE_LIMIT": "off",
+        "IOPS_FOLDING": "thread",
         **environ,
     }
     chosen = settings.read(given)
