@@ -8,6 +8,7 @@ import pytest
 _WHOLE = {"aws", "browser", "contract", "handlers", "infra"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names of groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.parent.name

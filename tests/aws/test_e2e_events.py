@@ -93,6 +93,12 @@ def test_a_stream_delivered_again_changes_nothing(cloud: Cloud) -> None:
     assert _row(cloud, "stu_redelivered")["ib_calls_7d"] == 1
 
 
+def _worst(cloud: Cloud, student: str, alert_type: str) -> list[Any]:
+    """The student's alerts once that one is critical: the calls may be folded in several steps."""
+    found = cloud.store.alert_list({}, entity=("student", student))[0]
+    return found if any((a.alert_type, a.severity) == (alert_type, "critical") for a in found) else []
+
+
 def test_an_alert_is_announced_pushed_and_explained(cloud: Cloud) -> None:
     topics = {name: cloud.subscribe(name) for name in ("CriticalTopic", "WarningTopic", "HighRiskTopic")}
     ticket = cloud.ask("/v1/live-ticket", cloud.token("viewer")).json()
@@ -101,9 +107,7 @@ def test_an_alert_is_announced_pushed_and_explained(cloud: Cloud) -> None:
             [health("alert-h", "stu_alert", 8.0), *(call(f"alert-{i}", "stu_alert") for i in range(6))]
         )
         pushed = _pushed(socket, "alert")
-    alerts = eventually(lambda: cloud.store.alert_list({}, entity=("student", "stu_alert"))[0])
-    severities = {alert.alert_type: alert.severity for alert in alerts}
-    assert severities["high_ib_call_frequency"] == "critical"
+    alerts = eventually(lambda: _worst(cloud, "stu_alert", "high_ib_call_frequency"))
     ids = {alert.alert_id for alert in alerts}
     assert ids.intersection(pushed["keys"])
     told = eventually(

@@ -133,12 +133,13 @@ def test_an_ended_alert_leaves_room_for_a_new_one_and_cannot_come_back_beside_it
     _fill(store, _calls(3))
     (old,), _ = store.alert_list({}, alert_type="high_ib_call_frequency")
     alerting.command(store, old.alert_id, "dismiss", actor="ann", now_us=NOW)
+    later = NOW + HOUR + MINUTE  # the rule's quiet time is over
     store.append([call("c9", NOW - MINUTE)])
-    fold_all(store, NOW + 1)
+    fold_all(store, later)
     found, total = store.alert_list({}, alert_type="high_ib_call_frequency", status=["open"])
     assert (total, found[0].alert_id != old.alert_id) == (1, True)
     with pytest.raises(Conflict, match=r"newer alert|changed in the meantime"):
-        alerting.command(store, old.alert_id, "reopen", actor="ann", now_us=NOW)
+        alerting.command(store, old.alert_id, "reopen", actor="ann", now_us=later)
     assert store.load_alert(old.alert_id).status == "dismissed"
 
 
