@@ -35,11 +35,11 @@ test: setup ## the whole test suite, browser included
 	@tests/browser/ensure-chromium
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@# Two processes share everything but the browser, which wants the machine for itself; both parts are run whatever the first says.
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser"; first=$$?; $(BIN)/python -m pytest -m browser && exit $$first
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not browser"; first=$$?; $(BIN)/python -m pytest -m browser && exit $$first
 
 check: setup ## format, lint, types and the fast tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not browser and not aws and not slow"
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not browser and not aws and not slow"
 
 bench: setup ## the benchmarks, printing figures
 	@$(BIN)/python -m tests.benchmarks
