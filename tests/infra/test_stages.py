@@ -198,7 +198,9 @@ def test_findings_that_nobody_accepted_stop_the_synthesis(
     app = cdk.App(
         outdir=str(tmp_path), context={"aws:cdk:disable-asset-staging": True}, analytics_reporting=False
     )
-    build(app, msgspec.structs.replace(STAGES["prod"], bundle="host"))
+    build(
+        app, msgspec.structs.replace(STAGES["prod"], bundle="host", region="us-east-1", standby="us-west-2")
+    )
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()
     report = json.loads((tmp_path / "validation-report.json").read_text())
@@ -209,7 +211,7 @@ def test_findings_that_nobody_accepted_stop_the_synthesis(
         for construct in violation["violatingConstructs"]
     }
     monkeypatch.undo()
-    words = {"stage": "prod", "account": STAGES["prod"].account, "region": "us-east-1", "model": STAGES["prod"].llm_model.partition(".")[2]}  # fmt: skip
+    words = {"stage": "prod", "account": STAGES["prod"].account, "region": "us-east-1", "model": STAGES["prod"].llm_model.partition(".")[2], "standby": "us-west-2"}  # fmt: skip
     unused = [
         accepted
         for accepted in nag.ACCEPTED

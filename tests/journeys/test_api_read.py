@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -305,6 +306,18 @@ def test_read_only_takes_no_commands_but_events(tmp_path: Any) -> None:
         stop()
 
 
+def at_rest(read: Callable[[], int]) -> int:
+    """A counter after what was under way when the pause came has been counted; reports come once a second."""
+
+    def unchanged() -> bool:
+        before = read()
+        time.sleep(2.5)
+        return read() == before
+
+    eventually(unchanged, 30)
+    return read()
+
+
 def test_the_simulator_starts_runs_and_is_removed_exactly(fresh: Running) -> None:
     assert fresh.post(history()).json()["accepted"] == 17
     fresh.settle()
@@ -314,7 +327,7 @@ def test_the_simulator_starts_runs_and_is_removed_exactly(fresh: Running) -> Non
     eventually(lambda: fresh.get("/v1/simulator").json()["actual"]["accepted"] > 50)
     assert fresh.command("/v1/simulator", {"action": "pause"}).status == 202
     eventually(lambda: fresh.get("/v1/simulator").json()["actual"]["state"] == "paused")
-    sent = fresh.get("/v1/simulator").json()["actual"]["sent"]
+    sent = at_rest(lambda: fresh.get("/v1/simulator").json()["actual"]["sent"])
     fresh.command("/v1/simulator", {"action": "step", "count": 3})
     eventually(lambda: fresh.get("/v1/simulator").json()["actual"]["sent"] == sent + 3)
     assert fresh.get("/v1/freshness").json()["simulated_events"] > 50
