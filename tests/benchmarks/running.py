@@ -92,7 +92,11 @@ def _stat(pid: int) -> list[str]:
 
 def environ(folder: Path, api_port: int, port: int) -> dict[str, str]:
     """A clean environment with one data folder, known secrets and no rate limit."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("IOPS_") or name == "IOPS_FOLDING"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("IOPS_") or name == "IOPS_FOLDING"
+    }
     return kept | {
         "IOPS_DATA_DIR": str(folder), "IOPS_API_PORT": str(api_port), "IOPS_PORT": str(port), "IOPS_INGEST_KEY": KEY,
         "IOPS_TOKEN": TOKEN, "IOPS_RATE_LIMIT": "off", "IOPS_LOG_LEVEL": "ERROR",
