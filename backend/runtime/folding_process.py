@@ -23,8 +23,6 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime.folding import END_SECONDS, Folder
 from backend.runtime.logs import log_to_stderr
 
-WAIT_SECONDS = 0.02
-
 
 class FoldingProcess:
     """The engine's end. `failed` is called once if the child ends without having been told to."""
@@ -47,9 +45,8 @@ class FoldingProcess:
     def tell(self, appended: int, busy: bool) -> None:
         """So many events were appended just now; whether many requests come."""
         if self._child is not None and self._child.stdin is not None:
-            with contextlib.suppress(
-                OSError, ValueError
-            ):  # full, or gone: the child looks for itself, or `failed` is called
+            # Full or gone: the child looks for itself, or `failed` is called. So short a line goes into the pipe whole or not at all.
+            with contextlib.suppress(OSError, ValueError):
                 self._child.stdin.write(b"%d %d\n" % (appended, busy))
 
     def end(self) -> None:
@@ -79,10 +76,12 @@ class FoldingProcess:
 
 def _follow(folder: Folder, store: SqliteStore, over: threading.Event) -> None:
     """Hand what the engine says to the folder; at its end, end the step under way."""
-    for line in sys.stdin.buffer:
-        appended, busy = line.split()
-        folder.tell(int(appended), busy == b"1")
-    folder.end()
+    try:
+        for line in sys.stdin.buffer:
+            appended, busy = line.split()
+            folder.tell(int(appended), busy == b"1")
+    finally:
+        folder.end()  # nobody is left without an engine, whatever was said
     while not over.wait(END_SECONDS):
         store.end_steps()
 
