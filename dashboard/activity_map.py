@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dash import html
-
 from backend.services.read_models import Cell
-from dashboard import components
+from dashboard import components, html
 from dashboard.context import View
 from dashboard.words import number, plural, readable
 

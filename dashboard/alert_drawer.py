@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
-from dashboard import alert_list, components, figures, insight_card, theme
+from dashboard import alert_list, components, figures, html, insight_card, theme
 from dashboard.components import button, icon, section, severity
 from dashboard.context import View
 from dashboard.supply_panels import demand_over_supply

@@ -6,11 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from dash import html
-
 from backend.domain.rules import RULES
 from backend.services.read_models import AlertGroup, AlertRow
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import button, icon, severity
 from dashboard.context import View
 from dashboard.words import number, plural, readable

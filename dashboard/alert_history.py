@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
-
 from backend.domain.times import DAY, HOUR
 from backend.services.queries_alerts import Openings
-from dashboard import components, theme
+from dashboard import components, html, theme
 from dashboard.context import View
 from dashboard.figures import Figure, time_axis
 from dashboard.words import number, plural

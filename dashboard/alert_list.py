@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.rules import RULES
 from backend.services.read_models import AlertGroup, AlertRow
-from dashboard import alert_groups, components
+from dashboard import alert_groups, components, html
 from dashboard.components import button, icon, severity
 from dashboard.context import View
 from dashboard.ids import ALERTS

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Point, StudentRow
-from dashboard import comparisons, components, figures, forecast_figures, periods
+from dashboard import comparisons, components, figures, forecast_figures, html, periods
 from dashboard.components import severity
 from dashboard.context import View
 from dashboard.filters import window_text

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.channels import Channel, quiet_of, quiet_text
@@ -15,7 +15,7 @@ from backend.domain.times import WEEK
 from backend.services import channels as service
 from backend.services.channels import Tally, Telling
 from backend.services.notifying import FAILED, Delivery
-from dashboard import components, markup
+from dashboard import components, html, markup
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SETTINGS, SHELL

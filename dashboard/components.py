@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Literal
 from urllib.parse import quote
 
-from dash import dcc, html
+from dash import dcc
 
 from backend.services.read_models import AlertRow
-from dashboard import theme
+from dashboard import html, theme
 from dashboard.context import View
 from dashboard.figures import Figure
 from dashboard.words import initials, number, plural

@@ -6,12 +6,10 @@ import itertools
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.rules import RULES
 from backend.domain.times import DAY
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import icon, severity, wild
 from dashboard.context import View
 from dashboard.figures_people import weeks

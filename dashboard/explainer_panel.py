@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-
 from backend.services.insights import explainer
-from dashboard import components
+from dashboard import components, html
 from dashboard.context import View
 from dashboard.insight_card import SOURCES
 from dashboard.words import number, percent, plural

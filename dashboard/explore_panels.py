@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.queries_series import SampleCourse, SampleHead
 from backend.services.read_models import Point
-from dashboard import components, figures, periods, theme
+from dashboard import components, figures, html, periods, theme
 from dashboard.components import wild
 from dashboard.context import View
 from dashboard.filters import window_text

@@ -6,10 +6,8 @@ import json
 import shlex
 from typing import Any
 
-from dash import html
-
 from backend.domain.times import iso
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import wild
 from dashboard.context import View, WebConfig
 

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-from dash import html
 
 from backend.domain.outlook import Outlook
 from backend.domain.times import HOUR
@@ -15,7 +14,7 @@ from backend.services import queries_forecast
 from backend.services.anomalies import Anomalies, EpisodeRow, anomalies
 from backend.services.queries_forecast import BandPoint, Score, ScoreRow, Shortage
 from backend.services.read_models import AlertRow, Cell, MarketPoint, Point
-from dashboard import components, supply_panels, theme
+from dashboard import components, html, supply_panels, theme
 from dashboard.components import icon, severity
 from dashboard.context import View
 from dashboard.figures import note

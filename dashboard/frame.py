@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import msgspec
-from dash import ClientsideFunction, Input, Output, State, html, no_update
+from dash import ClientsideFunction, Input, Output, State, no_update
 from dash.development.base_component import Component
 from flask import g
 
@@ -14,7 +14,7 @@ from backend.domain.errors import Conflict, IopsError
 from backend.domain.times import MINUTE, SECOND, iso
 from backend.services import alerting, queries, simulation
 from backend.services.read_models import Freshness
-from dashboard import components, markup
+from dashboard import components, html, markup
 from dashboard.components import icon, wild
 from dashboard.context import Context, View
 from dashboard.filters import ENTITY_KINDS, encode, window_text

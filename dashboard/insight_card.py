@@ -7,13 +7,13 @@ from typing import Any
 from urllib.parse import quote
 
 import dash
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.domain.insights import CONFIDENCES, Evidence, Insight
 from backend.services import insights
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import button
 from dashboard.context import Context, View
 from dashboard.ids import SHELL

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Input, Output, State, dcc
 
 from backend.services.read_models import Page
-from dashboard import components, markup
+from dashboard import components, html, markup
 from dashboard.components import icon, wild
 from dashboard.context import View
 from dashboard.ids import SHELL, PageIds

@@ -7,16 +7,19 @@ Dash gives every component of a page a subscription to its store and asks all of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
-from dash import Output, dcc, html
+from dash import Output, dcc
 from dash.development.base_component import Component
 
+from dashboard import html
 from dashboard.ids import PageIds
 
 _HTML = "dash_html_components"
 _DASH_ONLY = frozenset({"children", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
+_OF_A_GRAPH = ("figure", "config", "style", "className", "id")
 
 
 class Markup(Component):
@@ -76,39 +79,43 @@ def nodes(children: Any) -> list[Any]:
 
 def _flat(children: Any) -> Iterable[Any]:
     """The children one by one; lists inside lists count as if they stood in the outer one."""
-    if isinstance(children, (list, tuple)):
-        for child in children:
-            yield from _flat(child)
-    else:
-        yield children
+    if not isinstance(children, (list, tuple)):
+        return (children,)
+    if not any(isinstance(child, (list, tuple)) for child in children):
+        return children
+    return [inner for child in children for inner in _flat(child)]
+
+
+def _kind_of(type_: type) -> str:
+    """What a child of this type is: "text", "html", "graph", or "named" (some other component, a part of one)."""
+    if issubclass(type_, dcc.Graph):
+        return "graph"
+    if issubclass(type_, Component):
+        return "html" if type_._namespace == _HTML else "named"
+    return "named" if issubclass(type_, dict) else "text"
+
+
+_kind: Callable[[Any], str] = cache(_kind_of)  # asking Dash's classes is slow, and there are few of them
 
 
 def _plain(node: Any) -> bool:
     """Whether no callback can name the node or anything in it."""
-    if isinstance(node, dcc.Graph):
-        return True
-    if not isinstance(node, Component):
-        return not isinstance(node, dict)
-    if node._namespace != _HTML or getattr(node, "id", None) is not None:
-        return False
-    return all(_plain(child) for child in _flat(getattr(node, "children", None)))
+    kind = _kind(type(node))
+    if kind != "html":
+        return kind != "named"
+    given = vars(node)
+    return given.get("id") is None and all(map(_plain, _flat(given.get("children"))))
 
 
 def _node(node: Any) -> Any:
-    if not isinstance(node, Component):
+    kind = _kind(type(node))
+    if kind == "text":
         return node
-    props = node.to_plotly_json()["props"]
-    if isinstance(node, dcc.Graph):
-        return [
-            "graph",
-            {name: props[name] for name in ("figure", "config", "style", "className", "id") if name in props},
-        ]
+    given = vars(node)
+    if kind == "graph":
+        return ["graph", {name: given[name] for name in _OF_A_GRAPH if name in given}]
     attributes = {
-        name: value for name, value in props.items() if name not in _DASH_ONLY and value is not None
+        name: value for name, value in given.items() if name not in _DASH_ONLY and value is not None
     }
-    children = props.get("children")
-    return [
-        node._type.lower(),
-        attributes,
-        *(_node(child) for child in _flat([] if children is None else children)),
-    ]
+    children = given.get("children")
+    return [node._type.lower(), attributes, *(() if children is None else map(_node, _flat(children)))]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import dash
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import InvalidEvent, IopsError
 from backend.services import mending
 from backend.services.read_models import RejectRow
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import button
 from dashboard.context import Context, View
 from dashboard.ids import SHELL

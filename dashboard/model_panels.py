@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import dcc, html
+from dash import dcc
 
 from backend.services.models import DRIFTED, MOVED, RELIES_ON
-from dashboard import components, theme
+from dashboard import components, html, theme
 from dashboard.components import wild
 from dashboard.context import View
 from dashboard.figures import Figure

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from dash import html
 
 from backend.services.read_models import Point, Scope
-from dashboard import components, theme
+from dashboard import components, html, theme
 from dashboard.components import wild
 from dashboard.context import View
 from dashboard.figures import Figure, line_trace

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import dash
 import msgspec
-from dash import Input, html
+from dash import Input
 
 from backend.domain.errors import NotFound
 from backend.services import places, queries
 from backend.services.read_models import Cell, Page, Point, Scope, StudentRow, TutorRow
-from dashboard import components, entity, figures, markup, segments, supply_panels
+from dashboard import components, entity, figures, html, markup, segments, supply_panels
 from dashboard.context import Context, View
 from dashboard.filters import link, window_text
 from dashboard.ids import SHELL, PageIds

@@ -6,11 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
-
 from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored
 from backend.services.read_models import Point
-from dashboard import components
+from dashboard import components, html
 from dashboard.context import View
 from dashboard.words import chance, number, percent, plural, readable
 from dashboard.zones import ago

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dash import html
-
 from backend.services import queries
 from backend.services.read_models import Page, RejectRow
-from dashboard import components, mending
+from dashboard import components, html, mending
 from dashboard.components import query_link, severity, wild
 from dashboard.context import View
 from dashboard.words import number, plural, readable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import Input, Output, State, dcc, html, no_update
+from dash import Input, Output, State, dcc, no_update
 
 from backend.domain.errors import IopsError
 from backend.domain.limits import FIXED, LONGEST_QUIET
 from backend.domain.rules import RULES
 from backend.services import limits
-from dashboard import components
+from dashboard import components, html
 from dashboard.alert_drawer import limit, quiet_for
 from dashboard.components import wild
 from dashboard.context import Context, View

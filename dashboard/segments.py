@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dash import html
-
+from dashboard import html
 from dashboard.components import severity
 
 # segment -> (mark, word); the order is the one lists show them in

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import dcc
 
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import button, icon, wild
 from dashboard.context import WebConfig
 from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import button, icon
 from dashboard.context import View
 from dashboard.ids import SIMULATOR

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.domain.rules import RULES, pretty
 from backend.services import queries
 from backend.services.read_models import StudentRow
-from dashboard import comparisons, components
+from dashboard import comparisons, components, html
 from dashboard.context import View
 from dashboard.words import number, plural, signed
 

@@ -7,10 +7,8 @@ from statistics import median
 from typing import Any
 from urllib.parse import quote
 
-from dash import html
-
 from backend.services.read_models import AlertRow, Cell, MarketPoint
-from dashboard import components, figures, theme
+from dashboard import components, figures, html, theme
 from dashboard.activity_map import MANY
 from dashboard.components import icon, severity
 from dashboard.context import View

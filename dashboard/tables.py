@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import dash_ag_grid as dag
-from dash import ClientsideFunction, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Input, Output, State, dcc
 
+from dashboard import html
 from dashboard.components import wild
 from dashboard.ids import PageIds
 

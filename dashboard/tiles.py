@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dash import html
-
 from backend.services.read_models import Kpi
+from dashboard import html
 from dashboard.components import Children, graph, severity, wild
 from dashboard.context import View
 from dashboard.figures import Figure, line_on_band

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dash import html
-
 from backend.services.channels import Telling
 from backend.services.notifying import Delivery
+from dashboard import html
 from dashboard.channels_panel import state_words
 from dashboard.components import section
 from dashboard.context import View

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-
 from backend.domain.trials import FAR, LEAST_JUDGED
-from dashboard import components
+from dashboard import components, html
 from dashboard.components import wild
 from dashboard.context import View
 from dashboard.model_panels import menu

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from dash import ClientsideFunction, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Input, Output, State, dcc, no_update
 from plotly.utils import PlotlyJSONEncoder
 
 from backend.domain.errors import IopsError, NotFound
@@ -21,6 +21,7 @@ from dashboard import (
     alert_list,
     components,
     frames,
+    html,
     insight_card,
     markup,
     told,

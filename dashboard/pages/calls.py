@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Input, html
+from dash import Input
 
 from backend.services import queries
 from backend.services.queries_counts import filters_of, series
 from backend.services.read_models import CallBreakdown, Point
 from dashboard import calls_panels as panels
-from dashboard import components, forecast_panels, frames, markup, periods
+from dashboard import components, forecast_panels, frames, html, markup, periods
 from dashboard.context import Context, View
 from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Input, Output, html, no_update
+from dash import Input, Output, no_update
 from dash import ctx as asked
 
 from backend.domain.times import HOUR, MINUTE
 from backend.services import queries
 from backend.services.read_models import Freshness
-from dashboard import components, explainer_panel, first_event, frames, markup, mending, rejects
+from dashboard import components, explainer_panel, first_event, frames, html, markup, mending, rejects
 from dashboard.components import severity, wild
 from dashboard.context import Context, View
 from dashboard.figures import line_on_band

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from dash import Input, Output, html
+from dash import Input, Output
 
 from backend.services import queries_log
 from backend.services.queries_log import LoggedEvent
-from dashboard import components, frames, markup, tables
+from dashboard import components, frames, html, markup, tables
 from dashboard.context import Context, View
 from dashboard.filters import window_text
 from dashboard.ids import EVENTS, SHELL

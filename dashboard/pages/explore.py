@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Input, html
+from dash import Input
 
 from backend.domain import anomaly
 from backend.services import queries, queries_series
 from backend.services.queries_series import SampleHead
-from dashboard import components, first_event, frames, markup, periods
+from dashboard import components, first_event, frames, html, markup, periods
 from dashboard import explore_panels as panels
 from dashboard.context import Context, View
 from dashboard.ids import EXPLORE, SHELL

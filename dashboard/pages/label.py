@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import dash
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.services import labelling
 from backend.services.labelling import Candidate, Queue
-from dashboard import components, markup, prediction_card
+from dashboard import components, html, markup, prediction_card
 from dashboard.components import button
 from dashboard.context import Context, View
 from dashboard.ids import LABEL, SHELL

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import dash
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
 from backend.services import models, retraining
-from dashboard import components, markup, model_panels, trial_panels
+from dashboard import components, html, markup, model_panels, trial_panels
 from dashboard.context import Context, View
 from dashboard.ids import MODELS, SHELL
 from dashboard.pages import page_named

@@ -7,13 +7,13 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, html
+from dash import Input
 
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.anomalies import anomalies
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
-from dashboard import components, forecast_panels, markup, periods, tiles
+from dashboard import components, forecast_panels, html, markup, periods, tiles
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link

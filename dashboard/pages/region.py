@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-
-from dashboard import place
+from dashboard import html, place
 from dashboard.context import Context
 from dashboard.ids import REGION
 from dashboard.pages import page_named

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.services import access, limits
-from dashboard import channels_panel, components, markup, rules_panel
+from dashboard import channels_panel, components, html, markup, rules_panel
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SETTINGS, SHELL

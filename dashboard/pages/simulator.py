@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import dash
-from dash import ALL, Input, Output, State, dcc, html, no_update
+from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.services import queries, simulation
-from dashboard import components, markup
+from dashboard import components, html, markup
 from dashboard import simulator_panels as panels
 from dashboard.components import button
 from dashboard.context import Context, View

@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 import dash
 import msgspec
-from dash import Input, Output, html
+from dash import Input, Output
 
 from backend.domain.errors import NotFound
 from backend.domain.insights import Insight
 from backend.domain.times import DAY
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
-from dashboard import components, entity, insight_card, markup, prediction_card, segments
+from dashboard import components, entity, html, insight_card, markup, prediction_card, segments
 from dashboard.components import query_link, wild
 from dashboard.context import Context, View
 from dashboard.figures_people import health_path, staircase

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, html
+from dash import Input
 
 from backend.services import queries
 from backend.services.read_models import Page, StudentRow
-from dashboard import components, frames, lists, markup, segments, student_charts
+from dashboard import components, frames, html, lists, markup, segments, student_charts
 from dashboard.comparisons import histogram
 from dashboard.components import wild
 from dashboard.context import Context, View

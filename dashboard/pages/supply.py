@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from dash import Input, html
+from dash import Input
 
 from backend.services import queries
 from backend.services.anomalies import EpisodeRow, anomalies
 from backend.services.queries_counts import filters_of, totals
 from backend.services.queries_forecast import Shortage, next_day, shortages
 from backend.services.read_models import AlertRow, Cell, Scope
-from dashboard import components, forecast_panels, frames, markup, waits_panel
+from dashboard import components, forecast_panels, frames, html, markup, waits_panel
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
 from dashboard.context import Context, View

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Input, Output, html, no_update
+from dash import Input, Output, no_update
 
 from backend.services.cost import Bill, Load, changes, estimate
 from backend.services.prices import REGION
-from dashboard import components, markup
+from dashboard import components, html, markup
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, SYSTEM

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import dash
 import msgspec
-from dash import Input, Output, html
+from dash import Input, Output
 
 from backend.domain.errors import NotFound
 from backend.services import queries
 from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
-from dashboard import components, entity, markup, prediction_card, segments
+from dashboard import components, entity, html, markup, prediction_card, segments
 from dashboard.components import wild
 from dashboard.context import Context, View
 from dashboard.ids import SHELL, TUTOR

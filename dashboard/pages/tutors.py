@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from dash import Input, html
+from dash import Input
 
 from backend.services import queries
 from backend.services.read_models import Page, TutorRow
-from dashboard import components, frames, lists, markup, segments
+from dashboard import components, frames, html, lists, markup, segments
 from dashboard.context import Context, View
 from dashboard.figures_people import load_and_rating
 from dashboard.ids import SHELL, TUTORS

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,7 @@ ALLOWED = {
     "infra": {"backend", "infra"},
 }
 COMPOSITION_ROOTS = {"dashboard/wsgi.py"}
+SETS_THREADS = "backend/__init__.py"  # must happen before numpy is imported anywhere
 
 # Outside of the standard library, the core uses these alone.
 CORE_LIBRARIES = {"msgspec", "numpy"}
@@ -105,7 +109,6 @@ def test_a_part_does_not_reach_for_the_outside_world(part):
 
 
 def test_the_core_uses_the_standard_library_msgspec_and_numpy_alone():
-    import sys
 
     wrong = []
     for path in files("backend/domain"):
@@ -123,10 +126,30 @@ def test_only_runtime_and_composition_roots_read_the_environment():
             where = str(path.relative_to(ROOT))
             if where.startswith(("backend/runtime", "backend/handlers")) or where in COMPOSITION_ROOTS:
                 continue
+            if where == SETS_THREADS:
+                continue
             text = path.read_text(encoding="utf-8")
             if "os.environ" in text or "getenv(" in text:
                 wrong.append(where)
     assert wrong == []
+
+
+def test_numpy_starts_no_threads_of_its_own():
+    code = "import backend.domain.forecast, numpy as np, os; np.ones((500, 500)) @ np.ones((500, 500)); print(len(os.listdir('/proc/self/task')))"
+    environ = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "1"
+
+
+def test_pages_make_their_elements_by_the_quick_classes():
+    slow = [
+        str(path.relative_to(ROOT))
+        for path in files("dashboard")
+        if path != ROOT / "dashboard/html.py" and "dash.html" in imported(path)
+    ]
+    assert slow == []
 
 
 def test_no_file_is_longer_than_four_hundred_lines():

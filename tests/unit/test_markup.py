@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dash import dcc, html
+import pytest
+from dash import dcc
+from dash import html as slow
 
+from dashboard import html
 from dashboard.markup import Markup, drawn
 
 
@@ -43,3 +46,11 @@ def test_a_figure_is_handed_over_with_what_draws_it() -> None:
     (only,) = drawn(html.Div(chart))
     assert only.nodes[0][2][:1] == ["graph"]
     assert only.nodes[0][2][1]["style"] == {"height": "90px"}
+
+
+def test_quick_elements_are_what_those_of_dash_are() -> None:
+    given = {"className": "x", "title": "t", "data-row": "7", "aria-label": "l"}
+    assert html.Td(["a"], **given).to_plotly_json() == slow.Td(["a"], **given).to_plotly_json()
+    assert isinstance(html.Td(), slow.Td)
+    with pytest.raises(TypeError, match="has no attribute klass"):
+        html.Td("a", klass="x")
