@@ -161,26 +161,34 @@ def answer(found: Any, columns: Sequence[Column], label: str) -> list[Any]:
 
 
 def table(rows: list[dict[str, Any]], columns: Sequence[Column], want: Asked, label: str) -> html.Div:
-    """The rows as a table whose first column names the row."""
-    widths = [
-        html.Col(className=c.css, style={"width": f"{c.width}px"} if c.width else None) for c in columns
-    ]
+    """The rows as a table whose first column names the row.
+
+    The style sheet lays rows out by themselves, so that those out of sight cost nothing; that is why roles are said, and
+    widths are variables of the table, one for each column.
+    """
     body = [_row(row, columns) for row in rows]
-    head = html.Thead(html.Tr([_head(column, want) for column in columns]))
-    inner = [html.Caption(label, className="io-sr"), html.Colgroup(widths), head, html.Tbody(body)]
-    return html.Div(html.Table(inner, className="ppl-table"), className="ppl-scroll")
+    head = html.Thead(html.Tr([_head(column, want) for column in columns], role="row"), role="rowgroup")
+    inner = [html.Caption(label, className="io-sr"), head, html.Tbody(body, role="rowgroup")]
+    widths = {f"--w{i}": f"{column.width}px" for i, column in enumerate(columns, 1) if column.width}
+    return html.Div(
+        html.Table(inner, className="ppl-table", style=widths, role="table"), className="ppl-scroll"
+    )
 
 
 def _row(row: dict[str, Any], columns: Sequence[Column]) -> html.Tr:
     first, *rest = columns
-    name = html.Th(first.cell(row[first.key]), scope="row", className="ppl-person")
-    cells = [html.Td(c.cell(row[c.key]), className=c.css, **wild({"data-card": c.card})) for c in rest]
-    return html.Tr([name, *cells], key=row["id"], **wild({"data-row": row["id"]}))
+    name = html.Th(first.cell(row[first.key]), scope="row", className="ppl-person", role="rowheader")
+    cells = [
+        html.Td(c.cell(row[c.key]), className=c.css, role="cell", **wild({"data-card": c.card})) for c in rest
+    ]
+    return html.Tr([name, *cells], key=row["id"], role="row", **wild({"data-row": row["id"]}))
 
 
 def _head(column: Column, want: Asked) -> html.Th:
     if not column.sort:
-        return html.Th(column.title, scope="col", className=column.css, title=column.help)
+        return html.Th(
+            column.title, scope="col", className=column.css, title=column.help, role="columnheader"
+        )
     on = column.key == want.sort
     up = on and not want.descending
     sign = icon("up" if up else "down", 12) if on else None
@@ -189,7 +197,9 @@ def _head(column: Column, want: Asked) -> html.Th:
         dir="asc" if on and not up else None,
     )  # fmt: skip
     state = {"aria-sort": "ascending" if up else "descending"} if on else {}
-    return html.Th(link, scope="col", className=column.css, title=column.help, **wild(state))
+    return html.Th(
+        link, scope="col", className=column.css, title=column.help, role="columnheader", **wild(state)
+    )
 
 
 def foot(page: Page, want: Asked, view: View, export: str) -> html.Div:

@@ -3,6 +3,7 @@
 Dash gives every component of a page a subscription to its store and asks all of them several times in each refresh; a page of
 2,000 elements spends a second in that alone. So a page hands over its plain parts (elements without an id, figures) as one
 `Markup`, which assets/25-markup.js draws with React itself; whatever a callback can name stays a component of its own.
+An id that begins with "io-" is for the browser's scripts alone: no callback names it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dashboard.ids import PageIds
 
 _HTML = "dash_html_components"
 _DASH_ONLY = frozenset({"children", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
+FOR_SCRIPTS = "io-"  # how ids begin that no callback names
 _OF_A_GRAPH = ("figure", "config", "style", "className", "id")
 
 
@@ -35,14 +37,16 @@ class Markup(Component):
 
 
 def drawn(children: Any) -> list[Any]:
-    """`children` of a Dash component, its plain parts as Markup. Components with an id keep their place and theirs."""
+    """`children` of a Dash component, its plain parts as Markup or texts. Components with an id keep their place and theirs."""
     out: list[Any] = []
     nodes: list[Any] = []
 
     def close() -> None:
-        if nodes:
+        if not any(isinstance(node, list) for node in nodes):
+            out.extend(node for node in nodes if node is not None)
+        else:
             out.append(Markup(nodes.copy()))
-            nodes.clear()
+        nodes.clear()
 
     for child in _flat(children):
         if _plain(child):
@@ -104,7 +108,10 @@ def _plain(node: Any) -> bool:
     if kind != "html":
         return kind != "named"
     given = vars(node)
-    return given.get("id") is None and all(map(_plain, _flat(given.get("children"))))
+    id = given.get("id")
+    if id is not None and not str(id).startswith(FOR_SCRIPTS):
+        return False
+    return all(map(_plain, _flat(given.get("children"))))
 
 
 def _node(node: Any) -> Any:

@@ -42,7 +42,7 @@ def layout(revision: str = "stays", **changes: Any) -> dict[str, Any]:
         "font": {"family": FONT, "size": 11, "color": TEXT_3},
         "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR, "colorway": COLORWAY,
         "margin": {"l": 30, "r": 10, "t": 8, "b": 20, "pad": 0}, "showlegend": False, "hovermode": "x unified",
-        "dragmode": False, "separators": ".,", "uirevision": revision, "transition": {"duration": 0},
+        "dragmode": False, "separators": ".,", "uirevision": revision,
         "hoverlabel": {"bgcolor": SURFACE, "bordercolor": LINE_2, "align": "left", "font": {"size": 12, "color": TEXT}},
         "xaxis": {
             "showgrid": False, "zeroline": False, "showline": True, "linecolor": LINE_2, "ticks": "",

@@ -47,7 +47,8 @@
     const wall = query.get("kiosk");
     wall ? (root.dataset.kiosk = wall) : delete root.dataset.kiosk;
     closeMenus();
-    compareScopes();
+    addressedAt = Date.now();
+    setTimeout(compareScopes, PATIENCE);
     if (iops.modeChanged) iops.modeChanged(root.dataset.mode);
   }
   window.addEventListener("popstate", settle);
@@ -59,9 +60,14 @@
     return ["student", "tutor", "subject", "region"].map((k) => q.get(k) || "")
       .concat(absolute ? "24h" : q.get("range") || "24h", absolute ? q.get("from") : "", absolute ? q.get("to") : "", q.get("at") || "").join("|");
   }
+  const PATIENCE = 150; // milliseconds: an answer that comes sooner is not announced, which would only flicker
+  let addressedAt = 0;
   function compareScopes() {
-    const key = scopeKey();
-    document.querySelectorAll("[data-scope]").forEach((p) => p.classList.toggle("updating", p.dataset.scope !== key));
+    const key = scopeKey(), late = Date.now() - addressedAt >= PATIENCE;
+    document.querySelectorAll("[data-scope]").forEach((p) => {
+      if (p.dataset.scope === key) p.classList.remove("updating");
+      else if (late) p.classList.add("updating");
+    });
   }
 
   /* ---- menus ---- */

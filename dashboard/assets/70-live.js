@@ -4,15 +4,21 @@
   "use strict";
   const iops = (window.iops = window.iops || {});
   const AT_MOST_EVERY = 500, POLL_FROM = 2000, POLL_TO = 30000, RETRY_FROM = 1000, RETRY_TO = 30000, STUCK = 15000, HOLD = 5000, BEAT = 240000;
-  let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, took = 0, missed = 0;
+  let seq = 0, pending = null, last = 0, timer = null, transport = "connecting", inFlight = 0, busySince = 0, took = 0, missed = 0, pushed = false;
 
   const real = window.fetch; // counts callbacks under way, so that a slow server is never asked twice
   window.fetch = function (what, how) {
     const url = typeof what === "string" ? what : what.url || "";
     if (!url.includes("_dash-update-component")) return real.call(this, what, how);
     if (inFlight++ === 0) busySince = Date.now();
-    return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) { took = Date.now() - busySince; plan(); } });
+    return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) idle(); });
   };
+  function idle() { // what a person asked for is news enough: the next refresh counts from here
+    took = Date.now() - busySince;
+    if (!pushed) last = Date.now();
+    pushed = false;
+    plan();
+  }
   const busy = () => inFlight > 0 && Date.now() - busySince < STUCK;
   // A list holds still while the pointer rests on its buttons, so that a click never lands on another row; not for ever.
   let heldSince = 0;
@@ -54,6 +60,7 @@
     const news = pending || { kinds: [], keys: [], count: 0 };
     pending = null;
     last = Date.now();
+    pushed = true;
     if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props("shell-live", { data: { seq, kinds: news.kinds, keys: news.keys, at: last } });
   }
   iops.pulse = push;

@@ -3,8 +3,9 @@
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
-  const kept = (name) => { try { return localStorage.getItem("iops-" + name) || ""; } catch (e) { return ""; } }; // storage can be forbidden
-  const keep = (name, value) => { try { value ? localStorage.setItem("iops-" + name, value) : localStorage.removeItem("iops-" + name); } catch (e) { /* storage can be forbidden */ } };
+  const read = new Map(); // storage is slow, and asked after each change of the page
+  const kept = (name) => { if (!read.has(name)) try { read.set(name, localStorage.getItem("iops-" + name) || ""); } catch (e) { return ""; } return read.get(name); }; // storage can be forbidden
+  const keep = (name, value) => { read.delete(name); try { value ? localStorage.setItem("iops-" + name, value) : localStorage.removeItem("iops-" + name); } catch (e) { /* storage can be forbidden */ } };
   const can = "Notification" in window;
   const preferences = {
     theme: { get: () => document.documentElement.dataset.choice || "system", set: (value) => iops.setTheme(value) },
@@ -14,7 +15,7 @@
       set: (value) => { keep("own-zone", value); iops.writeZone(); iops.change({ zone: null }); location.reload(); } // every text of the page is written in it,
     },
     notify: {
-      get: () => (can && Notification.permission === "granted" && kept("notify") === "on" ? "on" : "off"),
+      get: () => (kept("notify") === "on" && can && Notification.permission === "granted" ? "on" : "off"),
       async set(value) {
         if (value === "on" && (!can || (await Notification.requestPermission()) !== "granted")) {
           return iops.toast({ text: "This browser does not allow notifications here; its site settings can change that", level: "error" });
@@ -26,7 +27,7 @@
   iops.preference = (name) => preferences[name].get();
 
   function mark() {
-    const now = {}; // storage is slow: each preference is read once
+    const now = {};
     document.querySelectorAll("[data-pref]").forEach((el) => {
       const name = el.dataset.pref;
       if (!(name in now)) now[name] = preferences[name].get();
@@ -42,6 +43,7 @@
     if (el.closest("details.io-menu")) iops.closeMenus();
   });
   document.addEventListener("iops-theme", mark);
+  window.addEventListener("storage", () => { read.clear(); mark(); }); // chosen in another tab
   let due = false;
   new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(() => { due = false; mark(); }); } }).observe(document.body, { childList: true, subtree: true });
 })();

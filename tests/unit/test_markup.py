@@ -24,10 +24,19 @@ def test_components_with_an_id_stay_where_they_are_and_their_plain_children_are_
     first, box, last = drawn([html.H2("Title"), html.Div([html.P("text"), button]), "end", html.P("more")])
     assert isinstance(first, Markup)
     assert last.nodes == ["end", ["p", {}, "more"]]
+    assert drawn(html.B(["none ", None, 3], id="count"))[0].children == [
+        "none ",
+        3,
+    ]  # texts need no component
     text, kept = box.children
     assert text.nodes == [["p", {}, "text"]]
     assert kept is button
     assert button.children[0].nodes == ["Send ", ["b", {}, "now"]]
+
+
+def test_an_id_for_the_scripts_of_the_browser_does_not_make_a_component() -> None:
+    (only,) = drawn(html.Div(html.Span(id="io-clock")))
+    assert only.nodes == [["div", {}, ["span", {"id": "io-clock"}]]]
 
 
 def test_fields_of_other_libraries_stay_components() -> None:
