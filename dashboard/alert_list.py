@@ -12,7 +12,6 @@ from backend.services.read_models import AlertGroup, AlertRow
 from dashboard import alert_groups, components, html
 from dashboard.components import button, icon, severity
 from dashboard.context import View
-from dashboard.ids import ALERTS
 from dashboard.words import number, plural, readable
 from dashboard.zones import ago, span
 
@@ -312,13 +311,11 @@ def panel(
         inside: Any = html.Ol(
             items,
             className="al-list",
-            id=ALERTS.part("list"),
+            id="al-list",
             **components.wild({"data-key": list_key(view)}),
         )
     else:
-        inside = html.Div(
-            _nothing(view), id=ALERTS.part("list"), **components.wild({"data-key": list_key(view)})
-        )
+        inside = html.Div(_nothing(view), id="al-list", **components.wild({"data-key": list_key(view)}))
     keys = [
         html.Span([html.Kbd(key, className="io-kbd"), f" {does}"])
         for key, does in (("J K", "move"), ("A", "ack"), ("E", "resolve"), ("N", "note"), ("U", "undo"))

@@ -3,7 +3,7 @@
 Dash gives every component of a page a subscription to its store and asks all of them several times in each refresh; a page of
 2,000 elements spends a second in that alone. So a page hands over its plain parts (elements without an id, figures) as one
 `Markup`, which assets/25-markup.js draws with React itself; whatever a callback can name stays a component of its own.
-An id that begins with "io-" is for the browser's scripts alone: no callback names it.
+An id that begins with "io-" or "al-" is for the browser's scripts alone: no callback names it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dashboard.ids import PageIds
 
 _HTML = "dash_html_components"
 _DASH_ONLY = frozenset({"children", "n_clicks", "n_clicks_timestamp", "disable_n_clicks"})
-FOR_SCRIPTS = "io-"  # how ids begin that no callback names
+FOR_SCRIPTS = ("io-", "al-")  # how ids begin that no callback names
 _OF_A_GRAPH = ("figure", "config", "style", "className", "id")
 
 

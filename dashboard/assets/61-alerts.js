@@ -3,7 +3,7 @@
   "use strict";
   const iops = (window.iops = window.iops || {});
   const HELD = "alerts-held", BULK = "alerts-bulk";
-  const list = () => document.getElementById("alerts-list");
+  const list = () => document.getElementById("al-list");
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
   const ids = () => [...list().querySelectorAll("[data-row]")].map((r) => r.dataset.row);
 
@@ -21,7 +21,7 @@
     setProps(HELD, { data: null });
     if (show || document.getElementById("al-new") || list().querySelector(".al-left")) setTimeout(iops.refresh, 0);
   }
-  const inside = (node) => node && node.closest && node.closest("#alerts-list");
+  const inside = (node) => node && node.closest && node.closest("#al-list");
   document.addEventListener("pointerover", (e) => { if (inside(e.target)) capture(); else if (held && !inside(document.activeElement) && !e.target.closest("#al-new,.al-bulk,.io-toasts")) release(true); });
   document.addEventListener("focusin", (e) => { if (inside(e.target)) capture(); else if (held && !list()?.matches(":hover")) release(true); });
 
@@ -134,9 +134,12 @@
   let wait = null, wantNote = false, opened = "";
   function mountSearch() {
     const place = document.getElementById("al-search");
-    if (!place || place.firstChild) return;
+    if (!place) return;
+    const q = place.dataset.q || "", there = place.firstChild;
+    if (there) { if (there.dataset.q !== q && document.activeElement !== there) there.value = q; there.dataset.q = q; return; }
     const input = document.createElement("input");
-    Object.assign(input, { type: "search", className: "al-q", placeholder: "Search alerts", value: place.dataset.q || "", maxLength: 100 });
+    Object.assign(input, { type: "search", className: "al-q", placeholder: "Search alerts", value: q, maxLength: 100 });
+    input.dataset.q = q;
     input.setAttribute("aria-label", "Search alerts");
     input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(() => iops.change({ q: input.value.trim(), page: null }), 250); });
     place.append(input);
@@ -153,7 +156,7 @@
     if (!list()) { held = null; return; }
     mountSearch();
     showSelection();
-    const drawer = document.querySelector(".al-page > .io-drawer");
+    const drawer = document.querySelector(".al-page .io-drawer");
     const id = drawer ? drawer.dataset.alert || "" : "";
     if (id !== opened) {
       const before = opened;
@@ -164,5 +167,5 @@
     }
   }
   let due = false;
-  new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(settle); } }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-row", "data-version", "data-alert"] });
+  new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(settle); } }).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-row", "data-version", "data-alert", "data-q"] });
 })();

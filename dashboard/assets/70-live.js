@@ -14,7 +14,7 @@
     return real.call(this, what, how).finally(() => { inFlight -= 1; if (inFlight === 0) idle(); });
   };
   function idle() { // what a person asked for is news enough: the next refresh counts from here
-    took = Date.now() - busySince;
+    took += (Date.now() - busySince - took) / 2; // one slow answer does not slow the next seconds
     if (!pushed) last = Date.now();
     pushed = false;
     plan();

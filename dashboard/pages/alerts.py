@@ -33,7 +33,7 @@ from dashboard.words import plural
 
 PAGE = page_named("alerts")
 MOST_AT_ONCE = 200
-HELD, DRAWN = ALERTS.part("held"), ALERTS.part("drawn")
+HELD, MAIN, SIDE, SHAPE = (ALERTS.part(name) for name in ("held", "main", "side", "shape"))
 BULK, DONE = ALERTS.part("bulk"), ALERTS.part("bulk-done")
 _SECONDS = re.compile(r"\b\d{1,2} s\b( ago)?")  # ages below a minute and a half
 
@@ -41,27 +41,33 @@ _SECONDS = re.compile(r"\b\d{1,2} s\b( ago)?")  # ages below a minute and a half
 def layout() -> html.Div:
     stores = [
         dcc.Store(id=HELD),
-        dcc.Store(id=DRAWN),
+        dcc.Store(id=SHAPE),
         dcc.Store(id=BULK),
         dcc.Store(id=DONE),
         html.Div(id=ALERTS.part("sink"), hidden=True),
     ]
-    return html.Div([html.Div(components.loading(1, 620), id=ALERTS.body), html.Div(stores, hidden=True)])  # fmt: skip
+    main = html.Div(
+        markup.Markup(markup.nodes(components.loading(1, 620)), id=MAIN), className="al-main", id=ALERTS.body
+    )
+    drawer = html.Div(id=SIDE, className="al-side")
+    return html.Div([main, drawer, html.Div(stores, hidden=True)], className="io-with-drawer al-page")
 
 
 def register(app: Any, ctx: Context) -> None:
     ctx.exports["alerts"] = lambda view: frames.flat(listed(ctx, view, limit=5_000).rows)
 
     @app.callback(
-        Output(ALERTS.body, "children"), Output(DRAWN, "data"), Input(SHELL.location, "search"),
-        Input(SHELL.location, "pathname"), Input(SHELL.live, "data"), State(HELD, "data"), State(DRAWN, "data"),
+        Output(MAIN, "nodes"), Output(SIDE, "children"), Output(SHAPE, "data"), Input(SHELL.location, "search"),
+        Input(SHELL.location, "pathname"), Input(SHELL.live, "data"), State(HELD, "data"), State(SHAPE, "data"),
     )  # fmt: skip
-    def refresh(search: str | None, pathname: str | None, _live: Any, held: Any, drawn: Any) -> Any:
+    def refresh(search: str | None, pathname: str | None, _live: Any, held: Any, shape: Any) -> Any:
         view = ctx.view(search)
-        children = body(ctx, view, opened_alert(view, pathname), held)
-        shape = fingerprint(children, view)
-        # What looks the same is not drawn again: a click never misses its button.
-        return (no_update, no_update) if shape == drawn else (markup.drawn(children), shape)
+        opened = opened_alert(view, pathname)
+        drawer = markup.drawn(side(ctx, view, opened))
+        new = fingerprint(drawer, view)
+        # A drawer that looks the same is not drawn again: a click never misses its button.
+        aside = (no_update, no_update) if new == shape else (drawer, new)
+        return markup.nodes(main(ctx, view, opened, held)), *aside
 
     @app.callback(Output(DONE, "data"), Input(BULK, "data"), prevent_initial_call=True)
     def obey(asked: Any) -> Any:
@@ -85,16 +91,18 @@ def opened_alert(view: View, pathname: str | None) -> str:
     return view.filters.get("open") or tail
 
 
-def body(ctx: Context, view: View, opened: str, held: Any) -> html.Div:
+def main(ctx: Context, view: View, opened: str, held: Any) -> list[Any]:
+    """How many there were, and the list."""
     history = ctx.guarded(
         "Alerts over time",
         lambda: alert_history.panel(queries.alert_history(ctx.reads, view.scope), view),
     )
-    rows = ctx.guarded("Alerts", lambda: the_list(ctx, view, opened, held))
-    parts = [html.Div([history, rows], className="al-main")]
-    if opened:
-        parts.append(ctx.guarded("This alert", lambda: the_drawer(ctx, view, opened)))
-    return html.Div(parts, className="io-with-drawer al-page")
+    return [history, ctx.guarded("Alerts", lambda: the_list(ctx, view, opened, held))]
+
+
+def side(ctx: Context, view: View, opened: str) -> list[Any]:
+    """The drawer of the opened alert; nothing without one."""
+    return [ctx.guarded("This alert", lambda: the_drawer(ctx, view, opened))] if opened else []
 
 
 def listed(ctx: Context, view: View, *, limit: int = alert_list.PAGE_SIZE) -> Any:

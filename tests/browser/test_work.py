@@ -91,7 +91,7 @@ def test_alerts_about_one_person_are_one_row_that_unfolds_by_keyboard(product, o
     low = {"event_type": "customer_health_update", "payload": {**student, "health_score": 61}}
     product.api("POST", "/v1/events", [*calls, low])
     page = open_user(product).go(f"/alerts?student=pair_{stamp}")
-    rows = page.locator("#alerts-list [data-row]")
+    rows = page.locator("#al-list [data-row]")
     fold = page.get_by_role("link", name=re.compile(r"Paige Pair: \d alerts"))
     expect(fold).to_have_attribute("aria-expanded", "false")
     expect(rows).to_have_count(1)
