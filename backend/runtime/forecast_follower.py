@@ -16,7 +16,7 @@ log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0
 WORK_SECONDS, SHARE = (
     0.01,
-    0.5,
+    0.3,
 )  # after so much computing it rests, so that it takes at most this share of a core
 
 
