@@ -23,13 +23,15 @@ PAGES = (
     "/system",
     "/settings",
 )
+# Rows of a list are alike: a dozen tell axe what fifty do, in a quarter of the time.
+ALIKE = {"exclude": [["tbody tr:nth-child(n+13)"], [".al-list li:nth-child(n+13)"]]}
 VIEWS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
 
 def faults(page) -> list[str]:
     """What axe finds, as "rule: where"; asked again where it met a table whose rows were just being exchanged."""
     for _ in range(4):
-        found = Axe().run(page).response["violations"]
+        found = Axe().run(page, context=ALIKE).response["violations"]
         if not found:
             break
         page.wait_for_timeout(1_000)
