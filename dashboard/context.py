@@ -136,17 +136,17 @@ class Context:
         filters, notices = parse(search, own_zone)
         zone = zone_named(filters.zone) or own_zone
         clock_us = self.clock()
-        now_us = (
-            clock_us if filters.at_us is None else filters.at_us
-        )  # ages are told as of the moment that is shown
+        # Ages are told as of the moment that is shown; whether it is past is for the real clock to say.
+        now_us = clock_us if filters.at_us is None else filters.at_us
         return View(
-            filters=filters, scope=scope(filters, now_us, zone), zone=zone, now_us=now_us,
+            filters=filters, scope=scope(filters, clock_us, zone), zone=zone, now_us=now_us,
             actor=person.get("name", "local"), role=person.get("role", "viewer"), read_only=self.config.read_only,
             notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()}, computed_us=clock_us,
         )  # fmt: skip
 
-    def freshness(self, now_us: int) -> Freshness:
-        """Freshness of the data, asked for at most once a second however many panels and browsers want it."""
+    def freshness(self) -> Freshness:
+        """How the pipeline is now, also beside a past view; asked for at most once a second however many panels want it."""
+        now_us = self.clock()
         with self._fresh.lock:
             kept = self._fresh.value
             if kept is None or not 0 <= now_us - kept.now_us < SECOND:

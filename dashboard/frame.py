@@ -166,7 +166,7 @@ def _step(at_us: int, hours: int, label: str) -> html.Button:
 def trust_and_counts(ctx: Context, view: View) -> tuple[Any, ...]:
     """The trust badge, its colour, the count of open criticals, and whether there is demo data to show a badge for."""
     try:
-        fresh = ctx.freshness(view.now_us)
+        fresh = ctx.freshness()
         counts = queries.alert_counts(ctx.reads, view.scope)
     except Exception:
         log.exception("trust could not be judged (request %s)", g.get("request_id", ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -130,6 +131,15 @@ def _group(matter: list[Alert]) -> AlertGroup:
         opened_us=first.opened_us,
         alerts=rows,
     )
+
+
+def open_counts(reads: Reads, scope: Scope, kind: str, ids: Sequence[str]) -> dict[str, int]:
+    """How many alerts wait for a person (WAITING) about each entity, at the scope's moment."""
+    if not scope.time_travel:
+        return reads.open_alerts(kind, ids)
+    found, _ = reads.alert_list({}, status=WAITING, as_of_us=scope.at_us)
+    wanted = set(ids)
+    return Counter(a.entity_id for a in found if a.entity_type == kind and a.entity_id in wanted)
 
 
 def _entity(entity: str | tuple[str, str] | None) -> tuple[str, str] | None:

@@ -12,6 +12,7 @@ from backend.domain.scores import Part
 from backend.domain.times import WEEK
 from backend.ports import Reads
 from backend.services.memory import Memory
+from backend.services.queries_alerts import open_counts
 from backend.services.queries_counts import filters_of
 from backend.services.queries_population import Row, population
 from backend.services.read_models import Page, Scope, StudentRow
@@ -64,7 +65,7 @@ def _from_memory(
 ) -> tuple[list[Row], int]:
     rows = population(reads, "student", filters_of(scope), scope.at_us)
     if sort == "open_alerts":
-        counts = reads.open_alerts("student", [row["entity_id"] for row in rows])
+        counts = open_counts(reads, scope, "student", [row["entity_id"] for row in rows])
         rows = [row | {"open_alerts": counts.get(row["entity_id"], 0)} for row in rows]
     if segment:
         rows = [row for row in rows if row["segment"] == segment]
@@ -98,7 +99,7 @@ def student_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[Studen
     ids, at_us = [row["entity_id"] for row in rows], scope.at_us
     scored = reads.predictions("student", ids, at_us if scope.time_travel else None)
     said = {name: found.value("churn_30d") for name, found in scored.items()}
-    alerts = reads.open_alerts("student", ids)
+    alerts = open_counts(reads, scope, "student", ids)
     trends = reads.bucket_trends("student", ids, "completed", at_us, WEEK, TREND_WEEKS)
     return [
         student_row(

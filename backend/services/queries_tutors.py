@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from backend.domain import scores
 from backend.domain.times import DAY, WEEK
 from backend.ports import Reads
+from backend.services.queries_alerts import open_counts
 from backend.services.queries_counts import Filters, filters_of
 from backend.services.queries_population import Row, current, population
 from backend.services.queries_students import TREND_WEEKS, matching, page_of
@@ -58,7 +59,7 @@ def _with_sort(reads: Reads, rows: list[Row], sort: str, scope: Scope) -> list[R
     if sort not in _NAMES:
         return rows  # refused by whoever sorts
     ids = [row["entity_id"] for row in rows]
-    alerts = reads.open_alerts("tutor", ids) if sort == "open_alerts" else {}
+    alerts = open_counts(reads, scope, "tutor", ids) if sort == "open_alerts" else {}
     students = _students(reads, ids, scope) if sort == "students_30d" else {}
     values = [
         tutor_row(row, alerts.get(i, 0), [], students.get(i, 0)) for i, row in zip(ids, rows, strict=True)
@@ -76,7 +77,7 @@ def _students(reads: Reads, ids: list[str], scope: Scope) -> dict[str, int]:
 def tutor_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[TutorRow]:
     """Rows as the page shows them."""
     ids = [row["entity_id"] for row in rows]
-    alerts = reads.open_alerts("tutor", ids)
+    alerts = open_counts(reads, scope, "tutor", ids)
     trends = reads.bucket_trends("tutor", ids, "completed", scope.at_us, WEEK, TREND_WEEKS)
     students = _students(reads, ids, scope)
     return [

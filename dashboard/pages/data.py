@@ -44,7 +44,7 @@ def register(app: Any, ctx: Context) -> None:
 
 def body(ctx: Context, view: View) -> list[Any]:
     """The whole page; each panel fails alone."""
-    fresh = ctx.guarded("The state of the data", lambda: ctx.freshness(view.now_us))
+    fresh = ctx.guarded("The state of the data", lambda: ctx.freshness())
     known = isinstance(fresh, Freshness)
     top = [
         facts(fresh, view),

@@ -59,7 +59,7 @@ def body(ctx: Context, view: View) -> list[Any]:
         return queue_panel(queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope), view)
 
     def trust() -> html.Dl:
-        return trust_strip(ctx.freshness(view.now_us), queries.alert_counts(reads, scope), view)
+        return trust_strip(ctx.freshness(), queries.alert_counts(reads, scope), view)
 
     numbers, first, *side, strip = ctx.guarded_all(
         ("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),

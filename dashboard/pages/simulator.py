@@ -9,7 +9,7 @@ from dash import ALL, Input, Output, State, dcc, no_update
 from dash import ctx as asked
 
 from backend.domain.errors import IopsError
-from backend.services import queries, simulation
+from backend.services import simulation
 from dashboard import components, html, markup
 from dashboard import simulator_panels as panels
 from dashboard.components import button
@@ -139,7 +139,7 @@ def everything(ctx: Context, view: View, drawn: Any, synced: Any) -> list[Any]:
     """All outputs of the live callback. Cards and fields change only when orders do: a click must not miss its button."""
     status = simulation.status(ctx.reads)
     ordered = status["desired"]
-    fresh = ctx.guarded("Stored events", lambda: queries.freshness(ctx.reads, view.now_us).simulated_events)
+    fresh = ctx.guarded("Stored events", lambda: ctx.freshness().simulated_events)
     stored = fresh if isinstance(fresh, int) else None
     shape = [
         ordered.get("state"),
@@ -209,7 +209,7 @@ def order(ctx: Context, view: View, words: list[Any], typed: str = "") -> tuple[
     if ctx.config.runtime != "local" and action in _SENDING and typed.strip() != ctx.config.stage:
         return False, f"Type the stage's name, {ctx.config.stage}, first: events would go to its public API"
     try:
-        simulation.command(ctx.reads, action, view.now_us, view.actor, **settings)
+        simulation.command(ctx.reads, action, ctx.clock(), view.actor, **settings)
     except IopsError as refused:
         return False, str(refused)
     return True, _WORDS[action]

@@ -39,7 +39,7 @@ def register(app: Any, ctx: Context) -> None:
 
 def loads(ctx: Context, view: View) -> dict[str, tuple[str, Load]]:
     """Key of the address -> (name, load) that can be looked at; the last is what this installation really gets."""
-    rows = ctx.freshness(view.now_us).by_type
+    rows = ctx.freshness().by_type
     each_second = sum(row["events_24h"] for row in rows) / _DAY_S
     students = sum(count for _, _, count in ctx.reads.health_counts({}))
     found = {

@@ -155,6 +155,18 @@ def living(product) -> list[dict]:
     return product.api("GET", "/v1/alerts?alert_type=high_ib_call_frequency&limit=200")["items"]
 
 
+def test_a_past_moment_is_shown_as_it_was_and_live_comes_back(product, open_user):
+    page = open_user(product).go("/")
+    expect(page.locator("#shell-page")).to_contain_text(re.compile(r"\d+ things need a person"))
+    page.get_by_text("At time").click()
+    page.get_by_role("button", name="Yesterday", exact=False).first.click()
+    expect(page.locator("#shell-mode-bar")).to_contain_text("later events are left out")
+    # The demo's past came in with the rules silent: nothing was open a day ago.
+    expect(page.locator("#shell-page")).to_contain_text("Nothing needs a person now")
+    page.go_back()
+    expect(page.locator("#shell-page")).to_contain_text(re.compile(r"\d+ things need a person"))
+
+
 def test_the_theme_switch_keeps_and_the_choice_stays(product, open_user):
     user = open_user(product, "light")
     page = user.go("/")

@@ -260,6 +260,11 @@ def test_alerts_of_a_past_moment_are_as_they_stood_then(store: SqliteStore) -> N
     assert queries.alert_counts(store, past)["acknowledged"] == 0
     assert queries.alert_counts(store, view(NOW + 2 * HOUR))["acknowledged"] == 1
     assert queries.alerts(store, view(NOW - DAY)).total == 0
+    student = alert.entity_id
+    for at_us, waiting in ((NOW - HOUR, 0), (NOW + MINUTE, 1)):
+        then = msgspec.structs.replace(view(at_us), time_travel=True)
+        (row,) = queries.students(store, msgspec.structs.replace(then, student=student)).rows
+        assert (row.student_id, row.open_alerts > 0) == (student, waiting > 0)
 
 
 def test_alerts_obey_filters_and_search(world: World) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from dash.development.base_component import Component
 
-from backend.domain.times import HOUR, MINUTE
+from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
@@ -183,3 +183,17 @@ def test_the_title_of_the_numbers_says_how_many_are_unusual(odd: int, says: str)
         key="k", title="Calls", value=1.0, unit="", delta=None, delta_text="", window_text="", better="up"
     )
     assert now.numbers_title([msgspec.structs.replace(kpi, unusual=i < odd) for i in range(2)]) == says
+
+
+def test_a_moment_of_the_address_is_past_by_the_real_clock_and_ages_are_told_as_of_it() -> None:
+    ctx = Context(None, lambda: NOW, WebConfig(token="t"))
+    past = ctx.view(f"?at={iso(NOW - HOUR)}")
+    assert (past.now_us, past.computed_us) == (NOW - HOUR, NOW)
+    assert (past.scope.at_us, past.scope.start_us, past.scope.time_travel) == (
+        NOW - HOUR,
+        NOW - HOUR - DAY,
+        True,
+    )
+    live = ctx.view("")
+    assert (live.scope.at_us, live.scope.time_travel) == (NOW, False)
+    assert ctx.view(f"?at={iso(NOW + HOUR)}").scope.time_travel is False

@@ -17,7 +17,7 @@ from dashboard.pages import system
 def context(events: int = 0, students: int = 0) -> Any:
     rows = [{"event_type": "session_started", "events_24h": events}]
     reads = SimpleNamespace(health_counts=lambda _filters: [("healthy", 80.0, students)] if students else [])
-    return SimpleNamespace(freshness=lambda _now: SimpleNamespace(by_type=rows), reads=reads)
+    return SimpleNamespace(freshness=lambda: SimpleNamespace(by_type=rows), reads=reads)
 
 
 def view(search: str = "") -> Any:
