@@ -95,6 +95,7 @@ def histogram(
         "layout": theme.layout(
             revision, hovermode="closest", shapes=shapes, annotations=notes, bargap=0.08,
             xaxis={"range": [edges[0], edges[-1]] if edges else None, "fixedrange": True, "showspikes": False},
+            yaxis={"dtick": 1} if max(counts, default=0) < 4 else {},  # no half of a student
         ),
     }  # fmt: skip
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored
+from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored, feature_words
 from backend.services.read_models import Point
 from dashboard import components, html
 from dashboard.context import View
-from dashboard.words import chance, number, percent, plural, readable
+from dashboard.words import chance, number, percent, plural
 from dashboard.zones import ago
 
 # Target -> (name of the fact, what "for certain" would mean, what the held-out share is a share of)
@@ -155,12 +155,9 @@ def _reason(c: Contribution, odds: bool, full: float) -> html.Tr:
 
 
 def feature_text(name: str) -> str:
-    """`ib_calls_14d` -> `Inbound calls, 14 days`."""
-    words = readable(name.replace("ib_call", "inbound_call").replace("avg_", "average_"))
-    head, _, tail = words.rpartition(" ")
-    if head and tail[-1:] in "dw" and tail[:-1].isdigit():
-        return f"{head}, {tail[:-1]} {'days' if tail[-1] == 'd' else 'weeks'}"
-    return words
+    """`ib_calls_14d` -> `Inbound calls in 14 days`."""
+    words = feature_words(name)
+    return words[:1].upper() + words[1:]
 
 
 def measured(c: Contribution) -> str:

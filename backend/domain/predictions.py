@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 # Targets by entity type: which are probabilities (0-1) and which are amounts, with their unit.
@@ -20,6 +22,28 @@ AMOUNTS: dict[str, dict[str, str]] = {
     "tutor": {},
 }
 ENTITY_TYPES = ("student", "tutor")
+
+
+_SPAN = re.compile(r"_(\d+)([dw])$")
+
+
+def feature_words(name: str) -> str:
+    """A feature in words: `ib_calls_14d` is "inbound calls in 14 days", `tutor_rating_avg` "average tutor rating"."""
+    found = _SPAN.search(name)
+    stem = name[: found.start()] if found else name
+    for ending, front in (
+        ("_avg", "average "),
+        ("_mean", "mean "),
+        ("_sd", "spread of "),
+        ("_max", "longest "),
+    ):
+        if stem.endswith(ending):
+            stem = front + stem.removesuffix(ending)
+    words = re.sub(r"\bib (calls?)\b", r"inbound \1", stem.replace("_", " ")).replace("avg ", "average ")
+    if not found:
+        return words
+    unit = "days" if found[2] == "d" else "weeks"
+    return f"{words} in {found[1]} {unit}"
 
 
 class Contribution(msgspec.Struct, frozen=True):

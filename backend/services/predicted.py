@@ -8,10 +8,10 @@ from typing import Any
 from backend.domain.alerts import Alert
 from backend.domain.errors import Conflict
 from backend.domain.limits import DOCUMENT, book_of
-from backend.domain.predictions import Prediction, Scored
+from backend.domain.predictions import Prediction, Scored, feature_words
 from backend.domain.profiles import Profile
 from backend.domain.readings import Reading
-from backend.domain.rules import Rule, Verdict, pretty, verdict_on
+from backend.domain.rules import Rule, Verdict, verdict_on
 from backend.services.process import settle_once
 
 # Rule -> the target that it reads.
@@ -94,5 +94,5 @@ def _reading(
     }
     words = WORDS[rule_id].format(prediction.value)
     if moved:
-        words += ", mostly from " + " and ".join(pretty(c.feature).lower() for c in moved)
+        words += ", mostly from " + " and ".join(feature_words(c.feature) for c in moved)
     return Reading(prediction.value, lambda: (words, details))

@@ -69,7 +69,7 @@ def test_the_card_tells_range_reasons_and_where_it_comes_from() -> None:
     text = words(prediction_card.panel(scored(churn(0.96)), a_view(), "student"))
     for part in (
         "91 to 99 % of like cases left",
-        "Inbound calls, 14 days",
+        "Inbound calls in 14 days",
         "4 calls",
         "1 session",
         "×8.0",
@@ -217,7 +217,7 @@ def test_moved_inputs_are_named_with_how_far(ctx: Context) -> None:
     for part in (
         "1 input of 3 look unlike the training",
         "40 % of what the model says rests on them: time to train anew",
-        "Sessions, 7 days",
+        "Sessions in 7 days",
         "0.61",
         "far",
         "moved",
