@@ -1,5 +1,5 @@
 /* The one way in for live data: socket (or polling while it is down) -> the store "shell-live", at most twice a second,
-   no oftener than a fifth of the time goes into it (a slow server), never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
+   at most a third of the time under way (a slow server), never while a refresh is under way, never in a hidden tab, not when paused or at a past time. */
 (function () {
   "use strict";
   const iops = (window.iops = window.iops || {});
@@ -51,7 +51,7 @@
   }
   function plan() {
     if (!pending || timer || mode() !== "live" || document.hidden) return;
-    timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + Math.min(Math.max(AT_MOST_EVERY, 4 * took), STUCK) - Date.now()));
+    timer = setTimeout(() => { timer = null; push(false); }, Math.max(0, last + Math.min(Math.max(AT_MOST_EVERY, 2 * took), STUCK) - Date.now()));
   }
   function push(forced) {
     if (!forced && (mode() !== "live" || document.hidden || busy() || held() || !pending)) return;

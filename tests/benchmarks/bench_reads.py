@@ -137,7 +137,7 @@ def product_figures(folder: Path) -> None:
 
 
 def _memory_figures(api: Process, pages: Process) -> None:
-    mine, theirs = api.rss_mb(), pages.rss_mb()
+    mine, theirs = api.memory_mb(), pages.memory_mb()
     figure("memory of the engine", mine, "MB")
     figure("memory of the dashboard (server and its worker)", theirs, "MB")
     figure("memory together", mine + theirs, "MB", at_most=TARGET_MB)

@@ -20,7 +20,7 @@ from backend.runtime import lifeline
 KEY, TOKEN = "ingest-key-of-the-benchmarks", "token-of-the-benchmarks"
 IOPS = [sys.executable, "-m", "backend.runtime.cli"]
 START_SECONDS = 90.0
-_TICK, _PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -68,9 +68,14 @@ class Process:
         """User and system time so far."""
         return sum(sum(map(int, _stat(pid)[11:13])) for pid in self.pids()) / _TICK
 
-    def rss_mb(self) -> float:
-        """Resident memory; pages that processes share are counted in each."""
-        return sum(int(_stat(pid)[21]) * _PAGE for pid in self.pids()) / 1e6
+    def memory_mb(self) -> float:
+        """Resident memory; a page that processes share is counted once (proportional set size)."""
+        found = 0
+        for pid in self.pids():
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    found += int(line.split()[1])
+        return found * 1024 / 1e6
 
     def stop(self) -> None:
         """SIGTERM to it, and after 15 s SIGKILL to its group."""
