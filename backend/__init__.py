@@ -3,5 +3,5 @@
 import os
 
 # The product's matrices are small and its processes share few cores: threads of OpenBLAS would wait for each other in busy
-# loops, which cost an idle engine 20 % of a core and half of what learning forecasts takes. Read when numpy is imported.
+# loops, also in an engine that has nothing to do. Read when numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

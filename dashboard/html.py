@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import html
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # to mypy they are Dash's own; its __init__ hides their names from it
     from dash.html._imports_ import *  # noqa: F403
 else:
 

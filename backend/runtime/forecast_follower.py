@@ -14,10 +14,8 @@ from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0
-WORK_SECONDS, SHARE = (
-    0.01,
-    0.3,
-)  # after so much computing it rests, so that it takes at most this share of a core
+# After so much computing it rests, so that it takes at most this share of a core.
+WORK_SECONDS, SHARE = 0.01, 0.3
 
 
 class Stopped(Exception):

@@ -48,7 +48,7 @@
     wall ? (root.dataset.kiosk = wall) : delete root.dataset.kiosk;
     closeMenus();
     addressedAt = Date.now();
-    setTimeout(compareScopes, PATIENCE);
+    setTimeout(compareScopes, PATIENCE + 20); // a timer may fire a moment early
     if (iops.modeChanged) iops.modeChanged(root.dataset.mode);
   }
   window.addEventListener("popstate", settle);

@@ -109,7 +109,6 @@ def test_a_part_does_not_reach_for_the_outside_world(part):
 
 
 def test_the_core_uses_the_standard_library_msgspec_and_numpy_alone():
-
     wrong = []
     for path in files("backend/domain"):
         for name in imported(path):

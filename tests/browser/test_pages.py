@@ -23,7 +23,7 @@ PAGES = (
     "/system",
     "/settings",
 )
-# Rows of a list are alike: a dozen tell axe what fifty do, in a quarter of the time.
+# Rows of a list are alike: a dozen tell axe what fifty do.
 ALIKE = {"exclude": [["tbody tr:nth-child(n+13)"], [".al-list li:nth-child(n+13)"]]}
 VIEWS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
 
@@ -62,6 +62,22 @@ def test_without_any_data_every_page_says_what_would_fill_it(empty, open_user, w
         text = page.locator("#shell-page").inner_text()
         assert "Traceback" not in text
         assert "could not be drawn" not in text, path
+
+
+@pytest.mark.parametrize(("width", "lines"), [(390, 6), (760, 8), (1440, 4)])
+@pytest.mark.parametrize("path", ["/students", "/tutors"])
+def test_rows_of_a_list_are_readable_on_every_width(product, open_user, path, width, lines):
+    page = open_user(product, "light", width).go(path)
+    row = page.locator(".ppl-table tbody tr").first
+    row.scroll_into_view_if_needed()
+    assert row.bounding_box()["height"] <= lines * 20, (
+        "the name has too little room and breaks into a column of letters"
+    )
+    heads = page.locator(".ppl-table thead th:visible")
+    cells = row.locator("> :visible")
+    for i in range(heads.count()):  # on a phone there are none
+        head, cell = heads.nth(i).bounding_box(), cells.nth(i).bounding_box()
+        assert abs(head["x"] - cell["x"]) <= 1, "a head does not stand over its column"
 
 
 def test_a_page_of_nobody_says_so(product, open_user):
