@@ -56,7 +56,8 @@ def body(ctx: Context, view: View) -> list[Any]:
     reads, scope = ctx.reads, view.scope
 
     def queue() -> html.Section:
-        return queue_panel(queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope), view)
+        items, counts = queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope)
+        return queue_panel(items, counts, view, begun=ctx.freshness().total_events > 0)
 
     def trust() -> html.Dl:
         return trust_strip(ctx.freshness(), queries.alert_counts(reads, scope), view)
@@ -142,15 +143,17 @@ def _completeness(fresh: Freshness) -> tuple[str, str]:
     return completeness(fresh), f"{number(fresh.rejects)} of {number(seen)} refused"
 
 
-def queue_panel(items: list[QueueItem], counts: dict[str, int], view: View) -> html.Section:
-    """The action queue: one row per thing, most urgent first, one button each."""
+def queue_panel(
+    items: list[QueueItem], counts: dict[str, int], view: View, *, begun: bool = True
+) -> html.Section:
+    """The action queue: one row per thing, most urgent first, one button each. `begun`: an event ever came."""
     open_now = max(len(items), counts.get("open", 0) + counts.get("acknowledged", 0))
     critical = counts.get("critical", 0)
     title = components.count_title(
         open_now,
         "thing",
         "need a person" if open_now != 1 else "needs a person",
-        "Nothing needs a person now",
+        "Nothing needs a person now" if begun else "Waiting for the first event",
     )
     title += f", {number(critical)} critical" if critical else ""
     keys = [
@@ -161,6 +164,13 @@ def queue_panel(items: list[QueueItem], counts: dict[str, int], view: View) -> h
         inside: Any = html.Ol(
             [queue_row(item, i == 0, view) for i, item in enumerate(items)], className="io-q"
         )
+    elif not begun:
+        inside = components.empty(
+            "No event yet",
+            "Students, tutors and markets appear with their events, and rules watch them from then on.",
+            [html.A("How to send the first event", href="/data", className="io-btn"),
+             html.A("Start the simulator", href="/simulator", className="io-btn")], "students",
+        )  # fmt: skip
     else:
         inside = components.empty(
             "No open alert within this filter",
@@ -359,6 +369,8 @@ def kpi_row(kpis: list[Kpi], view: View, before: dict[str, list[Point]] | None =
 def numbers_title(kpis: list[Kpi]) -> str:
     """How many of the numbers are out of the ordinary."""
     odd = sum(kpi.unusual for kpi in kpis)
+    if not any(kpi.value for kpi in kpis):
+        return "No numbers yet"
     return (
         f"{number(odd)} of {plural(len(kpis), 'number')} {'is' if odd == 1 else 'are'} unusual"
         if odd

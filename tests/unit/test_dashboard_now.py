@@ -83,6 +83,9 @@ def test_the_title_counts_all_and_says_how_many_are_shown() -> None:
     assert "27 things need a person, 5 critical" in panel
     assert "the first 1" in panel
     assert "Nothing needs a person now" in text(now.queue_panel([], {}, view()))
+    empty = text(now.queue_panel([], {}, view(), begun=False))
+    assert "Nothing needs" not in empty
+    assert "How to send the first event" in empty
 
 
 @pytest.mark.parametrize(
@@ -183,6 +186,10 @@ def test_the_title_of_the_numbers_says_how_many_are_unusual(odd: int, says: str)
         key="k", title="Calls", value=1.0, unit="", delta=None, delta_text="", window_text="", better="up"
     )
     assert now.numbers_title([msgspec.structs.replace(kpi, unusual=i < odd) for i in range(2)]) == says
+    assert (
+        now.numbers_title([msgspec.structs.replace(kpi, value=value) for value in (0.0, None)])
+        == "No numbers yet"
+    )
 
 
 def test_a_moment_of_the_address_is_past_by_the_real_clock_and_ages_are_told_as_of_it() -> None:

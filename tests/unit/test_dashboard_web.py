@@ -254,7 +254,8 @@ def test_the_now_page_over_an_empty_store_explains_itself(client: FlaskClient) -
     )
     assert answer.status_code == 200
     assert "could not be read" not in answer.text
-    assert "Nothing needs a person now" in answer.text
+    assert "Waiting for the first event" in answer.text
+    assert "How to send the first event" in answer.text
     assert "No event yet" in answer.text
 
 
