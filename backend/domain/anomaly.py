@@ -24,8 +24,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from backend.domain.anomaly_day import QUARTERS, DayRanges
 from backend.domain.anomaly_rarity import Rarity
 from backend.domain.anomaly_shapes import Shapes
@@ -40,6 +38,9 @@ LARGEST = 1e150  # beyond this, differences could overflow
 STATE_VERSION = 2
 MEAN_SPANS = (4, 12, 48, 1000)  # records; the last one is the long memory that scales shapes
 ROUGH_SPANS = (16, 64)  # records behind the mean absolute change
+MEAN_SHARES, ROUGH_SHARES = (
+    tuple((place, 1.0 / span) for place, span in enumerate(spans)) for spans in (MEAN_SPANS, ROUGH_SPANS)
+)
 CALMEST = 1e-3  # share of the spread below which one calm is as calm as another
 NO_ZERO = 1e-300  # keeps the logarithm of a series that never moved finite
 VIGILANCE = (0.5, 0.1)  # radius of a prototype in spreads: averages, single values
@@ -94,11 +95,10 @@ class Detector:
         moment = timestamp.astimezone(UTC) if timestamp.tzinfo not in (None, UTC) else timestamp
         slot = (moment.hour * 60 + moment.minute) * QUARTERS // 1440
         tracks = self._follow(value)
-        values = np.array(tracks)
-        sizes = self._sizes(moment.toordinal(), slot, values, value)
-        self._days.learn(slot, values)
+        sizes = self._sizes(moment.toordinal(), slot, tracks)
+        self._days.learn(slot, tracks)
         digits = self._rarity.digits(sizes)
-        score = self._score(sum(digit**POWER for digit in digits if digit > 0.0) ** (1.0 / POWER))
+        score = self._score(sum([digit**POWER for digit in digits if digit > 0.0]) ** (1.0 / POWER))
         self._evidence = (digits, sizes, tracks, slot, score)
         return score
 
@@ -120,24 +120,25 @@ class Detector:
             self._last = (value, value)
         self._records += 1
         start = 1.0 / self._records
-        means, rough = self._means, self._rough
-        for place, span in enumerate(MEAN_SPANS):
-            means[place] += (value - means[place]) * max(start, 1.0 / span)
         change = abs(value - self._last[0])
-        for place, span in enumerate(ROUGH_SPANS):
-            rough[place] += (change - rough[place]) * max(start, 1.0 / span)
-        self._spread += (abs(value - means[3]) - self._spread) * max(start, 1.0 / MEAN_SPANS[3])
+        means, rough = self._means, self._rough
+        for place, share in MEAN_SHARES:
+            means[place] += (value - means[place]) * (start if start > share else share)
+        for place, share in ROUGH_SHARES:
+            rough[place] += (change - rough[place]) * (start if start > share else share)
+        share = MEAN_SHARES[3][1]
+        self._spread += (abs(value - means[3]) - self._spread) * (start if start > share else share)
         # The logarithm of the short roughness, times the spread so that all tracks are in units of the series.
         ratio = self._spread * math.log(rough[0] + CALMEST * self._spread + NO_ZERO)
         return [value, means[1], means[2], ratio, rough[1]]
 
-    def _sizes(self, day: int, slot: int, tracks: np.ndarray, value: float) -> list[float]:
+    def _sizes(self, day: int, slot: int, tracks: list[float]) -> list[float]:
         """The eight feature sizes, all >= 0."""
+        value = tracks[0]
         distances, usual = self._days.distances(day, slot, tracks)
-        means, (newer, older) = self._means, self._last
-        shapes = np.array(((means[0], value), (means[1], newer), (means[2], older)))
-        novelty = self._shapes.distances(shapes, self._spread)
-        self._last = (value, self._last[0])
+        (newer, older), averages = self._last, self._means[:3]
+        novelty = self._shapes.distances((averages, (value, newer, older)), self._spread)
+        self._last = (value, newer)
         above = 0.0 if usual is None else value - usual
         return [*distances, *novelty, max(0.0, above)]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 BINS_PER_OCTAVE = 2
 BINS = 160  # 80 octaves: twelve decimal orders below and above the first size seen
+MIDDLE = BINS / 2
 DIGITS_PER_OCTAVE = 2.0
 PRIOR = 0.3  # records imagined above everything seen, the plotting position of Benard and Bos-Levenbach
 
@@ -32,17 +33,20 @@ class Rarity:
         """Rarity of each feature's size (>= 0) against the past, then learns it. Zero is never rare."""
         if self.unit == 0.0:
             self.unit = max(sizes)
-        result = [0.0] * len(sizes)
         weight = 1.0 / (self.records + 2 * PRIOR)
-        for feature, size in enumerate(sizes):
-            if size > 0.0:
-                result[feature] = self._one(feature, size, weight)
+        unit = math.log2(self.unit) if self.unit else 0.0
         self.records += 1
-        return result
+        return [
+            self._one(feature, (math.log2(size) - unit) * BINS_PER_OCTAVE + MIDDLE, weight)
+            if size > 0.0
+            else 0.0
+            for feature, size in enumerate(sizes)
+        ]
 
-    def _one(self, feature: int, size: float, weight: float) -> float:
-        place = (math.log2(size) - math.log2(self.unit)) * BINS_PER_OCTAVE + BINS / 2
-        place = min(max(place, 0.0), float(BINS))
+    def _one(self, feature: int, place: float, weight: float) -> float:
+        """Digits of a size by its place among the bins, which may lie beyond them; `weight` is one record's share."""
+        if not 0.0 <= place <= BINS:
+            place = 0.0 if place < 0.0 else float(BINS)
         whole = int(place)
         counts, largest = self.counts[feature], self.largest[feature]
         at_or_above = counts[whole] * (1.0 - place + whole)
@@ -62,7 +66,7 @@ class Rarity:
         for place in range(BINS, -1, -1):
             above += self.counts[feature][place]
             if above > share * self.records:
-                return float(self.unit * 2.0 ** ((place + 1 - BINS / 2) / BINS_PER_OCTAVE))
+                return float(self.unit * 2.0 ** ((place + 1 - MIDDLE) / BINS_PER_OCTAVE))
         return 0.0
 
     def to_state(self) -> dict[str, Any]:

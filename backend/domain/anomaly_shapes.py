@@ -7,6 +7,7 @@ Distance is the largest coordinate difference, in the units of the series. Cost:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,23 +24,32 @@ class Shapes:
     def __init__(self, vigilance: tuple[float, ...]) -> None:
         self.vigilance = vigilance
         self.points = np.full((WIDTH, len(vigilance), PROTOTYPES), FAR)  # coordinates first: fast to reduce
-        self.used = np.full((len(vigilance), PROTOTYPES), -1)
+        self._flat = (
+            memoryview(self.points.data).cast("B").cast("d")
+        )  # single numbers of it, faster than by numpy
+        self._stride = len(vigilance) * PROTOTYPES
+        self.used = [[-1] * PROTOTYPES for _ in vigilance]
         self.records = 0
         self._apart = np.empty_like(self.points)
 
-    def distances(self, shapes: np.ndarray, spread: float) -> list[float]:
-        """Distance of each bank's shape (3 x banks) to its nearest prototype, then learns it; zeros for the first."""
-        np.subtract(self.points, shapes[:, :, None], out=self._apart)
-        apart = np.abs(self._apart, out=self._apart).max(axis=0)
-        result = []
-        for bank, which in enumerate(apart.argmin(axis=1).tolist()):
-            distance = float(apart[bank, which])
-            if distance > self.vigilance[bank] * spread:
-                which = int(self.used[bank].argmin())
-                self.points[:, bank, which] = shapes[:, bank]
-            else:
-                self.points[:, bank, which] += PULL * (shapes[:, bank] - self.points[:, bank, which])
-            self.used[bank, which] = self.records
+    def distances(self, shapes: Sequence[Sequence[float]], spread: float) -> list[float]:
+        """Distance of each bank's shape to its nearest prototype, then learns it; zeros for the first."""
+        apart = self._apart
+        np.subtract(self.points, np.array(shapes).T[:, :, None], out=apart)
+        np.abs(apart, out=apart)
+        nearest = np.maximum(apart[0], apart[1], out=apart[0])
+        np.maximum(nearest, apart[2], out=nearest)
+        result, flat = [], self._flat
+        for bank, (shape, which) in enumerate(zip(shapes, nearest.argmin(axis=1).tolist(), strict=True)):
+            distance = nearest.item(bank, which)
+            used, fresh = self.used[bank], distance > self.vigilance[bank] * spread
+            if fresh:
+                which = used.index(min(used))
+            used[which] = self.records
+            place = bank * PROTOTYPES + which
+            for coordinate in shape:
+                flat[place] = coordinate if fresh else flat[place] + PULL * (coordinate - flat[place])
+                place += self._stride
             result.append(distance if self.records else 0.0)
         self.records += 1
         return result
@@ -49,7 +59,7 @@ class Shapes:
         return {
             "vigilance": list(self.vigilance),
             "points": self.points.tolist(),
-            "used": self.used.tolist(),
+            "used": [list(row) for row in self.used],
             "records": self.records,
         }
 
@@ -57,7 +67,7 @@ class Shapes:
     def from_state(cls, state: dict[str, Any]) -> Shapes:
         """The same prototypes again; KeyError when the state is of another kind."""
         shapes = cls(tuple(state["vigilance"]))
-        shapes.points = np.array(state["points"], dtype=float)
-        shapes.used = np.array(state["used"], dtype=np.int64)
+        shapes.points[...] = state["points"]
+        shapes.used = [[int(record) for record in row] for row in state["used"]]
         shapes.records = int(state["records"])
         return shapes
