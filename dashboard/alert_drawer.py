@@ -9,7 +9,15 @@ from urllib.parse import quote
 from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.services.read_models import AlertDetail, AlertRow, AuditRow, MarketPoint, Point, TimelineEntry
+from backend.services.read_models import (
+    AlertDetail,
+    AlertRow,
+    AuditRow,
+    MarketPoint,
+    Point,
+    TimelineEntry,
+    TutorRow,
+)
 from dashboard import alert_list, components, figures, html, insight_card, theme
 from dashboard.components import button, icon, section, severity
 from dashboard.context import View
@@ -33,8 +41,11 @@ def drawer(
     view: View,
     insight: Insight | None = None,
     told: Any = None,
+    tutors: Sequence[TutorRow] = (),
 ) -> html.Aside:
-    """The drawer of one alert. `market` is the history of its cell, empty for other entities; `told` the section about messages."""
+    """The drawer of one alert. `market` is the history of its cell, empty for other entities; `told` the section about messages;
+    `tutors` those who could be asked where they are needed.
+    """
     alert = detail.alert
     css = {"critical": "crit", "warning": "warn"}.get(alert.severity, "")
     firing = (
@@ -47,7 +58,7 @@ def drawer(
     sections = [
         html.P(alert_list.sentence(alert.message), className="al-message"),
         html.Div(_about(alert, view), className="al-about"),
-        insight_card.section(insight, view) if insight else None,
+        insight_card.section(insight, view, alert, tutors) if insight else None,
         chart(detail, market, view),
         numbers(alert),
         rule(detail),

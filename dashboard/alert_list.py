@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from backend.domain.rules import RULES
 from backend.services.read_models import AlertGroup, AlertRow
-from dashboard import alert_groups, components, html
+from dashboard import alert_groups, components, html, menus
 from dashboard.components import button, icon, severity
 from dashboard.context import View
 from dashboard.words import number, plural, readable
@@ -117,30 +117,15 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
     return html.Div(
         [
             html.Div(marks, className="al-sevs"),
-            _menu("Kind", "type", kinds, view),
-            _menu("State", "status", states, view) if len(members) > 1 else None,
+            menus.key_menu("Kind", "type", kinds, view),
+            menus.key_menu("State", "status", states, view) if len(members) > 1 else None,
             html.Span(className="grow"),
             alert_groups.toggle(view),
-            _menu("Order", "sort", [(key if key != "severity" else "", text) for key, text in ORDERS.items()], view, ORDERS["severity"]),
+            menus.key_menu("Order", "sort", [(key if key != "severity" else "", text) for key, text in ORDERS.items()], view, ORDERS["severity"]),
             search,
         ],
         className="al-filters", role="group", **components.wild({"aria-label": "Filters of the list"}),
     )  # fmt: skip
-
-
-def _menu(
-    label: str, key: str, choices: Sequence[tuple[str, str]], view: View, usual: str = "any"
-) -> html.Details:
-    """Choices of one key of the address; `usual` is what stands there without it."""
-    value = view.filters.get(key)
-    shown = dict(choices).get(value, usual) if value else usual
-    face: list[Any] = [label, " ", html.B(shown), icon("down", 12)]
-    links = [
-        html.A(text, href=f"?{key}={quote(name)}&page=", className="io-choice") for name, text in choices
-    ]
-    css = "io-chip on" if value and shown != usual else "io-chip"
-    pop = html.Div(links, className="io-pop", role="group", **components.wild({"aria-label": label}))
-    return html.Details([html.Summary(face, className=css), pop], className="io-menu")
 
 
 def title_of(size: alert_groups.Size, counts: dict[str, int], view: View) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,10 +13,13 @@ from dash import ctx as asked
 
 from backend.domain.errors import IopsError
 from backend.domain.insights import CONFIDENCES, Evidence, Insight
+from backend.domain.times import DAY
 from backend.services import insights
-from dashboard import components, html
+from backend.services.read_models import AlertRow, TutorRow
+from dashboard import components, html, taking_up
 from dashboard.components import button
 from dashboard.context import Context, View
+from dashboard.filters import link
 from dashboard.ids import SHELL
 from dashboard.words import plural
 
@@ -115,62 +119,95 @@ def _by_then(insight: Insight | None, view: View) -> Insight | None:
     return None if late else insight
 
 
-def section(insight: Insight, view: View) -> html.Section:
-    """As a part of a drawer."""
-    return components.section(insight.claim, body(insight, view), _SURE[insight.confidence])
+def section(
+    insight: Insight, view: View, alert: AlertRow | None = None, tutors: Sequence[TutorRow] = ()
+) -> html.Section:
+    """As a part of the drawer of its alert; `tutors` are those who could be asked to help."""
+    return components.section(insight.claim, body(insight, view, alert, tutors), _SURE[insight.confidence])
 
 
-def panel(insight: Insight, view: View) -> html.Section:
-    """As a panel of its own, with the claim as its title."""
+def panel(insight: Insight, view: View, alert: AlertRow | None = None) -> html.Section:
+    """As a panel of its own, with the claim as its title. `alert` is the insight's, where it has a living one."""
     doubt = insight.confidence == CONFIDENCES[0]
     mark = components.tag(_SURE[insight.confidence], "doubt" if doubt else "line")
-    inner = html.Div(body(insight, view), className="io-pad")
+    about: dict[str, Any] = (
+        {"data-alert": alert.alert_id, "data-version": str(alert.version)} if alert is not None else {}
+    )
+    inner = html.Div(body(insight, view, alert), className="io-pad", **components.wild(about))
     return components.panel(insight.claim, inner, view, end=mark, className="ins-panel")
 
 
-def body(insight: Insight, view: View) -> html.Div:
-    """Everything below the claim. All text stands as text: nothing in it is taken for markup."""
+def body(
+    insight: Insight, view: View, alert: AlertRow | None = None, tutors: Sequence[TutorRow] = ()
+) -> html.Div:
+    """Everything below the claim. All text stands as text: nothing in it is taken for markup.
+
+    What somebody dismissed stays folded until its evidence changes.
+    """
     parts = [
-        html.P(words(insight), className="ins-text"),
-        _evidence("For", insight, "for"),
-        _evidence("Against", insight, "against"),
+        html.P(words(insight, view), className="ins-text"),
+        _evidence("For", insight, "for", view),
+        _evidence("Against", insight, "against", view),
         _line("What would settle it", insight.settles),
-        _line("What to do", html.Ul([html.Li(action) for action in insight.actions])),
-        verdict(insight, view),
-        provenance(insight, view),
+        _line("What to do", taking_up.actions(insight, view, alert, tutors)),
     ]
-    return html.Div([part for part in parts if part is not None], className="ins")
+    said: list[Any] = [part for part in parts if part is not None]
+    if (insight.feedback or {}).get("verdict") == "dismissed":
+        said = [
+            html.Details([html.Summary("Dismissed: show it anyway"), *said], className="ins-from ins-folded")
+        ]
+    return html.Div([*said, verdict(insight, view), provenance(insight, view)], className="ins")
 
 
-def words(insight: Insight) -> list[Any]:
-    """The text with its citations as small numbers that say the evidence when pointed at."""
-    texts = {item.number: item.text for item in insight.evidence}
+def words(insight: Insight, view: View) -> list[Any]:
+    """The text with its citations as small numbers: each says its evidence when pointed at, and leads to it."""
+    known = {item.number: item for item in insight.evidence}
     parts: list[Any] = []
     for piece in _CITATION.split(insight.text):
         number = piece.strip(" []")
-        if _CITATION.fullmatch(piece) and int(number) in texts:
-            parts.append(html.Sup(number, title=texts[int(number)]))
+        if _CITATION.fullmatch(piece) and int(number) in known:
+            item = known[int(number)]
+            parts.append(html.Sup(html.A(number, href=place(insight, item, view), title=item.text)))
         elif piece:
             parts.append(piece)
     return parts
 
 
-def _evidence(label: str, insight: Insight, side: str) -> html.Div | None:
+def _evidence(label: str, insight: Insight, side: str, view: View) -> html.Div | None:
     found = [item for item in insight.evidence if item.side == side]
     if not found:
         return None if side == "for" else _line(label, "nothing that was measured")
-    return _line(label, html.Ul([html.Li(_cited(item, insight)) for item in found]))
+    return _line(label, html.Ul([html.Li(_cited(item, insight, view)) for item in found]))
 
 
-def _cited(item: Evidence, insight: Insight) -> list[Any]:
-    return [html.Span(f"{item.number} ", className="t3"), html.A(item.text, href=place(insight))]
+def _cited(item: Evidence, insight: Insight, view: View) -> list[Any]:
+    return [html.Span(f"{item.number} ", className="t3"), html.A(item.text, href=place(insight, item, view))]
 
 
-def place(insight: Insight) -> str:
-    """Where the numbers of an insight can be seen."""
+# What a fact of a student or tutor rests on: the types of its events, and the range of the address that holds its window.
+_SESSIONS, _CALLS, _HOURS = (
+    "session_started,session_completed", "ib_call_logged", "tutor_availability_updated"
+)  # fmt: skip
+_RESTS_ON = {
+    "ib_calls_14d": (_CALLS, "14d"), "unresolved_14d": (_CALLS, "14d"),
+    "sessions_7d": (_SESSIONS, "7d"), "sessions_30d": (_SESSIONS, "30d"), "pace_28d": (_SESSIONS, "30d"),
+    "days_since_session": (_SESSIONS, "90d"), "avg_rating": (_SESSIONS, "30d"), "ratings_30d": (_SESSIONS, "30d"),
+    "missed_30d": (_SESSIONS, "30d"),
+    "utilisation": (_HOURS, "7d"), "offered_hours": (_HOURS, "7d"), "booked_hours": (_HOURS, "7d"),
+}  # fmt: skip
+
+
+def place(insight: Insight, item: Evidence, view: View) -> str:
+    """Where one fact can be seen: the events it counts, a cell's reports, or the page of the one it is about."""
+    none = dict.fromkeys(("student", "tutor", "subject", "region"))
     if insight.entity_type == "cell":
-        return f"/supply?subject={quote(insight.subject or '')}&region={quote(insight.region or '')}"
-    return f"/{insight.entity_type}s/{quote(insight.entity_id, safe='')}"
+        return link("/supply", view.filters, **{**none, "subject": insight.subject, "region": insight.region})
+    types, window = _RESTS_ON.get(item.fact, ("", ""))
+    if not types:
+        return link(f"/{insight.entity_type}s/{quote(insight.entity_id, safe='')}", view.filters, **none)
+    own = {**none, insight.entity_type: insight.entity_id, "range": window, "from_us": None, "to_us": None}
+    address = link("/events", view.filters, **own)
+    return f"{address}{'&' if '?' in address else '?'}type={types}"
 
 
 def _line(label: str, content: Any) -> html.Div:
@@ -210,7 +247,8 @@ def provenance(insight: Insight, view: View) -> html.Details:
     """Who wrote it, from which data of when, and what left this installation for it."""
     who = SOURCES.get(insight.source, insight.source)
     model = f"{who}, {insight.model}" if insight.model else who
-    label = f"{model}, version {insight.prompt_version}, data of {view.zone.moment(insight.created_us)}"
+    until = view.zone.moment(insight.created_us + DAY)
+    label = f"{model}, version {insight.prompt_version}, data of {view.zone.moment(insight.created_us)}, good until {until}"
     checked = f"{plural(insight.checked, 'number')} checked against the data"
     because = _BECAUSE.get(insight.reason or "", insight.reason or "") if insight.source == "rules" else ""
     sent = (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from backend.domain.rules import pretty
+
 MINUS = "−"
 UNKNOWN = "–"
 
@@ -50,14 +52,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 def readable(key: str | None) -> str:
-    """A machine's key as words: "sat_prep" -> "Sat prep"; what already has capitals or spaces stays."""
+    """A machine's key as words: "sat_prep" -> "SAT prep"; what already has capitals or spaces stays."""
     if not key:
         return UNKNOWN
     if key != key.lower() or " " in key:
         return key
-    words = re.sub(r"[_-]+", " ", key).strip()
-    words = re.sub(r"\b(sat|act|ap|ib|gre)\b", lambda m: m.group().upper(), words)
-    return words[:1].upper() + words[1:]
+    return pretty(re.sub(r"[_-]+", " ", key))
 
 
 def initials(name: str) -> str:

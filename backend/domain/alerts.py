@@ -275,7 +275,9 @@ def _assign(alert: Alert, command: Command, now_us: int) -> Alert | None:
     owner = command.owner or None
     if owner is not None and len(owner) > 120:
         raise Rejected("an owner's name holds at most 120 characters")
-    return None if owner == alert.owner else _changed(alert, owner=owner)
+    if owner == alert.owner and not command.note:  # with a note the same person takes on one thing more
+        return None
+    return _changed(alert, owner=owner)
 
 
 def _snooze(alert: Alert, command: Command, now_us: int) -> Alert | None:

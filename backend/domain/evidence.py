@@ -98,6 +98,14 @@ _KINDS: dict[str, _Words] = {
 }
 
 
+# The id of every action that can be recommended, by its sentence; the same sentence has the same id everywhere.
+ACTION_IDS: dict[str, str] = {
+    sentence: name
+    for actions in (*(words.actions for words in _KINDS.values()), *ADVICE.values())
+    for name, sentence in actions.items()
+}
+
+
 def kind_of(alert: Alert) -> str:
     """The kind of insight that explains an alert, as far as the alert alone says."""
     return _KIND_OF_ALERT.get(alert.alert_type, _KIND_OF_ENTITY.get(alert.entity_type, "churn_risk"))

@@ -152,9 +152,14 @@ def _shortage_level(found: market.Balance, reported: str | None) -> float:
     return 0.75 if near else 0.0
 
 
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
 def _shortage_words(found: market.Balance, reported: str | None, snapshot: dict[str, Any]) -> str:
     if found.basis == "requests":
-        words = f"{snapshot['available_tutors']} tutors for {snapshot['pending_requests']} waiting requests"
+        tutors, requests = snapshot["available_tutors"], snapshot["pending_requests"]
+        words = f"{_counted(tutors, 'tutor')} for {_counted(requests, 'waiting request')}"
     elif found.basis == "hours":
         words = f"{snapshot['supply_hours']:.1f} hours on offer for {snapshot['demand_hours']:.1f} asked"
     elif found.basis == "scores":

@@ -6,6 +6,7 @@ its threshold raises one alert, not twenty. Values and severities are those of s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -374,9 +375,12 @@ def display_name(profile: Profile) -> str:
     return str(sent) if sent else profile.entity_id
 
 
+_INITIALS = re.compile(r"\b(sat|act|ap|ib|gre)\b")  # said letter by letter
+
+
 def pretty(slug: str) -> str:
-    """A slug in words: "sat_prep" is "Sat prep"."""
-    words = slug.replace("_", " ").strip()
+    """A slug in words: "sat_prep" is "SAT prep"."""
+    words = _INITIALS.sub(lambda found: found.group().upper(), slug.replace("_", " ").strip())
     return words[:1].upper() + words[1:]
 
 

@@ -15,7 +15,7 @@ from backend.services.queries_relations import health_series
 from backend.services.queries_search import options, search
 from backend.services.queries_students import health_histogram, students
 from backend.services.queries_supply import market, market_history
-from backend.services.queries_tutors import tutors
+from backend.services.queries_tutors import candidates, tutors
 from backend.services.queries_waits import waits
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "alert_history",
     "alerts",
     "calls",
+    "candidates",
     "csv_text",
     "export_rows",
     "freshness",

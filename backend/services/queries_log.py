@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from backend.domain.events import Event
@@ -32,9 +34,13 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-def newest_events(reads: Reads, scope: Scope, limit: int = MOST) -> list[LoggedEvent]:
-    """Up to `limit` events of the scope's filters and range, the newest by event time first."""
-    found = reads.log(filters_of(scope), scope.start_us, scope.at_us, newest_first=True, limit=limit)
+def newest_events(
+    reads: Reads, scope: Scope, limit: int = MOST, types: Sequence[str] = ()
+) -> list[LoggedEvent]:
+    """Up to `limit` events of the scope's filters and range, of some types or all, the newest by event time first."""
+    found = reads.log(
+        filters_of(scope), scope.start_us, scope.at_us, types=types, newest_first=True, limit=limit
+    )
     return [_logged(event) for event in found]
 
 

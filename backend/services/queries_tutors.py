@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from backend.domain import scores
 from backend.domain.times import DAY, WEEK
 from backend.ports import Reads
@@ -26,6 +28,7 @@ _KEPT = {
     "last_session_us",
 }
 
+CANDIDATES = 30  # of those least booked, so many are looked at
 _NAMES = frozenset(TutorRow.__struct_fields__) - {"trend", "subjects"}
 
 
@@ -50,6 +53,21 @@ def tutors(
     found = _with_sort(reads, source(reads, "tutor", filters, scope.at_us), column, scope)
     rows, total = page_of(matching(found, search), column, descending, limit, offset)
     return Page(rows=tutor_rows(reads, rows, scope), total=total)
+
+
+def candidates(
+    reads: Reads, scope: Scope, subject: str, region: str | None, limit: int = 5
+) -> list[TutorRow]:
+    """Tutors of a subject, in a region where one is given, who have hours left this week, those with most of them first."""
+    place = msgspec.structs.replace(scope, student=None, tutor=None, subject=subject, region=region)
+    page = tutors(reads, place, sort="utilisation", descending=False, limit=CANDIDATES)
+    free = [row for row in page.rows if free_hours(row) > 0 and row.segment != "churning"]
+    return sorted(free, key=free_hours, reverse=True)[:limit]
+
+
+def free_hours(row: TutorRow) -> float:
+    """Hours offered this week that nobody has booked; 0 where the tutor has not said."""
+    return max(0.0, (row.available_hours or 0.0) - (row.booked_hours or 0.0))
 
 
 def _with_sort(reads: Reads, rows: list[Row], sort: str, scope: Scope) -> list[Row]:

@@ -82,20 +82,31 @@
     },
   });
 
-  /* ---- forms that need a word: note, assign, dismiss ---- */
+  /* ---- forms that need words: note, assign, dismiss, taking up an action ---- */
   function submit(send) {
-    const drawer = send.closest(".io-drawer"), box = send.closest(".io-pop") || send.parentElement;
-    const field = box.querySelector("textarea");
-    const text = (field.value || send.dataset.default || "").trim();
-    if (!text) { field.focus(); return; }
-    const command = { alert_id: drawer.dataset.alert, action: send.dataset.alertForm, version: Number(drawer.dataset.version) };
-    command[send.dataset.field] = text;
+    const about = send.closest("[data-alert]"), box = send.closest(".io-pop,.ins-form") || send.parentElement;
+    const command = { alert_id: about.dataset.alert, action: send.dataset.alertForm, version: Number(about.dataset.version) };
+    const fields = [...box.querySelectorAll("textarea")];
+    for (const field of fields) {
+      const text = (field.value || field.dataset.default || send.dataset.default || "").trim();
+      if (!text) { field.focus(); return; }
+      command[field.dataset.field || send.dataset.field] = text;
+    }
     iops.send(command, null);
-    field.value = "";
-    field.dispatchEvent(new Event("input", { bubbles: true })); // so that the words are not put back
     const menu = send.closest("details");
     if (menu) menu.open = false;
+    for (const field of fields) {
+      field.value = "";
+      field.dispatchEvent(new Event("input", { bubbles: true })); // so that the words are not put back
+    }
   }
+  document.addEventListener("toggle", (e) => { // a draft stands there when its form opens, to be edited
+    if (!e.target.matches(".ins-take") || !e.target.open) return;
+    for (const field of e.target.querySelectorAll("[data-draft]")) if (!field.value) {
+      field.value = field.dataset.draft;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  }, true);
   document.addEventListener("click", (e) => {
     const check = e.target.closest(".al-check");
     if (check) {
@@ -116,7 +127,7 @@
   document.addEventListener("keydown", (e) => {
     if (e.key === "Enter" && e.target.matches(".al-field") && (e.ctrlKey || e.metaKey || e.target.closest(".io-pop"))) {
       e.preventDefault();
-      return submit((e.target.closest(".io-pop") || e.target.parentElement).querySelector("[data-alert-form]"));
+      return submit((e.target.closest(".io-pop,.ins-form") || e.target.parentElement).querySelector("[data-alert-form]"));
     }
     if (!list() || e.ctrlKey || e.metaKey || e.altKey || e.target.matches("input,textarea,select") || document.querySelector(".modal.show")) return;
     if (iops.preference("keys") !== "on") return;

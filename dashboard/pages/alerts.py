@@ -10,7 +10,9 @@ from typing import Any
 from dash import ClientsideFunction, Input, Output, State, dcc, no_update
 from plotly.utils import PlotlyJSONEncoder
 
+from backend.domain.drafts import INVITE, kind_of
 from backend.domain.errors import IopsError, NotFound
+from backend.domain.insights import Insight
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
 from backend.services.read_models import AlertGroup, AlertRow, Scope
@@ -168,13 +170,24 @@ def the_drawer(ctx: Context, view: View, alert_id: str) -> html.Aside:
             at_us=view.scope.at_us, start_us=view.scope.at_us - WEEK, time_travel=view.scope.time_travel
         )
         market = queries.market_history(ctx.reads, week, alert.subject, alert.region)
+    insight = insight_card.of_alert(ctx, view, alert_id)
     return alert_drawer.drawer(
         detail,
         market,
         view,
-        insight_card.of_alert(ctx, view, alert_id),
+        insight,
         told.of_alert(ctx.telling, alert_id, view),
+        helpers(ctx, view, insight),
     )
+
+
+def helpers(ctx: Context, view: View, insight: Insight | None) -> list[Any]:
+    """Tutors who could be asked, of the region or else of any, where an action of the insight is to ask some."""
+    if insight is None or not insight.subject or not any(kind_of(text) == INVITE for text in insight.actions):
+        return []
+    found = queries.candidates(ctx.reads, view.scope, insight.subject, insight.region)
+    found = found or queries.candidates(ctx.reads, view.scope, insight.subject, None)
+    return [row for row in found if row.tutor_id != insight.entity_id]
 
 
 def bulk(ctx: Context, asked: Any) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from typing import Any
 
 from dash import Input, Output
 
+from backend.domain.events import EVENT_TYPES
+from backend.domain.rules import pretty
 from backend.services import queries_log
 from backend.services.queries_log import LoggedEvent
-from dashboard import components, frames, html, markup, tables
+from dashboard import components, frames, html, markup, menus, tables
 from dashboard.context import Context, View
 from dashboard.filters import window_text
 from dashboard.ids import EVENTS, SHELL
@@ -43,28 +45,44 @@ def layout() -> html.Div:
 
 def register(app: Any, ctx: Context) -> None:
     tables.register(app, EVENTS)
-    ctx.exports["events"] = lambda view: frames.flat(queries_log.newest_events(ctx.reads, view.scope))
+    ctx.exports["events"] = lambda view: frames.flat(
+        queries_log.newest_events(ctx.reads, view.scope, types=types(view))
+    )
 
     @app.callback(
         markup.filled(EVENTS), Output(EVENTS.part("rows"), "data"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
     )  # fmt: skip
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
-        found = queries_log.newest_events(ctx.reads, view.scope)
+        found = queries_log.newest_events(ctx.reads, view.scope, types=types(view))
         return markup.nodes(ctx.guarded("Events", lambda: facts(found, view))), [
             row(event, view) for event in found
         ]
 
 
+def types(view: View) -> tuple[str, ...]:
+    """The types that the address asks for, by comma; none of them means every type."""
+    return tuple(name for name in view.filters.get("type").split(",") if name in EVENT_TYPES)
+
+
+def kinds(view: View) -> html.Details:
+    """The choice of a type; several at once come by a link and stand there as one choice more."""
+    asked = types(view)
+    several = [(",".join(asked), ", ".join(pretty(name) for name in asked))] if len(asked) > 1 else []
+    single = [(name, pretty(name)) for name in EVENT_TYPES]
+    return menus.key_menu("Type", "type", [("", "any"), *several, *single], view)
+
+
 def facts(found: list[LoggedEvent], view: View) -> list[Any]:
     """What the rows come to; how many there are beyond them is not counted."""
     if not found:
-        why = f"No event of {view.filter_text.lower()} happened in {window_text(view.filters, view.zone)}."
+        what = " or ".join(pretty(name).lower() for name in types(view)) or "event"
+        why = f"No {what} of {view.filter_text.lower()} happened in {window_text(view.filters, view.zone)}."
         act = [html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")]
+        empty = components.empty("Nothing came", why, act, "data")
         return [
-            components.panel(
-                "No event in this range", components.empty("Nothing came", why, act, "data"), view
-            )
+            html.Div(kinds(view), className="evt-end"),
+            components.panel("No event in this range", empty, view),
         ]
     late = sum(event.late_s >= _LATE_S for event in found)
     commonest, count = Counter(event.type for event in found).most_common(1)[0]
@@ -80,7 +98,7 @@ def facts(found: list[LoggedEvent], view: View) -> list[Any]:
                 ("Senders", number(len(senders)), f"most from {senders.most_common(1)[0][0]}"),
             ],
             f"{plural(len(found), 'event')} in numbers",
-        ), html.Div(components.export_links("events"), className="evt-export")], className="evt-head"),
+        ), html.Div([kinds(view), html.Span(className="grow"), components.export_links("events")], className="evt-end")], className="evt-head"),
     ]  # fmt: skip
 
 

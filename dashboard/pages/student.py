@@ -101,7 +101,9 @@ def body(
             [score_panel(detail, row, health, view), why_panel(health, before, days, view)],
             className="ppl-row a",
         ),
-        insight_card.panel(insight, view)
+        insight_card.panel(
+            insight, view, next((a for a in detail.alerts if a.alert_id == insight.alert_id), None)
+        )
         if insight
         else insight_card.ask_panel("student", detail.entity_id, view),
         prediction_card.panel(detail.scored, view, "student", detail.risks),

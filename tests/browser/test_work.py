@@ -81,6 +81,38 @@ def test_an_acknowledgement_is_seen_in_a_second_browser_and_can_be_undone(produc
     expect(other.get_by_role("button", name=re.compile("^Ack")).first).to_be_visible()
 
 
+def test_an_action_of_an_insight_is_edited_and_taken_up_and_its_citations_open_filtered(product, open_user):
+    calls = [
+        {
+            "event_id": f"take-{i}-{time.time_ns()}",
+            "event_type": "ib_call_logged",
+            "payload": {"call_id": f"take-{i}-{time.time_ns()}", "student_id": "take_student"},
+        }
+        for i in range(3)
+    ]
+    product.api("POST", "/v1/events", calls)
+    user = open_user(product)
+    user.go("/alerts?student=take_student").locator("#al-list .ttl").first.click()
+    drawer = user.page.locator(".io-drawer")
+    take = drawer.locator(".ins-take").first
+    take.locator("summary").click()
+    words = take.get_by_label(re.compile("^Words"))
+    expect(words).to_have_value(
+        re.compile("Call back within a day.*Known: .*3 inbound calls in 14 days", re.S)
+    )
+    words.fill("Call her at six")
+    take.get_by_label(re.compile("^Who does it")).fill("Robin")
+    take.get_by_role("button", name=re.compile("^Take on")).click()
+    expect(drawer.locator(".al-about")).to_contain_text("Robin")
+    expect(drawer.locator(".al-notes")).to_contain_text("Call her at six")
+    item = product.api("GET", "/v1/alerts?entity=student/take_student")["items"][0]
+    assert (item["owner"], item["last_note"]) == ("Robin", "Call her at six")
+    drawer.locator(".ins-text sup a").first.click()
+    expect(user.page).to_have_url(re.compile("/events|/students/take_student"))
+    user.go("/events?student=take_student&range=14d&type=ib_call_logged")
+    expect(user.page.locator("#shell-page")).to_contain_text("IB call logged")
+
+
 def test_alerts_about_one_person_are_one_row_that_unfolds_by_keyboard(product, open_user):
     stamp = time.time_ns()
     student = {"student_id": f"pair_{stamp}", "student_name": "Paige Pair"}

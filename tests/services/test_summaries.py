@@ -63,7 +63,7 @@ def test_it_counts_what_happened_and_names_what_waits(world: World) -> None:
     assert "Still open: 2: 1 critical, 1 warning" in said
     assert "Ended: 1, 0 of them seen by a person" in said
     assert "1 of the open warnings and critical alerts is nobody's" in said
-    assert "High ib call frequency: 1 alert" in said
+    assert "High IB call frequency: 1 alert" in said
     assert "https://iops.example/alerts?sort=oldest" in said
     assert "<b>" not in messages.html(made).replace("<body", "")
     assert "1 of them critical" in made.subject
@@ -76,7 +76,7 @@ def test_judged_rules_are_named_as_noisy(world: World) -> None:
     judged = alerts.apply(alert, Command(action="verdict", actor="ana", verdict="not_useful"), world.now)
     world.changed(judged)
     said = messages.text(summaries.summary(world.store, channel, "daily", NOW, "https://iops.example"))
-    assert "High ib call frequency: 1 alert, 1 judged not useful" in said
+    assert "High IB call frequency: 1 alert, 1 judged not useful" in said
 
 
 def test_nothing_happened_is_said_too(world: World) -> None:

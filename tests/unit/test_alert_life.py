@@ -261,3 +261,11 @@ def test_no_sequence_of_stimuli_leaves_the_map(steps):
         assert not (alert.living and alert.quiet_until_us)
         assert (alert.acknowledged_by is None) == (alert.acknowledged_us is None)
         assert alerts.SEVERITIES.index(alert.severity) >= 0
+
+
+def test_the_same_owner_can_take_on_one_thing_more() -> None:
+    first = apply(opened(), Command(action="assign", actor="ann", owner="bo"), NOW).alert
+    assert apply(first, Command(action="assign", actor="ann", owner="bo"), NOW).entry is None
+    more = apply(first, Command(action="assign", actor="ann", owner="bo", note="Call her"), NOW)
+    assert more.entry is not None
+    assert (more.alert.owner, more.alert.last_note, more.entry.note) == ("bo", "Call her", "Call her")

@@ -18,8 +18,8 @@ from tests.builders import NOW
 from tests.services.llm_stubs import cases, student_profile
 
 
-def a_view() -> View:
-    filters, _ = parse("")
+def a_view(search: str = "") -> View:
+    filters, _ = parse(search)
     return View(filters=filters, scope=scope(filters, NOW, UTC_ZONE), zone=UTC_ZONE, now_us=NOW, role="admin")
 
 
@@ -52,11 +52,40 @@ def test_the_card_says_claim_confidence_sides_and_actions() -> None:
     assert "no language model is set up" in text
 
 
-def test_citations_are_small_numbers_with_the_evidence() -> None:
-    found = insight_card.words(insight(text="The student made 5 inbound calls in 14 days [3]. Not one [77]."))
-    assert [getattr(part, "children", None) for part in found if not isinstance(part, str)] == ["3"]
-    assert "inbound calls" in next(part.title for part in found if not isinstance(part, str))
+def test_citations_are_small_numbers_that_lead_to_what_they_count() -> None:
+    made = insight(text="The student made 5 inbound calls in 14 days [3]. Not one [77].")
+    found = insight_card.words(made, a_view())
+    (mark,) = [part for part in found if not isinstance(part, str)]
+    assert mark.children.children == "3"
+    assert "inbound calls" in mark.children.title
+    assert mark.children.href == "/events?student=stu_1&range=14d&type=ib_call_logged"
     assert "[77]" in "".join(part for part in found if isinstance(part, str))
+
+
+def test_every_fact_leads_to_its_events_or_to_the_page_it_is_on() -> None:
+    made = insight()
+    places = {
+        item.fact: insight_card.place(made, item, a_view("?region=west&range=1h")) for item in made.evidence
+    }
+    assert places["sessions_7d"] == "/events?student=stu_1&range=7d&type=session_started,session_completed"
+    assert places["health"].startswith("/students/stu_1")
+    past = insight_card.place(made, made.evidence[2], a_view("?at=2026-11-01T10:00Z"))
+    assert "at=2026-11-01T10:00:00Z" in past, "what is read about a past moment leads to that moment"
+    cell = msgspec.structs.replace(
+        made, entity_type="cell", entity_id="algebra|west", subject="algebra", region="west"
+    )
+    assert insight_card.place(cell, made.evidence[0], a_view()) == "/supply?subject=algebra&region=west"
+
+
+def test_what_somebody_dismissed_stays_folded() -> None:
+    dismissed = {"verdict": "dismissed", "reason": "on holiday", "actor": "ann"}
+    card = insight_card.panel(insight(feedback=dismissed), a_view())
+    text = text_of(card)
+    assert "Dismissed: show it anyway" in text
+    assert "ann dismissed it: on holiday" in text
+    assert "Dismissed: show" not in text_of(
+        insight_card.panel(insight(feedback={"verdict": "accepted", "actor": "a"}), a_view())
+    )
 
 
 def test_a_models_text_names_model_version_and_what_was_sent() -> None:
@@ -92,7 +121,8 @@ def test_hostile_names_and_texts_stay_text(hostile: str) -> None:
     walk(card)
     assert hostile in text_of(card)
     assert not kinds & {"Markdown", "DangerouslySetInnerHTML", "Iframe", "Script"}
-    assert all(link.startswith("/students/") and "<" not in link for link in links)
+    assert all(link.startswith(("/students/", "/events?student=")) for link in links)
+    assert not any(set(link) & set("<>() ") for link in links)
 
 
 def test_a_view_of_the_past_does_not_show_a_later_insight() -> None:

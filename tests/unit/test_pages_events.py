@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from backend.domain.times import DAY, HOUR
 from backend.services import queries_log
@@ -14,7 +15,7 @@ from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, call, fold_all, open_store, session
 
 
-def view(**chosen: str) -> View:
+def view(**chosen: Any) -> View:
     filters = Filters(**chosen)
     return View(filters, scope(filters, NOW, UTC_ZONE), UTC_ZONE, NOW)
 
@@ -25,7 +26,7 @@ def test_the_newest_come_first_in_words_and_every_filter_holds(tmp_path: Path) -
     store.append([held, call("c", NOW - 60_000_000, student_id="stu_2"), session("old", NOW - 3 * DAY)])
     fold_all(store, NOW)
     first, second = queries_log.newest_events(store, view().scope)
-    assert (first.event_id, first.type, first.student) == ("c", "Ib call logged", "stu_2")
+    assert (first.event_id, first.type, first.student) == ("c", "IB call logged", "stu_2")
     assert (second.what, second.late_s, second.source) == (
         "Algebra session completed, stu_1 with tut_1, 60 min, rated 5 of 5",
         3_600,
@@ -33,6 +34,14 @@ def test_the_newest_come_first_in_words_and_every_filter_holds(tmp_path: Path) -
     )
     assert [e.event_id for e in queries_log.newest_events(store, view(student="stu_2").scope)] == ["c"]
     assert [e.event_id for e in queries_log.newest_events(store, view(region="west").scope)] == ["s"]
+    calls = view(own=(("type", "ib_call_logged,nonsense"),))
+    assert events.types(calls) == ("ib_call_logged",)
+    assert [e.event_id for e in queries_log.newest_events(store, calls.scope, types=events.types(calls))] == [
+        "c"
+    ]
+    both = view(own=(("type", "session_started,session_completed"),))
+    assert "Session started, Session completed" in str(markup.nodes(events.kinds(both)))
+    assert "No session started or session completed of" in str(markup.nodes(events.facts([], both)))
     assert queries_log.newest_events(store, view(tutor="nobody").scope) == []
     assert len(queries_log.newest_events(store, view(range="30d").scope, limit=2)) == 2
     line = events.row(second, view())
