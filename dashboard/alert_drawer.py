@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -74,6 +75,7 @@ def drawer(
     )
     setattr(aside, "data-alert", alert.alert_id)
     setattr(aside, "data-version", str(alert.version))
+    setattr(aside, "data-seen", json.dumps(alert.seen))
     return aside
 
 

@@ -132,7 +132,7 @@ def _owner(group: AlertGroup) -> Any:
 
 def _acknowledge(group: AlertGroup, view: View) -> Any:
     """Acknowledges those of the group that are open, at the versions this person sees."""
-    waiting = [{"alert_id": a.alert_id, "version": a.version} for a in group.alerts if a.status == "open"]
+    waiting = [{"alert_id": a.alert_id, **a.seen} for a in group.alerts if a.status == "open"]
     if not waiting:
         return html.Span(
             "All acknowledged" if group.alerts[0].status == "acknowledged" else "", className="t3"

@@ -40,7 +40,7 @@ def command(
     label: Any, alert: AlertRow, action: str, view: View, *, kind: Any = "", **arguments: Any
 ) -> html.Button:
     """A command on one alert with the version this person sees; its name says which alert it is about."""
-    data = {"alert_id": alert.alert_id, "action": action, "version": alert.version, **arguments}
+    data = {"alert_id": alert.alert_id, "action": action, **alert.seen, **arguments}
     more: dict[str, Any] = {} if view.forbidden else {"data_command": json.dumps(data)}
     return button(label, kind=kind, disabled=view.forbidden, aria=f"{label}: {alert.title}", **more)  # fmt: skip
 
@@ -180,7 +180,7 @@ def row(alert: AlertRow, view: View, *, opened: bool, inside: bool = False) -> h
     """Mark, claim with numbers, where, where in its life, last note, owner, what to do."""
     check = html.Button(
         icon("check", 12), className="al-check", type="button", role="checkbox",
-        **components.wild({"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version)}),
+        **components.wild({"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version), "data-seen": json.dumps(alert.seen)}),
     )  # fmt: skip
     title = html.A(alert.title, href=f"?open={quote(alert.alert_id)}", className="ttl")
     return html.Li(

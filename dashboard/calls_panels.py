@@ -201,7 +201,10 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
             "Nothing drives calls up", components.empty("No excess to explain", why, sign="check"), view
         )
     first = found[0]
-    title = f"{readable(first['value'])} explains {number(first['excess'])} extra calls"
+    what = f"{readable(first['value'])} most: {signed(first['excess'])} on usual {number(first['usual'])}"
+    title = (
+        f"More calls than usual, {what}" if first["excess"] >= NOTICED else "Nothing drives calls up by much"
+    )
     most = max(row["excess"] for row in found)
     items = [
         html.Li(

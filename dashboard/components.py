@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from dash import dcc
 
-from backend.services.read_models import AlertRow
+from backend.services.read_models import AlertRow, QueueItem
 from dashboard import html, theme
 from dashboard.context import View
 from dashboard.figures import Figure
@@ -66,7 +66,7 @@ def owner(
         return html.Span(initials(name), className="io-ava", title=name)
     if alert is None or view is None or view.forbidden:
         return html.Span("+", className="io-ava none", title="Nobody has it")
-    data = {"alert_id": alert.alert_id, "action": "assign", "version": alert.version, "owner": view.actor}
+    data = {"alert_id": alert.alert_id, "action": "assign", **alert.seen, "owner": view.actor}
     return html.Button(
         "+", className="io-ava none", title="Nobody has it, take it",
         **wild({"aria-label": f"Take {alert.title}", "data-command": json.dumps(data)}),
@@ -111,9 +111,8 @@ def button(
 
 def command_button(
     label: str,
-    alert_id: str,
+    alert: AlertRow | QueueItem,
     action: str,
-    version: int,
     view: View,
     *,
     kind: Literal["", "pri", "quiet"] = "",
@@ -124,7 +123,7 @@ def command_button(
 
     `arguments`: note, owner, until_us, name (for the toast). The row shows "sending" until the answer is in.
     """
-    data = {"alert_id": alert_id, "action": action, "version": version, **arguments}
+    data = {"alert_id": alert.alert_id, "action": action, **alert.seen, **arguments}
     more = {} if view.forbidden else {"data-command": json.dumps(data)}
     return button(label, kind="" if view.forbidden else kind, sign=sign, disabled=view.forbidden, **more)
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
 from flask import g, has_request_context, request
 
 from backend.domain.times import SECOND
@@ -137,6 +138,9 @@ class Context:
         zone = zone_named(filters.zone) or own_zone
         clock_us = self.clock()
         # Ages are told as of the moment that is shown; whether it is past is for the real clock to say.
+        if filters.at_us is not None and filters.at_us > clock_us:
+            notices.append("That moment is still to come; this is the page as it is now.")
+            filters = msgspec.structs.replace(filters, at_us=None)
         now_us = clock_us if filters.at_us is None else filters.at_us
         return View(
             filters=filters, scope=scope(filters, clock_us, zone), zone=zone, now_us=now_us,

@@ -57,9 +57,8 @@ def next_action(alerts: list[AlertRow], why: str, view: View) -> html.Section | 
         html.A("Open alert", href=f"/alerts?open={quote(first.alert_id)}", className="io-btn"),
         components.command_button(
             label,
-            first.alert_id,
+            first,
             action,
-            first.version,
             view,
             kind="pri" if action == "ack" else "",
             name=first.title,
@@ -108,9 +107,7 @@ def _alert_line(alert: AlertRow, view: View) -> html.Li:
     href = f"/alerts?open={quote(alert.alert_id)}"
     if alert.status in LIVING:
         action, label = ("unack", "Un-ack") if alert.status == "acknowledged" else ("ack", "Ack")
-        end: Any = components.command_button(
-            label, alert.alert_id, action, alert.version, view, name=alert.title
-        )
+        end: Any = components.command_button(label, alert, action, view, name=alert.title)
         mark = severity(alert.severity)
     else:
         end = html.Span(ago(alert.resolved_us or alert.last_seen_us, view.now_us), className="t3 fs12")

@@ -48,15 +48,21 @@ class Expected(msgspec.Struct, frozen=True):
         return next((row for row in self.unusual if row.end_us is None), None)
 
     def beside(self, points: Sequence[Point], start_us: int, end_us: int, step_us: int) -> list[Point]:
-        """The points with what was expected as their usual value, but for steps that the range cuts."""
-        whole = [p for p in self.band if p.at_us >= start_us and p.at_us + step_us <= end_us]
-        found = {point.at_us: point for point in whole}
-        return [
-            Point(p.at_us, p.value, f.mean, f.low90, f.high90)
-            if (f := found.get(p.at_us))
-            else Point(p.at_us, p.value)
-            for p in points
-        ]
+        """The points with what was expected as their usual value.
+
+        A step that the range cuts, the running one too, counts too little: it is compared only where it is above already.
+        """
+        found = {point.at_us: point for point in self.band}
+
+        def judged(point: Point) -> Point:
+            f, value = found.get(point.at_us), point.value
+            whole = point.at_us >= start_us and point.at_us + step_us <= end_us
+            if f is not None and (whole or (value is not None and value > f.high90)):
+                return Point(point.at_us, value, f.mean, f.low90, f.high90)
+            known = f is None and value is not None and point.high is not None and value > point.high
+            return point if known else Point(point.at_us, value)
+
+        return [judged(point) for point in points]
 
 
 NOTHING_EXPECTED = Expected([], [], "")
@@ -242,7 +248,7 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
         text = f"Needs {number(found.days_needed, 0)} days of history, has {number(found.days_known, 1)}."
         return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
     if not rows:
-        text = "Calls, sessions, ratings and supply for demand are as at this hour of the last two weeks."
+        text = "Calls, sessions, ratings and supply for demand are as at this hour of the last two weeks. The running hour is judged when it has closed."
         title = f"Nothing unusual up to {view.zone.clock(found.through_us + HOUR)}"
         return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
     items = [_unusual(row, view) for row in rows[:UNUSUAL]]

@@ -164,7 +164,7 @@ def _step(at_us: int, hours: int, label: str) -> html.Button:
 
 
 def trust_and_counts(ctx: Context, view: View) -> tuple[Any, ...]:
-    """The trust badge, its colour, the count of open criticals, and whether there is demo data to show a badge for."""
+    """The trust badge, its colour, the count of criticals that nobody owns, and whether there is demo data to show a badge for."""
     try:
         fresh = ctx.freshness()
         counts = queries.alert_counts(ctx.reads, view.scope)
@@ -172,9 +172,9 @@ def trust_and_counts(ctx: Context, view: View) -> tuple[Any, ...]:
         log.exception("trust could not be judged (request %s)", g.get("request_id", ""))
         return [icon("status", 14), "Cannot be read"], "io-trust amber", no_update, no_update
     words, css = trust_badge(fresh, view.now_us, past=view.filters.at_us is not None)
-    critical = counts.get("critical", 0)
+    critical = counts.get("unowned_critical", 0)
     hot = (
-        [icon("sev-crit", 10), number(critical), html.Span(" open criticals", className="io-sr")]
+        [icon("sev-crit", 10), number(critical), html.Span(" criticals without an owner", className="io-sr")]
         if critical
         else []
     )
@@ -219,7 +219,11 @@ def obey(ctx: Context, asked: Any) -> dict[str, Any]:
         return {"ok": False, "text": "That is not something an alert can be told."}
     if view.forbidden:
         return {"ok": False, "text": view.forbidden, "alert_id": asked["alert_id"]}
-    more = {key: asked[key] for key in ("note", "owner", "until_us", "version") if asked.get(key) is not None}
+    more = {
+        key: asked[key]
+        for key in ("note", "owner", "until_us", "version", "seen")
+        if asked.get(key) is not None
+    }
     try:
         row = alerting.command(
             ctx.reads, asked["alert_id"], asked["action"], actor=view.actor, now_us=view.now_us, **more
@@ -227,7 +231,7 @@ def obey(ctx: Context, asked: Any) -> dict[str, Any]:
     except Conflict as conflict:
         return {
             "ok": False,
-            "text": f"Somebody was faster: {conflict}",
+            "text": f"{str(conflict)[:1].upper()}{str(conflict)[1:]}",
             "alert_id": asked["alert_id"],
             "nonce": asked.get("nonce"),
         }
@@ -239,7 +243,7 @@ def obey(ctx: Context, asked: Any) -> dict[str, Any]:
             "nonce": asked.get("nonce"),
         }
     undo = (
-        {"alert_id": row.alert_id, "action": UNDO[asked["action"]], "version": row.version}
+        {"alert_id": row.alert_id, "action": UNDO[asked["action"]], **row.seen}
         if asked["action"] in UNDO
         else None
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -131,7 +132,7 @@ def panel(insight: Insight, view: View, alert: AlertRow | None = None) -> html.S
     doubt = insight.confidence == CONFIDENCES[0]
     mark = components.tag(_SURE[insight.confidence], "doubt" if doubt else "line")
     about: dict[str, Any] = (
-        {"data-alert": alert.alert_id, "data-version": str(alert.version)} if alert is not None else {}
+        {"data-alert": alert.alert_id, "data-seen": json.dumps(alert.seen)} if alert is not None else {}
     )
     inner = html.Div(body(insight, view, alert), className="io-pad", **components.wild(about))
     return components.panel(insight.claim, inner, view, end=mark, className="ins-panel")

@@ -12,6 +12,7 @@ import msgspec
 from dash import Input
 
 from backend.domain.errors import NotFound
+from backend.domain.rules import RULES
 from backend.services import places, queries
 from backend.services.read_models import Cell, Page, Point, Scope, StudentRow, TutorRow
 from dashboard import components, entity, figures, html, markup, segments, supply_panels
@@ -215,9 +216,12 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
         for row in rows
     ]  # fmt: skip
     table = components.plain_table(["Tutor", "Booked", "Rating", "Sessions, 7 d"], lines, "Tutors by load")
-    over = sum((row.utilisation or 0) > 1 for row in rows)
+    over = sum((row.utilisation or 0) >= RULES["tutor_over_use"].levels[-1].opens for row in rows)
+    at_least = (
+        " or more" if over == len(rows) < found.total else ""
+    )  # the rows are those with the highest load
     title = (
-        f"{plural(over, 'tutor')} booked beyond their hours"
+        f"{over}{at_least} of {plural(found.total, 'tutor')} overbooked"
         if over
         else f"{plural(found.total, 'tutor')}, none overbooked"
     )

@@ -45,6 +45,13 @@ def fill_class(value: float, *, ratio: bool = False) -> str:
     return next((css for limit, css in steps if value < limit), "s3")
 
 
+def cell_fill(cell: Cell, *, ratio: bool = False) -> str:
+    """The fill of a cell that has a value: what counts as short is never grey, however few hours that is."""
+    value = (cell.ratio if ratio else cell.gap_hours) or 0.0
+    css = fill_class(value, ratio=ratio)
+    return "d1" if css == "v0" and cell.status == "high_demand" else css
+
+
 def doubtful(cell: Cell, cells: Sequence[Cell]) -> bool:
     """Too few snapshots in the range to lean on, while the other cells have enough."""
     return cell.samples < FEW and median(c.samples for c in cells) >= USUAL
@@ -158,7 +165,7 @@ def _td(cell: Cell | None, chosen: bool, cells: Sequence[Cell], ratio: bool) -> 
         text = "few data"
     else:
         text = number(value, 2) if ratio else signed(value, 1)
-    css = "unk" if few or value is None else fill_class(value, ratio=ratio)
+    css = "unk" if few or value is None else cell_fill(cell, ratio=ratio)
     face = components.query_link(html.Span(text), className="sup-cell", cell=key_of(cell))
     detail = f"{name_of(cell)}: {number(cell.available_tutors)} tutors, {number(cell.pending_requests)} waiting, {plural(cell.samples, 'snapshot')}"
     return html.Td(face, className=css + (" cur" if chosen else ""), title=detail)

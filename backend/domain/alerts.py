@@ -373,11 +373,21 @@ def _entry(
         at_us=now_us,
         actor=actor,
         action=action,
-        before=None if before is None else _state(before),
-        after=_state(after),
+        before=None if before is None else state_of(before),
+        after=state_of(after),
         note=note,
     )
 
 
-def _state(alert: Alert) -> str:
+def stands_as(alert: Alert, seen: str) -> bool:
+    """Whether all that people decide upon is as it was in the state `seen` (of `state_of`), and the alert is no worse."""
+    status, _, rest = seen.partition("/")
+    severity, _, owner = rest.partition("/")
+    if severity not in SEVERITIES or SEVERITIES.index(alert.severity) > SEVERITIES.index(severity):
+        return False
+    return (alert.status, alert.owner or "") == (status, owner)
+
+
+def state_of(alert: Any) -> str:
+    """Status, severity and owner of an alert, or of a row about one, as audit rows keep them."""
     return f"{alert.status}/{alert.severity}" + (f"/{alert.owner}" if alert.owner else "")

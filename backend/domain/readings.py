@@ -122,7 +122,7 @@ _SNAPSHOT = ("demand_score", "supply_score", "available_tutors", "active_student
 
 
 def _imbalance(a: Assessment) -> Reading:
-    """2: computed ratio under 0.5; 1: reported or computed high demand; 0.75: still near it; 0: balanced."""
+    """2: computed ratio under 0.5; 1.75: still near it; 1: reported or computed high demand; 0.75: still near it; 0: balanced."""
     if "snapshot" not in a.profile.facts:
         return Reading(None, lambda: ("no supply and demand reported", {}))
     snapshot = {name: fact.value for name, fact in a.profile.facts.items()}
@@ -143,9 +143,15 @@ def _imbalance(a: Assessment) -> Reading:
     return Reading(_shortage_level(found, reported), describe)
 
 
+STILL_SEVERE = 0.25  # with a handful of tutors one more or less moves the ratio by about so much
+
+
 def _shortage_level(found: market.Balance, reported: str | None) -> float:
-    if found.status == "high_demand" and found.ratio is not None and found.ratio < market.SEVERE_RATIO:
-        return 2.0
+    if found.status == "high_demand" and found.ratio is not None:
+        if found.ratio < market.SEVERE_RATIO:
+            return 2.0
+        if found.ratio < market.SEVERE_RATIO + STILL_SEVERE:
+            return 1.75
     if found.status == "high_demand" or reported == "high_demand":
         return 1.0
     near = found.status == "balanced" and found.ratio is not None and found.ratio < market.SHORT_RATIO + 0.1

@@ -30,6 +30,7 @@ def command(
     actor: str,
     now_us: int,
     version: int | None = None,
+    seen: str | None = None,
     note: str | None = None,
     owner: str | None = None,
     until_us: int | None = None,
@@ -37,7 +38,8 @@ def command(
 ) -> AlertRow:
     """Carry out one command on one alert and audit it in the same transaction; the alert as it then stands.
 
-    `version` is the one the person saw: when somebody else changed the alert since, Conflict says who did what.
+    `version` is the one the person saw: when somebody else changed the alert since, Conflict says who did what. With `seen`,
+    the state of that version (`alerts.state_of`), what a rule only counted on or eased since is no conflict.
     Raises NotFound, Conflict or Rejected. Asking for what already holds changes nothing and is no conflict.
     """
     asked = Command(action=action, actor=actor, note=note, owner=owner, until_us=until_us, verdict=verdict)
@@ -51,12 +53,13 @@ def command(
         transition = alerts.apply(alert, asked, now_us)
         if transition.entry is None:
             return row_of(alert)
-        if version is not None and version != alert.version and action not in UNCONDITIONAL:
+        strict = version is not None and action not in UNCONDITIONAL
+        if strict and version != alert.version and not (seen and alerts.stands_as(alert, seen)):
             raise Conflict(_explain(alert), current=row_of(alert))
         try:
             store.save_alert(transition.alert, transition.entry, expected_version=alert.version)
         except Conflict:
-            if (version is not None and action not in UNCONDITIONAL) or attempt == 4:
+            if (strict and not seen) or attempt == 4:
                 fresh = store.load_alert(alert_id) or alert
                 raise Conflict(_explain(fresh), current=row_of(fresh)) from None
             continue
@@ -67,7 +70,8 @@ def command(
 def _explain(alert: Alert) -> str:
     if alert.status == "acknowledged":
         return f"{alert.acknowledged_by} acknowledged this alert in the meantime; this is how it stands now"
-    return f"this alert changed in the meantime and is now {alert.status}; look again before you act"
+    held = f" and held by {alert.owner}" if alert.owner else ""
+    return f"this alert changed in the meantime and is now {alert.severity}, {alert.status}{held}; look again before you act"
 
 
 def row_of(alert: Alert) -> AlertRow:

@@ -190,7 +190,7 @@ def anomalies(
     known = 0 if head is None else (head.through_us - head.since_us) // HOUR + 1
     return Anomalies(
         rows=rows,
-        through_us=None if head is None else head.through_us,
+        through_us=None if head is None else min(head.through_us, scope.at_us - scope.at_us % HOUR - HOUR),
         late_events=0 if head is None else max(0, late_events(store, head)),
         days_known=round(known / 24, 1),
         days_needed=NEEDED_HOURS / 24,

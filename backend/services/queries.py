@@ -6,7 +6,15 @@ Every function takes `reads` (a store's port `Reads`) and a `Scope`, and obeys a
 from __future__ import annotations
 
 from backend.services.exports import csv_text, export_rows
-from backend.services.queries_alerts import alert, alert_counts, alert_groups, alert_history, alerts, queue
+from backend.services.queries_alerts import (
+    alert,
+    alert_counts,
+    alert_groups,
+    alert_history,
+    alerts,
+    queue,
+    severity_counts,
+)
 from backend.services.queries_calls import calls, timeseries
 from backend.services.queries_data import freshness, rejects
 from backend.services.queries_entity import student, tutor
@@ -38,6 +46,7 @@ __all__ = [
     "queue",
     "rejects",
     "search",
+    "severity_counts",
     "student",
     "students",
     "timeseries",

@@ -181,6 +181,15 @@ def alert_counts(reads: Reads, scope: Scope) -> dict[str, int]:
     return counts
 
 
+def severity_counts(reads: Reads, scope: Scope, statuses: Sequence[str]) -> dict[str, int]:
+    """Alerts in one of the statuses by severity."""
+    counts = dict.fromkeys(_SEVERITIES, 0)
+    for status, severity, _, n in _tallies(reads, scope):
+        if status in statuses:
+            counts[severity] += n
+    return counts
+
+
 class Openings(msgspec.Struct, frozen=True, kw_only=True):
     """How many alerts opened in one step of time, by the severity they have now. `at_us` is the step's start."""
 

@@ -84,7 +84,9 @@ def _counted(
         low, high = _band(sample)
         unusual = not low <= value <= high
         title = f"{noun} {'as usual' if not unusual else 'above usual' if value > high else 'below usual'}"
-        delta_text = f"{value - middle:+,.0f} on usual {middle:,.0f}"
+        digits = 1 if middle < 10 and middle % 1 else 0
+        shown = round(middle, digits)  # both figures from the one that is shown, so that they add up
+        delta_text = f"{value - shown:+,.{digits}f} on usual {shown:,.{digits}f}"
         window = f"{span} against {len(sample)} equal spans before"
     elif delta is not None:
         window = f"{span} against the period before"
@@ -210,16 +212,17 @@ def _short_cells(reads: Reads, scope: Scope) -> Kpi:
 
 def _open_criticals(reads: Reads, scope: Scope) -> Kpi:
     counts = alert_counts(reads, scope)
-    unowned = counts["unowned_critical"]
+    critical, unowned = counts["critical"], counts["unowned_critical"]
+    title = "No critical alert is open"
+    if critical:
+        title = f"Critical alerts: {unowned or 'none'} of {critical} without an owner"
     return Kpi(
         key="open_criticals",
-        title=f"Critical alerts without an owner: {unowned}"
-        if unowned
-        else "No critical alert is without an owner",
+        title=title,
         value=float(counts["critical"]),
         unit="",
         delta=None,
-        delta_text=f"{counts['critical']} critical, {counts['warning']} warnings",
+        delta_text=f"and {counts['warning']} of warning",
         window_text="open or acknowledged",
         better="down",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from backend.domain.alerts import state_of
 from backend.domain.impact import Impact
 from backend.domain.predictions import Scored
 from backend.domain.times import DAY
@@ -81,6 +82,11 @@ class QueueItem(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     opened_us: int
     action: str  # "Log call", "Invite tutors", "Open alert"
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What a person who looks at it has seen of its alert, for `alerting.command`."""
+        return {"version": self.version, "seen": state_of(self)}
 
 
 class HealthPart(msgspec.Struct, frozen=True):
@@ -277,6 +283,11 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str | None = None  # useful or not_useful
     ended_by: str | None = None  # "rule" or a person
     quiet_until_us: int | None = None  # of an ended one: up to then its rule opens no fresh alert
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What a person who looks at it has seen, for `alerting.command`."""
+        return {"version": self.version, "seen": state_of(self)}
 
 
 class AlertGroup(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@
     for (const id of [...selected.keys()]) if (!present.has(id)) selected.delete(id);
     document.querySelectorAll(".al-check").forEach((c) => {
       const row = c.closest("[data-row]").dataset.row, on = selected.has(row);
-      if (on) selected.set(row, Number(c.dataset.version));
+      if (on) selected.set(row, JSON.parse(c.dataset.seen));
       if (c.getAttribute("aria-checked") !== String(on)) c.setAttribute("aria-checked", String(on));
     });
     bar.classList.toggle("on", selected.size > 0);
@@ -85,7 +85,7 @@
   /* ---- forms that need words: note, assign, dismiss, taking up an action ---- */
   function submit(send) {
     const about = send.closest("[data-alert]"), box = send.closest(".io-pop,.ins-form") || send.parentElement;
-    const command = { alert_id: about.dataset.alert, action: send.dataset.alertForm, version: Number(about.dataset.version) };
+    const command = { alert_id: about.dataset.alert, action: send.dataset.alertForm, ...JSON.parse(about.dataset.seen) };
     const fields = [...box.querySelectorAll("textarea")];
     for (const field of fields) {
       const text = (field.value || field.dataset.default || send.dataset.default || "").trim();
@@ -111,7 +111,7 @@
     const check = e.target.closest(".al-check");
     if (check) {
       const row = check.closest("[data-row]").dataset.row;
-      if (!selected.delete(row)) selected.set(row, Number(check.dataset.version));
+      if (!selected.delete(row)) selected.set(row, JSON.parse(check.dataset.seen));
       return showSelection();
     }
     const all = e.target.closest("[data-bulk]");
@@ -121,7 +121,7 @@
     const button = e.target.closest("#al-bulk-ack,#al-bulk-none,#al-new");
     if (!button || button.getAttribute("aria-disabled") === "true") return;
     if (button.id === "al-new") return release(true);
-    if (button.id === "al-bulk-ack") sendBulk("ack", [...selected].map(([alert_id, version]) => ({ alert_id, version })));
+    if (button.id === "al-bulk-ack") sendBulk("ack", [...selected].map(([alert_id, seen]) => ({ alert_id, ...seen })));
     else { selected = new Map(); showSelection(); }
   });
   document.addEventListener("keydown", (e) => {

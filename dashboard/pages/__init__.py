@@ -20,7 +20,7 @@ A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this o
   comparisons.py through `components.graph(figure, sentence, height)`, with `view.filters.key` as revision (keeps the zoom).
   Long lists: lists.list_panel(...) and lists.answer(...). Exports: `ctx.exports["name"] = lambda view: frames.flat(rows)` serves /export/name.csv.
 - Drawer: `html.Div([list, components.drawer(...)], className="io-with-drawer")`, open while `view.filters.get("open")`.
-- Alert commands: `components.command_button("Acknowledge", alert_id, "ack", version, view)`: sends, shows "sending", toasts with
+- Alert commands: `components.command_button("Acknowledge", alert, "ack", view)`: sends, shows "sending", toasts with
   Undo, refreshes. Other commands: your own callback on n_clicks; check `view.forbidden`; say the result with
   `dash.set_props(SHELL.toast, {"data": {"text": "Started"}})` and set `level` to "error" if it failed.
 - Page title: `dash.set_props(SHELL.title, {"children": [html.A("Students", href="/students"), " / ", name]})`.

@@ -143,7 +143,8 @@ def the_list(ctx: Context, view: View, opened: str, held: Any) -> html.Section:
     rows, new = alert_list.hold(entries, held, alert_list.list_key(view))
     kept = [_left(ctx, view, entry) if isinstance(entry, str) else entry for entry in rows]
     counts = queries.alert_counts(ctx.reads, view.scope)
-    return alert_list.panel(kept, size, new, counts, opened, view)
+    of_tab = queries.severity_counts(ctx.reads, view.scope, alert_list.TABS[alert_list.tab_of(view)][1])
+    return alert_list.panel(kept, size, new, counts | of_tab, opened, view)
 
 
 def _left(ctx: Context, view: View, alert_id: str) -> AlertRow | AlertGroup | str:
@@ -191,7 +192,7 @@ def helpers(ctx: Context, view: View, insight: Insight | None) -> list[Any]:
 
 
 def bulk(ctx: Context, asked: Any) -> dict[str, Any]:
-    """Acknowledges (or, undoing, un-acknowledges) many alerts: {"action", "items": [{"alert_id", "version"}]}; never raises."""
+    """Acknowledges (or, undoing, un-acknowledges) many alerts: {"action", "items": [{"alert_id", "version", "seen"}]}; never raises."""
     view = ctx.view("")
     if view.forbidden:
         return {"ok": False, "text": view.forbidden}
@@ -209,8 +210,9 @@ def bulk(ctx: Context, asked: Any) -> dict[str, Any]:
                 actor=view.actor,
                 now_us=view.now_us,
                 version=int(item["version"]),
+                seen=str(item.get("seen") or ""),
             )
-            done.append({"alert_id": row.alert_id, "version": row.version})
+            done.append({"alert_id": row.alert_id, **row.seen})
         except (IopsError, KeyError, TypeError, ValueError):
             failed += 1
     text = f"{plural(len(done), 'alert')} {'acknowledged' if action == 'ack' else 'open again'}"

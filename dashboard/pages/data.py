@@ -50,6 +50,9 @@ def body(ctx: Context, view: View) -> list[Any]:
         facts(fresh, view),
         html.Div([streams_panel(fresh, view), flow_panel(fresh, view)], className="data-grid"),
     ] if known else [fresh]  # fmt: skip
+    if view.filters.at_us is not None:
+        says = "This page tells how the data arrive now, whatever moment is looked at: what the pipeline did then is not kept."
+        top.insert(0, html.P(says, className="io-notice"))
     if known and fresh.clock_jump:
         top.insert(0, clock_notice(fresh.clock_jump, view))
     side = [

@@ -13,7 +13,7 @@ from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.anomalies import anomalies
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
-from dashboard import components, forecast_panels, html, markup, periods, tiles
+from dashboard import components, forecast_panels, html, markup, periods, supply_panels, tiles
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
@@ -102,13 +102,14 @@ def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl
         if unowned
         else [html.Span("none", className="fw6 io-n")]
     )
+    today = "" if view.filters.at_us is None else " now"  # the pipeline's past is not kept
     return components.strip(
         [
             ("Freshness", *_freshness(fresh, view)),
-            ("Completeness", *_completeness(fresh)),
+            (f"Completeness{today}", *_completeness(fresh)),
             ("Unowned criticals", html.Span(first, className="row-f io-mk"), f"of {number(counts.get('critical', 0))} critical"),
             ("Open alerts", number(active), f"{number(counts.get('snoozed', 0))} snoozed, {number(counts.get('acknowledged', 0))} acknowledged"),
-            ("Feed", f"{number(fresh.events_per_s * 60, 0)} / min", f"{number(fresh.backlog)} waiting, {number(fresh.duplicates)} duplicates"),
+            (f"Feed{today}", f"{number(fresh.events_per_s * 60, 0)} / min", f"{number(fresh.backlog)} waiting, {number(fresh.duplicates)} duplicates"),
         ],
         "Can this page be trusted",
         "now-trust",
@@ -147,15 +148,16 @@ def queue_panel(
     items: list[QueueItem], counts: dict[str, int], view: View, *, begun: bool = True
 ) -> html.Section:
     """The action queue: one row per thing, most urgent first, one button each. `begun`: an event ever came."""
-    open_now = max(len(items), counts.get("open", 0) + counts.get("acknowledged", 0))
-    critical = counts.get("critical", 0)
+    taken, critical = counts.get("acknowledged", 0), counts.get("unowned_critical", 0)
+    open_now = max(sum(item.status == "open" for item in items), counts.get("open", 0))
     title = components.count_title(
         open_now,
         "thing",
         "need a person" if open_now != 1 else "needs a person",
         "Nothing needs a person now" if begun else "Waiting for the first event",
     )
-    title += f", {number(critical)} critical" if critical else ""
+    title += f", {number(critical)} critical without an owner" if critical else ""
+    title += f", {number(taken)} taken" if taken else ""
     keys = [
         html.Span([*(html.Kbd(key, className="io-kbd") for key in names), f" {does}"], className="io-keyhint")
         for *names, does in (("J", "K", "move"), ("A", "acknowledge"), ("U", "undo"), ("?", "all keys"))
@@ -196,10 +198,10 @@ def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
         href=entity_href(item.entity_type, item.entity_id) or open_href, className="body",
     )  # fmt: skip
     acknowledged = item.status == "acknowledged"
-    ack = components.command_button("Acknowledged" if acknowledged else "Acknowledge", item.alert_id, "ack", item.version, view,
+    ack = components.command_button("Acknowledged" if acknowledged else "Acknowledge", item, "ack", view,
                                     kind="pri" if first and not acknowledged else "")  # fmt: skip
     if acknowledged:
-        ack = components.command_button("Un-ack", item.alert_id, "unack", item.version, view)
+        ack = components.command_button("Un-ack", item, "unack", view)
     more = html.A(
         icon("more"),
         href=open_href,
@@ -226,7 +228,7 @@ def _owner(item: QueueItem, view: View) -> Any:
         return html.Span(initials(item.owner), className="io-ava", title=item.owner)
     if view.forbidden:
         return html.Span("+", className="io-ava none", title="Nobody has it")
-    data = {"alert_id": item.alert_id, "action": "assign", "version": item.version, "owner": view.actor}
+    data = {"alert_id": item.alert_id, "action": "assign", **item.seen, "owner": view.actor}
     return html.Button(
         "+", className="io-ava none", title="Nobody has it, take it", type="button",
         **wild({"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)}),
@@ -293,16 +295,10 @@ def _cell_row(cell: Cell, view: View) -> html.Tr:
     return html.Tr(
         [
             html.Th(name, scope="row"),
-            html.Td(signed(gap, 1), className=gap_class(gap)),
+            html.Td(signed(gap, 1), className=supply_panels.cell_fill(cell)),
             *(html.Td(text, className=css) for text, css in values),
         ]
     )
-
-
-def gap_class(gap_hours: float) -> str:
-    """Fill of a cell by hours to spare (positive) or short (negative), eight steps with a wide middle."""
-    steps = ((-6, "d4"), (-3, "d3"), (-1.5, "d2"), (-0.5, "d1"), (0.8, "v0"), (2, "s1"), (4, "s2"))
-    return next((css for limit, css in steps if gap_hours <= limit), "s3")
 
 
 def _news_us(row: AlertRow) -> int:

@@ -132,7 +132,7 @@ def loss_text(row: StudentRow) -> str:
     """The expected loss with the numbers it comes from."""
     if row.expected_loss is None or row.risk is None:
         return ""
-    return f"{money(row.expected_loss)} a month expected loss = {row.risk / 100:.2f} chance to leave × {money(row.monthly_value)}."
+    return f"{money(row.expected_loss)} a month at stake = risk {number(row.risk, 0)} of 100 × {money(row.monthly_value)}."
 
 
 def facts(detail: EntityDetail, row: StudentRow, view: View) -> html.Dl:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -269,3 +270,29 @@ def test_the_same_owner_can_take_on_one_thing_more() -> None:
     more = apply(first, Command(action="assign", actor="ann", owner="bo", note="Call her"), NOW)
     assert more.entry is not None
     assert (more.alert.owner, more.alert.last_note, more.entry.note) == ("bo", "Call her", "Call her")
+
+
+@pytest.mark.parametrize(
+    ("seen", "changes", "same"),
+    [
+        ("open/warning", {}, True),
+        ("open/warning", {"occurrences": 9, "version": 7}, True),
+        ("open/critical", {}, True),
+        ("open/warning", {"severity": "critical"}, False),
+        ("open/warning", {"owner": "ann"}, False),
+        ("open/warning/ann/bo", {"owner": "ann/bo"}, True),
+        ("open/warning/ann", {}, False),
+        ("acknowledged/warning/ann", {"owner": "ann"}, False),
+        ("nonsense", {}, False),
+    ],
+)
+def test_what_a_rule_counts_on_or_eases_is_no_change_to_a_person(seen, changes, same):
+    assert alerts.stands_as(msgspec.structs.replace(opened(), **changes), seen) is same
+
+
+def test_the_state_a_person_saw_stands_while_only_the_rule_goes_on():
+    before = opened()
+    counted = repeat(before, signal(), NOW + 5, 3).alert
+    assert alerts.stands_as(counted, alerts.state_of(before))
+    taken = apply(counted, Command(action="assign", actor="ann", owner="bo"), NOW).alert
+    assert not alerts.stands_as(taken, alerts.state_of(before))

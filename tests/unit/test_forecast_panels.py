@@ -76,6 +76,17 @@ def test_an_hour_that_is_not_over_is_not_compared() -> None:
     assert compared[-2].usual == 2.0
 
 
+def test_the_running_hour_is_compared_once_it_is_above_what_the_whole_hour_should_bring() -> None:
+    loud = [*points(24)[:-1], Point(BEGUN, 72.0)]
+    compared = Expected(band(-24, 24), [], "").beside(loud, BEGUN - DAY, NOW, HOUR)
+    assert compared[-1].usual == 2.0
+    drawn = text(calls_panels.volume(CALLS, loud, HOUR, view(), Expected(band(-24, 24), [], "")))
+    assert "Calls above usual, most from" in drawn
+    assert "72 on usual 2" in drawn
+    known = Point(BEGUN, 72.0, 10.0, 4.0, 16.0)
+    assert Expected([], [], "").beside([known], BEGUN - DAY, NOW, HOUR) == [known]
+
+
 def test_what_runs_short_comes_by_hours_with_time_and_chance() -> None:
     cells = [cell("algebra", 1.0), cell("physics", -2.0), cell("biology", 0.4)]
     coming = {s.place: s for s in (short("algebra", 6.3), short("biology", 9.1, start=-1))}

@@ -105,7 +105,7 @@ def signed_in(role: str = "operator") -> Iterator[None]:
 
 
 def items(ctx: Context) -> list[dict[str, Any]]:
-    return [{"alert_id": row.alert_id, "version": row.version} for row in alerts.listed(ctx, view()).rows]
+    return [{"alert_id": row.alert_id, **row.seen} for row in alerts.listed(ctx, view()).rows]
 
 
 def test_a_held_row_that_left_the_list_shows_its_new_state(ctx: Context) -> None:
@@ -136,6 +136,19 @@ def test_what_somebody_else_changed_is_not_overwritten(ctx: Context) -> None:
         done = alerts.bulk(ctx, {"action": "ack", "items": stale})
     assert not done["ok"]
     assert "2 alerts acknowledged; 1 alert changed in the meantime" in done["text"]
+
+
+def test_what_the_rule_counted_on_meanwhile_is_no_change_to_a_person(ctx: Context) -> None:
+    seen = items(ctx)
+    ctx.reads.append([call("one_more", NOW, student_id="stu_1")])  # type: ignore[attr-defined]
+    fold_all(ctx.reads, NOW + 1)  # type: ignore[arg-type]
+    assert items(ctx) != seen
+    with signed_in():
+        done = alerts.bulk(ctx, {"action": "ack", "items": seen})
+        assert done["text"] == "3 alerts acknowledged"
+        ctx.reads.append([call("another", NOW + 1, student_id="stu_1")])  # type: ignore[attr-defined]
+        fold_all(ctx.reads, NOW + 2)  # type: ignore[arg-type]
+        assert alerts.bulk(ctx, {"action": "unack", "items": done["undo"]})["ok"]
 
 
 @pytest.mark.parametrize(

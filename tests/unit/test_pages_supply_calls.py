@@ -66,6 +66,12 @@ def test_fills_have_a_wide_grey_middle(gap: float, css: str) -> None:
     assert supply_panels.fill_class(gap) == css
 
 
+def test_what_counts_as_short_is_never_grey() -> None:
+    assert supply_panels.cell_fill(cell("algebra", -0.3, status="high_demand")) == "d1"
+    assert supply_panels.cell_fill(cell("algebra", -0.3, status="balanced")) == "v0"
+    assert supply_panels.cell_fill(cell("algebra", -7.0, status="high_demand")) == "d4"
+
+
 def test_without_hours_the_map_shows_ratios_and_counts_short_cells_in_the_margin() -> None:
     cells = [cell("algebra", None, ratio=0.4, status="high_demand"), cell("biology", None, ratio=2.0)]
     drawn = text(supply_panels.gap_map(cells, None, view()))
@@ -139,7 +145,7 @@ def test_weekday_and_hour_move_with_the_zone_across_midnight_and_week() -> None:
 def test_drivers_name_the_first_and_show_calls_on_usual() -> None:
     found = [{"dimension": "reason", "value": "technical_problem", "excess": 26.0, "calls": 30, "usual": 4.0}]
     drawn = text(calls_panels.drivers(msgspec.structs.replace(CALLS, drivers=found), view()))
-    assert "Technical problem explains 26 extra calls" in drawn
+    assert "More calls than usual, Technical problem most: +26 on usual" in drawn
     assert "30 on usual 4" in drawn
 
 

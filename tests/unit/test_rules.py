@@ -84,6 +84,13 @@ def cell(**fields) -> Profile:
         ({"demand_score": 90, "supply_score": 60}, None, None),
         ({"available_tutors": 4, "pending_requests": 10}, None, "warning"),
         ({"available_tutors": 5, "pending_requests": 10}, None, "info"),
+        ({"available_tutors": 2, "pending_requests": 3}, None, "info"),
+        (
+            {"available_tutors": 2, "pending_requests": 3},
+            "warning",
+            "warning",
+        ),  # from 1 for 3: not eased by one tutor
+        ({"available_tutors": 3, "pending_requests": 4}, "warning", "info"),
         ({"available_tutors": 8, "pending_requests": 10}, None, None),
         ({"available_tutors": 85, "pending_requests": 100}, "info", "info"),
         ({"available_tutors": 10, "pending_requests": 10}, "info", None),
