@@ -16,36 +16,27 @@ from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.matters import by_matter, newest_first, worst
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
-from backend.domain.times import DAY, WEEK
 from backend.ports import Reads
 from backend.services.memory import Memory
-from backend.services.queries_counts import filters_of, series
-from backend.services.queries_timeline import timeline_of
+from backend.services.queries_counts import filters_of
+from backend.services.queries_evidence import events_behind, series_behind
 from backend.services.read_models import (
     AlertDetail,
     AlertGroup,
     AlertRow,
     AuditRow,
     Page,
-    Point,
     QueueItem,
     Scope,
 )
 
 WAITING = ("open", "acknowledged")
 REASON_LENGTH = 66  # what the queue shows on one line at its narrowest
-EVIDENCE = 20
 MOST_GROUPED = 5_000  # alerts that groups are made of, the first in their order
 _counted: Memory[list[tuple[str, str, bool, int]]] = Memory(kept=32)
 _grouped: Memory[tuple[list[Alert], int]] = Memory(kept=8)
 _SEVERITIES = ("critical", "warning", "info")
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
-_SHOWN = {
-    "high_ib_call_frequency": "calls",
-    "unusual_calls": "calls",
-    "supply_demand_imbalance": "completed",
-    "low_tutor_rating": "completed",
-}
 
 
 def alerts(
@@ -227,41 +218,11 @@ def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
         alert=alert_row(found),
         rule={} if rule is None else msgspec.to_builtins(rule),
         audit=[AuditRow(**row) for row in audit],
-        evidence=_evidence(reads, found, scope.at_us),
-        series=_series(reads, found, scope.at_us),
+        evidence=events_behind(reads, found, scope.at_us),
+        series=series_behind(reads, found, scope.at_us),
         similar=[alert_row(other) for other in alike if other.alert_id != alert_id][:10],
         impact=impact([other for other in alike if other.rule_id == found.rule_id], scope.at_us),
     )
-
-
-def _entity_filters(alert: Alert) -> dict[str, str]:
-    if alert.entity_type == "cell":
-        subject, _, region = alert.entity_id.partition("|")
-        return {"subject": subject, "region": region}
-    return (
-        {alert.entity_type: alert.entity_id}
-        if alert.entity_type in ("student", "tutor", "subject", "region")
-        else {}
-    )
-
-
-def _evidence(reads: Reads, alert: Alert, at_us: int) -> list[Any]:
-    """The newest events of the entity in the 14 days before the alert was last seen."""
-    end = min(at_us, alert.last_seen_us)
-    filters = _entity_filters(alert)
-    if not filters:
-        return []
-    types = ("supply_demand_update",) if alert.entity_type == "cell" else ()
-    events = reads.log(filters, end - 14 * DAY, end, types=types, newest_first=True, limit=EVIDENCE)
-    return [timeline_of(event) for event in events]
-
-
-def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
-    """What the rule looks at, as far as it is counted by day: calls or sessions over 6 weeks."""
-    if alert.entity_type == "system":
-        return []  # what is refused is not counted by day
-    name = _SHOWN.get(alert.rule_id, "completed")
-    return series(reads, _entity_filters(alert), name, at_us - 6 * WEEK, at_us, DAY)
 
 
 def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
