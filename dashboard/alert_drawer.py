@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
+from backend.domain.limits import said
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import (
     AlertDetail,
@@ -248,8 +249,8 @@ def quiet_for(minutes: int) -> str:
 
 def limit(value: float, rising: bool) -> str:
     """A limit a hair beside a round number means "below" or "above" it; else it is included."""
-    near = round(value, 3)
-    if near != value:
+    near, without = said(value, rising)
+    if without:
         return f"{'above' if rising else 'below'} {near:g}"
     return f"from {near:g}" if rising else f"at {near:g} and below"
 
