@@ -99,7 +99,7 @@ def _about(alert: AlertRow, view: View) -> list[Any]:
         )
         quiet = html.Span([html.Span("Quiet until ", className="t3"), until], title=why)
     return [html.Span([kind, " ", where]), html.Span([html.Span("Owner ", className="t3"), who]),
-            html.Span([html.Span("Seen ", className="t3"), f"×{number(alert.occurrences)}, last {ago(alert.last_seen_us, view.now_us)}"]),
+            html.Span([html.Span("Seen ", className="t3"), f"{number(alert.occurrences)}×, last {ago(alert.last_seen_us, view.now_us)}"]),
             quiet]  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def own_facts(key: str, points: Sequence[Point], view: View) -> html.Dl:
     return components.strip(
         [
             first,
-            ("Against usual", signed(more), f"on {number(usual)} in {plural(len(both), 'whole step')}") if both else ("Against usual", "–", "nothing usual is known"),
+            ("Against usual", signed(more), f"{number(usual)} are usual in {plural(len(both), 'whole step')} of {_a(step)}") if both else ("Against usual", "–", "nothing usual is known"),
             (f"Mean of {_a(step)}", number(mean, 1), unit),
             ("Most", _amount(peak.value if peak else None), _when(peak, view.scope.step_us, view) if peak and peak.value else "no value"),
         ],

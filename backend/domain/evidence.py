@@ -138,7 +138,7 @@ class _Gathered:
         if value is None or isinstance(value, bool) or not isinstance(value, int | float):
             return
         self.facts.append(Fact(name=name, value=float(value), measure=measure, **about))
-        shown = text.format(abs(value))
+        shown = text.format(abs(value)).replace("%", " %")
         self.evidence.append(Evidence(len(self.evidence) + 1, shown, side, name))
 
 
@@ -235,7 +235,14 @@ def _tutor(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | No
     side = _side((n.rating_30 or 5) < 4, (n.rating_30 or 0) >= 4.5)
     g.add("avg_rating", n.rating_30, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
     if n.rated_30:
-        g.add("ratings_30d", n.rated_30, "{} ratings in 30 days", "context", "ratings", days=30)
+        g.add(
+            "ratings_30d",
+            n.rated_30,
+            _plural(n.rated_30, "rating") + " in 30 days",
+            "context",
+            "ratings",
+            days=30,
+        )
     g.add("sessions_30d", n.s30, _plural(n.s30, "session") + " in 30 days", "context", "sessions", days=30)
     if missed:
         text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"

@@ -58,7 +58,7 @@ def _target_text(name: str, figures: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Who knew all that the simulation hides, but not the future, would reach an AUC of {best['auc']:.3f}; "
-            f"the model reaches {best['ratio']:.1%} of that.",
+            f"the model reaches {100 * best['ratio']:.1f} % of that.",
         ]
     if "confusion" in figures:
         c = figures["confusion"]

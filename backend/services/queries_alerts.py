@@ -16,6 +16,7 @@ from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.matters import by_matter, newest_first, worst
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
+from backend.domain.wording import counted, percent
 from backend.ports import Reads
 from backend.services.memory import Memory
 from backend.services.queries_counts import filters_of
@@ -282,7 +283,9 @@ def _queue_item(alert: Alert, losses: dict[str, float], also: list[Alert]) -> Qu
     if loss is None:
         loss_text = f"seen {alert.occurrences} times" if alert.occurrences > 1 else "seen once"
     elif alert.entity_type == "cell":
-        loss_text = f"${loss:,.0f}: {-alert.details['gap_hours']:.1f} h short at ${HOUR_VALUE:.0f} an hour"
+        loss_text = (
+            f"${loss:,.0f} at stake: {-alert.details['gap_hours']:.1f} h short at ${HOUR_VALUE:.0f} an hour"
+        )
     else:
         loss_text = f"${loss:,.0f} a month at stake"
     return QueueItem(
@@ -309,18 +312,22 @@ def _claim(alert: Alert, name: str) -> str:
     claims = {
         "low_health_score": lambda: f"Call {name}: health {d['health_score']:.0f}",
         "high_risk": lambda: f"Call {name}: risk {d['risk_score']:.0f}",
-        "high_ib_call_frequency": lambda: f"Call {name} back: {d['ib_calls_14d']} calls in 14 days",
+        "high_ib_call_frequency": lambda: (
+            f"Call {name} back: {counted(d['ib_calls_14d'], 'call')} in 14 days"
+        ),
         "velocity_drop": lambda: f"Ask {name} about new times: no session in 7 days",
-        "low_engagement": lambda: f"Ask {name} how it goes: {d['sessions_14d']} sessions in 14 days",
+        "low_engagement": lambda: (
+            f"Ask {name} how it goes: {counted(d['sessions_14d'], 'session')} in 14 days"
+        ),
         "supply_demand_imbalance": lambda: f"Find tutors for {name}" + _short(d.get("gap_hours")),
-        "predicted_churn": lambda: f"Call {name}: {d['predicted']:.0%} chance to leave",
-        "predicted_calls": lambda: f"Call {name} first: {d['predicted']:.0%} chance of more calls",
+        "predicted_churn": lambda: f"Call {name}: {percent(d['predicted'])} chance to leave",
+        "predicted_calls": lambda: f"Call {name} first: {percent(d['predicted'])} chance of more calls",
         "predicted_low_health": lambda: f"Call {name}: health {d['predicted']:.0f} expected",
         "predicted_first_session": lambda: (
-            f"Prepare {name}'s first session: {d['predicted']:.0%} chance to go well"
+            f"Prepare {name}'s first session: {percent(d['predicted'])} chance to go well"
         ),
-        "predicted_burnout": lambda: f"Relieve {name}: {d['predicted']:.0%} chance to teach much less",
-        "tutor_over_use": lambda: f"Relieve {name}: {d['utilisation']:.0%} booked",
+        "predicted_burnout": lambda: f"Relieve {name}: {percent(d['predicted'])} chance to teach much less",
+        "tutor_over_use": lambda: f"Relieve {name}: {percent(d['utilisation'])} booked",
         "low_tutor_rating": lambda: f"Talk to {name}: rated {d['avg_rating']:.1f}",
         "tutor_capacity": lambda: f"Ask {name} for hours: {d['available_hours']:g} h offered",
     }

@@ -145,7 +145,7 @@ def test_a_share_a_promotion_and_the_way_back(ctx: Context) -> None:
     assert models.decided(ctx, view, candidate, "canary", 20) == (True, f"{candidate} scores 20 %")
     text = words(models.body(ctx, view))
     assert "A new model scores 20 % of students" in text
-    assert "20% of entities" in text
+    assert "20 % of entities" in text
     assert models.decided(ctx, view, active, "rollback", None)[0]
     assert models.decided(ctx, view, candidate, "promote", None) == (True, f"{candidate} is in use")
     assert versions(ctx)[0] == candidate
