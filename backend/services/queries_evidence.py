@@ -26,18 +26,23 @@ _SERIES = {
 
 
 class _Counted(NamedTuple):
-    """The events that a rule counts: of which types (none named: of all), over how many days, and which of these."""
+    """The events that a rule counts: over how many days of each type (none named: of all, over 14), and which of these."""
 
-    types: tuple[str, ...] = ()
-    days: int = 14
+    days: dict[str, int]
     fits: Callable[[Event], bool] = lambda _event: True
 
 
-_CALLS = _Counted(("ib_call_logged",))
-_SESSIONS = _Counted(("session_completed",), 30, is_session)
-_HEALTH = _Counted(("session_completed", "ib_call_logged", "customer_health_update"), 30)
-_HOURS = _Counted(("tutor_availability_updated",))
-_RATED = _Counted(("session_completed",), 30, lambda e: is_session(e) and e.payload.get("rating") is not None)
+def _held(event: Event) -> bool:
+    return event.event_type != "session_completed" or is_session(event)
+
+
+_ALL = _Counted({})
+_CALLS = _Counted({"ib_call_logged": 14})
+_SESSIONS = _Counted({"session_completed": 30}, _held)
+# As health counts them: a reported score holds for a day.
+_HEALTH = _Counted({"session_completed": 30, "ib_call_logged": 14, "customer_health_update": 1}, _held)
+_HOURS = _Counted({"tutor_availability_updated": 14})
+_RATED = _Counted({"session_completed": 30}, lambda e: _held(e) and e.payload.get("rating") is not None)
 _BY_RULE = {
     "high_ib_call_frequency": _CALLS,
     "predicted_calls": _CALLS,
@@ -49,20 +54,24 @@ _BY_RULE = {
     "low_tutor_rating": _RATED,
     "tutor_over_use": _HOURS,
     "tutor_capacity": _HOURS,
-    "supply_demand_imbalance": _Counted(("supply_demand_update",)),
+    "supply_demand_imbalance": _Counted({"supply_demand_update": 14}),
 }
 
 
 def events_behind(reads: Reads, alert: Alert, at_us: int) -> list[TimelineEntry]:
     """The newest events that the rule counts, up to when the alert was last seen. A prediction rests on all of them."""
-    filters, counted = _filters(alert), _BY_RULE.get(alert.rule_id, _Counted())
+    filters, counted = _filters(alert), _BY_RULE.get(alert.rule_id, _ALL)
     if not filters:
         return []
     end = min(at_us, alert.last_seen_us)
-    events = reads.log(
-        filters, end - counted.days * DAY, end, types=counted.types, newest_first=True, limit=LOOKED_AT
+    start = end - max(counted.days.values(), default=14) * DAY
+    events = reads.log(filters, start, end, types=tuple(counted.days), newest_first=True, limit=LOOKED_AT)
+    shown = (
+        event
+        for event in events
+        if end - event.occurred_us < counted.days.get(event.event_type, 14) * DAY and counted.fits(event)
     )
-    return [timeline_of(event) for event in islice(filter(counted.fits, events), SHOWN)]
+    return [timeline_of(event) for event in islice(shown, SHOWN)]
 
 
 def series_behind(reads: Reads, alert: Alert, at_us: int) -> list[Point]:

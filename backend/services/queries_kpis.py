@@ -197,13 +197,13 @@ def _short_cells(reads: Reads, scope: Scope) -> Kpi:
     short, known = short_cells(reads, scope)
     return Kpi(
         key="short_cells",
-        title=f"Short of tutors: {short} of {known} markets"
+        title=f"Short of tutors: {short} of {known} cells"
         if known
         else "Supply and demand: nothing reported yet",
         value=float(short) if known else None,
         unit="",
         delta=None,
-        delta_text="subject and region pairs where requests wait" if short else "",
+        delta_text="a cell is a subject in a region" if short else "",
         window_text="newest report of each",
         better="down",
     )
