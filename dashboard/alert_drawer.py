@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
+from backend.domain.limits import said
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import (
     AlertDetail,
@@ -100,7 +101,7 @@ def _about(alert: AlertRow, view: View) -> list[Any]:
         )
         quiet = html.Span([html.Span("Quiet until ", className="t3"), until], title=why)
     return [html.Span([kind, " ", where]), html.Span([html.Span("Owner ", className="t3"), who]),
-            html.Span([html.Span("Seen ", className="t3"), f"×{number(alert.occurrences)}, last {ago(alert.last_seen_us, view.now_us)}"]),
+            html.Span([html.Span("Seen ", className="t3"), f"{number(alert.occurrences)}×, last {ago(alert.last_seen_us, view.now_us)}"]),
             quiet]  # fmt: skip
 
 
@@ -250,8 +251,8 @@ def quiet_for(minutes: int) -> str:
 
 def limit(value: float, rising: bool) -> str:
     """A limit a hair beside a round number means "below" or "above" it; else it is included."""
-    near = round(value, 3)
-    if near != value:
+    near, without = said(value, rising)
+    if without:
         return f"{'above' if rising else 'below'} {near:g}"
     return f"from {near:g}" if rising else f"at {near:g} and below"
 

@@ -104,7 +104,7 @@ def row(group: AlertGroup, view: View) -> html.Li:
     since = span(view.now_us - group.opened_us)
     newest_first = [
         html.Span(f"Newest {since} ago", className="fw5 el"),
-        html.Span(f"×{number(group.occurrences)} in all", className="t3 el"),
+        html.Span(f"seen {number(group.occurrences)}× in all", className="t3 el"),
     ]
     note = next((a.last_note for a in group.alerts if a.last_note), None)
     return html.Li(

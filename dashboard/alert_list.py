@@ -20,7 +20,7 @@ ENDED = ("resolved", "dismissed")
 TABS: dict[str, tuple[str, tuple[str, ...]]] = {
     "open": ("Open", ("open",)),
     "acknowledged": ("Acknowledged", ("acknowledged",)),
-    "living": ("All living", LIVING),
+    "living": ("All ongoing", LIVING),
     "resolved": ("Resolved", ENDED),
 }
 SEVERITIES = ("critical", "warning", "info")
@@ -132,9 +132,9 @@ def title_of(size: alert_groups.Size, counts: dict[str, int], view: View) -> str
     """What the list says, counted."""
     tab, total = tab_of(view), size.alerts
     if not total:
-        return {"open": "Nothing is open", "acknowledged": "Nobody is working on an alert", "resolved": "Nothing has ended yet"}.get(tab, "No alert is living")  # fmt: skip
+        return {"open": "Nothing is open", "acknowledged": "Nobody is working on an alert", "resolved": "Nothing has ended yet"}.get(tab, "No alert is ongoing")  # fmt: skip
     unowned = counts.get("unowned_critical", 0)
-    verb = {"open": "open", "acknowledged": "acknowledged", "living": "living", "resolved": "ended"}[tab]
+    verb = {"open": "open", "acknowledged": "acknowledged", "living": "ongoing", "resolved": "ended"}[tab]
     text = f"{plural(total, 'alert')} {verb}"
     if size.total < total:
         text += f" about {plural(size.total, 'person or place', 'people and places')}"
@@ -218,7 +218,7 @@ def sentence(text: str) -> str:
 
 def state(alert: AlertRow, now_us: int) -> list[Any]:
     """Two lines: the state with who; how often and for how long."""
-    times = f"×{number(alert.occurrences)}, "
+    times = f"seen {number(alert.occurrences)}×, "
     if alert.status == "acknowledged":
         who = alert.acknowledged_by or "somebody"
         first, second = f"Acked by {who}", f"{times}{ago(alert.acknowledged_us, now_us)}"
@@ -227,7 +227,7 @@ def state(alert: AlertRow, now_us: int) -> list[Any]:
         first, second = alert.status.capitalize(), f"{times}lasted {lasted}, {ago(alert.resolved_us, now_us)}"
     else:
         first = "Firing" if alert.status == "open" else "Snoozed"
-        second = f"{times}{span(now_us - alert.opened_us)}"
+        second = f"{times}for {span(now_us - alert.opened_us)}"
     return [html.Span(first, className="fw5 el"), html.Span(second, className="t3 el")]
 
 

@@ -79,7 +79,7 @@ def state(status: str, count: int, since_us: int, now_us: int) -> html.Span:
     return html.Span(
         [
             html.Span(words, className="fw5"),
-            html.Span(f"×{number(count)}, {span(now_us - since_us)}", className="t3"),
+            html.Span(f"seen {number(count)}×, for {span(now_us - since_us)}", className="t3"),
         ],
         className="io-state",
     )

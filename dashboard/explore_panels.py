@@ -158,7 +158,7 @@ def own_facts(key: str, points: Sequence[Point], view: View) -> html.Dl:
     return components.strip(
         [
             first,
-            ("Against usual", signed(more), f"on {number(usual)} in {plural(len(both), 'whole step')}") if both else ("Against usual", "–", "nothing usual is known"),
+            ("Against usual", signed(more), f"{number(usual)} {'is' if usual == 1 else 'are'} usual in {_whole(len(both), step)}") if both else ("Against usual", "–", "nothing usual is known"),
             (f"Mean of {_a(step)}", number(mean, 1), unit),
             ("Most", _amount(peak.value if peak else None), _when(peak, view.scope.step_us, view) if peak and peak.value else "no value"),
         ],
@@ -184,6 +184,11 @@ def posted_facts(head: SampleHead, course: SampleCourse, view: View) -> html.Dl:
 def _amount(value: float | None) -> str:
     """A count as a whole number, a mean with one place."""
     return number(value, 0 if value is not None and value == round(value) else 1)
+
+
+def _whole(count: int, step: str) -> str:
+    """ "23 whole hours", "23 whole steps of 5 minutes"."""
+    return f"{plural(count, 'whole step')} of {step}" if step[0].isdigit() else plural(count, f"whole {step}")
 
 
 def _a(step: str) -> str:

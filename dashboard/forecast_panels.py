@@ -24,6 +24,7 @@ from dashboard.words import number, percent, plural, readable
 from dashboard.zones import Zone, span
 
 LISTED = 5
+_REPEATED = "last week's value, or its mean with the forecast"
 ENOUGH_HOURS = 24  # published and judged, from which on they are shown instead of the trial
 UNUSUAL = 4
 SHOWN_AHEAD = (1, 24)  # hours; the API has 6 as well
@@ -106,10 +107,15 @@ def runs_short(
     hours = sum(s.missing for s in coming if s.unit == "hours")
     where = plural(len(coming), "cell")
     title = f"{where} run{'s' if len(coming) == 1 else ''} short in the next 24 h"
+    repeated = sum(s.by_last_week for s in coming)
+    if repeated == len(coming):
+        title = f"Last week's value: {title}"
     rest = len(rows) - LISTED
     foot = f"{number(hours, 0)} tutor hours missing in all" + (
         f"; and {number(rest)} more" if rest > 0 else ""
     )
+    if repeated:
+        foot += f"; {number(repeated)} of {number(len(coming))} by {_REPEATED}, which erred less so far"
     return components.panel(
         title, html.Ol(rows[:LISTED], className="sup-short"), view, sub="by hours missing", foot=foot
     )
@@ -182,6 +188,7 @@ def quality(
     judged = published or [row for row in shown if row.replayed.hours]
     scores = [row.published if published else row.replayed for row in judged]
     title = _verdict(scores, what)
+    lost = any(score.worse_than_naive for score in scores)
     if not judged:
         why = "Nothing to judge yet: each hour is forecast a day and an hour before, from a week of history on, and judged when it is over."
         return components.panel(title, html.P(why, className="io-pad t3 now-calm"), view)
@@ -195,7 +202,12 @@ def quality(
         )
     if by_last_week[0]:
         series = plural(by_last_week[1], "series", "series")
-        foot += f"; in {number(by_last_week[0])} of {series} last week's value, or the mean of both, erred less so far and is what is said"
+        foot += (
+            f"; in {number(by_last_week[0])} of {series} {_REPEATED} erred less so far and is what is said"
+        )
+        title += f", and is given out in {number(by_last_week[0])} of {series}" if lost else ""
+    elif lost:
+        foot += "; the forecast is what is said still: last week's value is, series by series, once it has clearly erred less over three days"
     if any((score.wape or 0) > 1 for score in scores):
         foot += "; with so few an hour most of the error is chance"
     return components.panel(
@@ -301,6 +313,8 @@ def history(
     known = [p for p in points if p.demand is not None and p.supply is not None]
     name = supply_panels.name_of(cell)
     finding = "enough in the next 24 h" if short is None else f"short {when(short, view.zone, view.now_us)}"
+    if short is not None and short.by_last_week:
+        finding += ", by last week's value"
     now = None if view.scope.time_travel else view.scope.at_us
     figure = market_ahead(known, demand, supply, unusual, view.zone, view.filters.key, now_us=now)
     if short is not None:

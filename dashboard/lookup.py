@@ -15,7 +15,7 @@ from dashboard.context import Context
 from dashboard.filters import ENTITY_KINDS
 from dashboard.pages import PAGES
 from dashboard.security import problem
-from dashboard.words import readable
+from dashboard.words import plural, readable
 
 _NEWS = 20  # new alerts told of at once
 _MANY = 50  # hits of one search; fewer means that it was complete
@@ -67,7 +67,9 @@ def install(server: Flask, ctx: Context) -> None:
         view = ctx.view(request.args.get("search", ""))
         others = msgspec.structs.replace(view.scope, **{kind: None})
         found = queries.options(ctx.reads, others, kind, text=request.args.get("text", "")[:80], limit=50)
-        return jsonify([{"value": o.value, "label": o.label, "count": o.count} for o in found])
+        return jsonify([
+            {"value": o.value, "label": o.label, "count": o.count, "hint": plural(o.count, "session")} for o in found
+        ])  # fmt: skip
 
     @server.get("/ui/find")
     def find() -> Response:

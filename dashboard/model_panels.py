@@ -14,7 +14,7 @@ from dashboard.figures import Figure
 from dashboard.ids import MODELS
 from dashboard.prediction_card import WORDS, feature_text
 from dashboard.words import number, percent, plural, readable
-from dashboard.zones import ago
+from dashboard.zones import ago, span
 
 SHOWN_FEATURES = 10
 _STATES = {
@@ -144,7 +144,7 @@ def training(found: dict[str, Any], view: View, forbidden: str | None) -> html.S
     since = ago(found.get("ended_us") or found["started_us"], view.now_us) if found["started_us"] else ""
     titles = {
         "never": "Nothing was trained from your own log yet",
-        "running": f"Training now, since {ago(found['started_us'], view.now_us)}"
+        "running": f"Training now, for {span(view.now_us - found['started_us'])}"
         if found["started_us"]
         else "",
         "done": f"Trained from your own log {since}",

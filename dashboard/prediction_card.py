@@ -54,7 +54,7 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
     parts = [
         components.strip(facts, "Predictions", "six" if len(facts) > 5 else ""),
         reasons(lead),
-        html.P(calibration_text(lead), className="t2 fs12 prd-note"),
+        html.P(f"{calibration_text(lead)} {weighed(lead)}", className="t2 fs12 prd-note"),
     ]
     foot = html.Span(
         [
@@ -106,9 +106,19 @@ def range_text(p: Prediction) -> str:
     if p.low is None or p.high is None:
         return "no like case was held out"
     if p.target in _probabilities():
-        return f"{number(100 * p.low, 0)} to {percent(p.high)} of like cases {WORDS[p.target][2]}"
+        return (
+            f"{number(100 * p.low, 0)} to {percent(p.high)} {WORDS[p.target][2]} of those given {_tenth(p)}"
+        )
     digits = 1 if p.target == "session_velocity" else 0
     return f"{number(p.low, digits)} to {number(p.high, digits)} in 9 of 10"
+
+
+def _tenth(p: Prediction) -> str:
+    """The chances that the range is of: rows kept aside are judged by tenths, so the range need not hold the value itself."""
+    tenth = min(9, int(10 * p.value))
+    if tenth == 0:
+        return "under 10 %"
+    return "90 % or more" if tenth == 9 else f"{10 * tenth} to {10 * tenth + 10} %"
 
 
 def calibration_text(p: Prediction) -> str:
@@ -116,7 +126,7 @@ def calibration_text(p: Prediction) -> str:
     if p.low is None or p.target not in _probabilities():
         return "The range held nine of ten of the cases that were kept aside to judge the model."
     return (
-        f"Among cases kept aside that were given about this chance, {number(100 * p.low, 0)} to {percent(p.high)} "
+        f"Among all cases kept aside that were given {_tenth(p)}, {number(100 * p.low, 0)} to {percent(p.high)} "
         f"{WORDS[p.target][2]} (90 % interval of that share)."
     )
 
@@ -140,6 +150,14 @@ def reasons(p: Prediction) -> html.Table:
     return html.Table([caption, html.Thead(head), html.Tbody(rows)], className="io-tbl prd-why")
 
 
+def weighed(p: Prediction) -> str:
+    """What the factors are, and what one of a missing input means: the model says so, whatever one would expect."""
+    said = "A factor is how the model weighs an input together with the others, not a cause."
+    if any(c.value is None for c in p.contributions):
+        said += " Where an input is missing, it weighs that nothing was known."
+    return said
+
+
 def _reason(c: Contribution, odds: bool, full: float) -> html.Tr:
     share = min(1.0, abs(c.amount) / full) if full else 0.0
     way = "up" if c.amount > 0 else "down"
@@ -161,9 +179,9 @@ def feature_text(name: str) -> str:
 
 
 def measured(c: Contribution) -> str:
-    """The value with its unit; a share as a percentage."""
+    """The value with its unit; a share as a percentage; what was not known is said to be missing."""
     if c.value is None:
-        return "unknown"
+        return "missing"
     if c.unit == "share":
         return percent(c.value)
     plain = c.unit in ("1-5", "0-1", "0/1", "0-2", "0-100", "ratio", "deviations")

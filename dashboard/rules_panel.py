@@ -8,8 +8,8 @@ import dash_bootstrap_components as dbc
 from dash import Input, Output, State, dcc, no_update
 
 from backend.domain.errors import IopsError
-from backend.domain.limits import FIXED, LONGEST_QUIET
-from backend.domain.rules import RULES
+from backend.domain.limits import FIXED, LONGEST_QUIET, meant, said
+from backend.domain.rules import RULES, Level, Rule
 from backend.services import limits
 from dashboard import components, html
 from dashboard.alert_drawer import limit, quiet_for
@@ -24,6 +24,7 @@ BOX, RULE, ON, QUIET, NOTE, SAVE, SAID, DONE, SEEN = (
 )
 LEVELS = ("critical", "warning", "info")
 FIELDS = [SETTINGS.part(f"rules-{level}-{end}") for level in LEVELS for end in ("opens", "clears")]
+WORDS = [SETTINGS.part(f"rules-{level}-{end}-word") for level in LEVELS for end in ("opens", "clears")]
 ROWS = [SETTINGS.part(f"rules-{level}") for level in LEVELS]
 
 
@@ -76,8 +77,10 @@ def box() -> html.Section:
         html.Div(
             [
                 html.B(level.capitalize()),
-                html.Label(["Opens at", dcc.Input(id=FIELDS[2 * i], type="number", step="any", className="io-input")]),
-                html.Label(["Ends at", dcc.Input(id=FIELDS[2 * i + 1], type="number", step="any", className="io-input")]),
+                *(
+                    html.Label([html.Span(id=WORDS[n]), dcc.Input(id=FIELDS[n], type="number", step="any", className="io-input")])
+                    for n in (2 * i, 2 * i + 1)
+                ),
             ],
             id=ROWS[i], className="set-limit", hidden=True,
         )
@@ -118,7 +121,8 @@ def register(app: Any, ctx: Context) -> None:
         return ctx.view(search).role != "admin"
 
     @app.callback(
-        *[Output(row, "hidden") for row in ROWS], *[Output(field, "value") for field in FIELDS], Output(ON, "value"),
+        *[Output(row, "hidden") for row in ROWS], *[Output(field, "value") for field in FIELDS],
+        *[Output(word, "children") for word in WORDS], Output(ON, "value"),
         Output(QUIET, "value"), Output(SEEN, "data"), Input(RULE, "value"), Input(DONE, "data"), prevent_initial_call=True,
     )  # fmt: skip
     def choose(rule_id: Any, _done: Any) -> Any:
@@ -137,18 +141,46 @@ def register(app: Any, ctx: Context) -> None:
 
 
 def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
-    """What the form shows of a rule: which rows are hidden, their values, on or off, the quiet time, the version that is seen."""
+    """What the form shows of a rule: which rows are hidden, their values and on which side of each the rule acts, on or off,
+    the quiet time, the version that is seen. What is hidden stays as it is: an emptied number field makes browsers complain.
+    """
     found = limits.book(ctx.reads).get(str(rule_id))
-    by_severity = {level.severity: level for level in found.levels} if found else {}
+    if found is None:
+        return (*[True] * len(ROWS), *[no_update] * len(FIELDS + WORDS), no_update, no_update, None)
+    by_severity = {level.severity: level for level in found.levels}
     hidden = [level not in by_severity for level in LEVELS]
-    values = [v for level in LEVELS for v in ((by_severity[level].opens, by_severity[level].clears) if level in by_severity else (None, None))]  # fmt: skip
+    values, words = [], []
+    for severity in LEVELS:
+        level = by_severity.get(severity)
+        values += [said(v, rising)[0] for v, rising in _ends(found, level)] if level else [no_update] * 2
+        words += (
+            [
+                _side(start, v, rising)
+                for start, (v, rising) in zip(("Opens", "Ends"), _ends(found, level), strict=True)
+            ]
+            if level
+            else [no_update] * 2
+        )
     return (
         *hidden,
         *values,
-        "on" if found is None or found.enabled else "off",
-        found.quiet_minutes if found else None,
-        found.version if found else None,
-    )
+        *words,
+        "on" if found.enabled else "off",
+        found.quiet_minutes,
+        found.version,
+    )  # fmt: skip
+
+
+def _ends(rule: Rule, level: Level) -> list[tuple[float, bool]]:
+    """Where a level opens and where it ends, each with whether higher values lie on its side."""
+    return [(level.opens, rule.rising), (level.clears, not rule.rising)]
+
+
+def _side(start: str, value: float, rising: bool) -> str:
+    """ "Opens below", "Ends from": in front of the number of `said`."""
+    if said(value, rising)[1]:
+        return f"{start} {'above' if rising else 'below'}"
+    return f"{start} {'from' if rising else 'at or below'}"
 
 
 def put(
@@ -159,16 +191,19 @@ def put(
         return _said("Only administrators set limits"), False
     if view.forbidden:
         return _said(view.forbidden), False
-    rule = RULES.get(str(rule_id))
+    rule = limits.book(ctx.reads).get(str(rule_id))
     if rule is None:
         return _said("Choose a rule first"), False
     asked: dict[str, tuple[float, float]] = {}
-    for i, level in enumerate(LEVELS):
-        if any(known.severity == level for known in rule.levels):
-            pair = values[2 * i : 2 * i + 2]
-            if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
-                return _said(f"{level}: give numbers for where it opens and ends"), False
-            asked[level] = (float(pair[0]), float(pair[1]))
+    for level in rule.levels:
+        i = LEVELS.index(level.severity)
+        pair = values[2 * i : 2 * i + 2]
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
+            return _said(f"{level.severity}: give numbers for where it opens and ends"), False
+        opens, clears = (
+            meant(float(v), before, side) for v, (before, side) in zip(pair, _ends(rule, level), strict=True)
+        )
+        asked[level.severity] = (opens, clears)
     if not isinstance(quiet, int) or isinstance(quiet, bool):
         return _said("give the quiet time in whole minutes"), False
     try:

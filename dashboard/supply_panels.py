@@ -301,7 +301,7 @@ def cell_alerts(cell: Cell, rows: Sequence[AlertRow], view: View) -> html.Sectio
         html.Li(
             [
                 html.A([severity(r.severity, r.status.capitalize()), html.Span(r.message)], href=f"/alerts?open={quote(r.alert_id)}"),
-                components.stamp(r.resolved_us or r.opened_us, prefix="ended " if r.resolved_us else "since "),
+                components.stamp(r.resolved_us or r.opened_us, prefix="ended " if r.resolved_us else "opened "),
             ],
             key=r.alert_id,
         )

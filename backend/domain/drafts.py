@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backend.domain.evidence import ACTION_IDS
+from backend.domain.insight_words import ACTION_IDS
 from backend.domain.insights import Insight
 
 CALL, INVITE, TASK = "call", "invite", "task"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.domain.episodes import WINDOW_HOURS, Episode
 from backend.domain.outlook import parts_of
 from backend.domain.rules import pretty
+from backend.domain.wording import counted
 
 _NAMES = {"calls": "Calls", "sessions": "Sessions", "rating": "Ratings", "ratio": "Supply for demand"}
 _FEATURES = {
@@ -36,13 +37,13 @@ def finding(episode: Episode) -> str:
     """ "14 calls in 3 hours, usual at this time 0 to 4"."""
     hours = WINDOW_HOURS[episode.measure]
     if episode.measure == "rating":
-        return f"mean rating {episode.peak:.2f} over {hours} hours, usual {episode.low:.2f} to {episode.high:.2f}"
+        return f"mean rating {episode.peak:.2f} over {counted(hours, 'hour')}, usual {episode.low:.2f} to {episode.high:.2f}"
     if episode.measure == "ratio":
         return f"{episode.peak:.2f} on offer for each one asked, usual at this time {episode.low:.2f} to {episode.high:.2f}"
     span = (
         f"{episode.low:.0f} to {episode.high:.0f}" if episode.low != episode.high else f"{episode.high:.0f}"
     )
-    return f"{episode.peak:.0f} {episode.measure} in {hours} hours, usual at this time {span}"
+    return f"{episode.peak:.0f} {episode.measure} in {counted(hours, 'hour')}, usual at this time {span}"
 
 
 def rarity(episode: Episode) -> str:

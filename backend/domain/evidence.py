@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from backend.domain import market, scores
 from backend.domain.alerts import Alert
+from backend.domain.insight_words import words_of
 from backend.domain.insights import Case, Evidence
 from backend.domain.number_check import Fact
-from backend.domain.profiles import Profile
+from backend.domain.profiles import FIRST_SESSION_RATING, Profile
 from backend.domain.rules import display_name, place_of, pretty
 from backend.domain.segment_advice import ADVICE, advice
 from backend.domain.times import DAY
+from backend.domain.windows import INDEX
 
-FIRST_DAYS = 30  # a first session explains a student's trouble for this long
+# A failed first session explains a student's trouble for so long, and while so few sessions came after it: with the third
+# one the newer sessions say more than the first.
+FIRST_DAYS = 30
+FEW_SINCE_FIRST = 2
 _KIND_OF_ALERT = {
     "high_ib_call_frequency": "high_ib_call_frequency",
     "low_health_score": "customer_health",
     "supply_demand_imbalance": "marketplace_balance",
+    "predicted_first_session": "first_session_success",
 }
 _KIND_OF_ENTITY = {"student": "churn_risk", "tutor": "tutor_capacity", "cell": "marketplace_balance"}
 # Segments that a change into is worth explaining, and how grave it is.
@@ -29,80 +35,6 @@ WORSE = {
     ("student", "churned"): "critical",
     ("tutor", "at_risk"): "warning",
     ("tutor", "churning"): "critical",
-}
-
-
-class _Words(NamedTuple):
-    """Fixed sentences of a kind of insight, without numbers."""
-
-    opening: str
-    settles: str
-    actions: dict[str, str]
-
-
-_KINDS: dict[str, _Words] = {
-    "churn_risk": _Words(
-        "This student shows the signs of somebody about to leave.",
-        "A call with the student, and whether the next session takes place.",
-        {
-            "call": "Call and ask what would make the next weeks work.",
-            "session": "Offer a session with the main tutor at a time that suited before.",
-            "schedule": "Ask whether the schedule changed and propose two concrete times.",
-        },
-    ),
-    "high_ib_call_frequency": _Words(
-        "This student keeps calling support.",
-        "The reasons of the calls, and whether the open ones are settled.",
-        {
-            "call_back": "Call back within a day and settle the unresolved matter first.",
-            "owner": "Name one person who answers this student from now on.",
-            "cause": "Read the reasons of the calls and fix what they share.",
-        },
-    ),
-    "customer_health": _Words(
-        "This student's health is low.",
-        "A rating of the next session, and whether the pace recovers.",
-        {
-            "call": "Call about the part that lost most points.",
-            "session": "Offer the next session with the main tutor.",
-            "match": "Check whether tutor and student fit each other.",
-        },
-    ),
-    "marketplace_balance": _Words(
-        "Demand here is larger than what tutors offer.",
-        "The next supply and demand report, and how full the tutors here are.",
-        {
-            "invite": "Invite tutors of the subject to open hours here.",
-            "match": "Widen matching to tutors nearby if those here are idle.",
-            "recruit": "Recruit for the subject if the shortage stays.",
-        },
-    ),
-    "tutor_capacity": _Words(
-        "This tutor is close to the limit of what can be offered well.",
-        "Next week's available and booked hours, and the coming ratings.",
-        {
-            "relieve": "Move a session to another tutor of the subject.",
-            "hours": "Ask the tutor about hours in the coming week.",
-            "talk": "Talk to the tutor and read the newest low ratings.",
-        },
-    ),
-    "first_session_success": _Words(
-        "The first session did not go well, and the time after it decides.",
-        "A rating of the next session, or a talk with the student.",
-        {
-            "welcome": "Call, ask how the first session felt, and offer another tutor.",
-            "session": "Book the next session before the week is over.",
-            "onboarding": "Walk through how sessions are booked and rated.",
-        },
-    ),
-}
-
-
-# The id of every action that can be recommended, by its sentence; the same sentence has the same id everywhere.
-ACTION_IDS: dict[str, str] = {
-    sentence: name
-    for actions in (*(words.actions for words in _KINDS.values()), *ADVICE.values())
-    for name, sentence in actions.items()
 }
 
 
@@ -116,7 +48,7 @@ def case_of_alert(alert: Alert, profile: Profile, now_us: int) -> Case:
     kind = kind_of(alert)
     if kind == "churn_risk" and _first_failed(profile, now_us):
         kind = "first_session_success"
-    return _case(profile, now_us, kind, alert.alert_id, alert.severity, alert.title, alert.simulated)
+    return _case(profile, now_us, kind, alert, alert.severity, alert.title, alert.simulated)
 
 
 def case_of_segment(profile: Profile, before: str, after: str, now_us: int) -> Case:
@@ -129,7 +61,7 @@ def case_of_segment(profile: Profile, before: str, after: str, now_us: int) -> C
     case = _case(profile, now_us, kind, None, severity, claim, profile.simulated)
     if kind == "first_session_success":
         return case
-    return msgspec.structs.replace(case, actions=ADVICE[profile.entity_type, after])
+    return msgspec.structs.replace(case, actions=ADVICE.get((profile.entity_type, after), case.actions))
 
 
 def case_of_entity(profile: Profile, now_us: int) -> Case:
@@ -156,18 +88,26 @@ _OTHER = {"for": "against", "against": "for"}
 
 def _first_failed(profile: Profile, now_us: int) -> bool:
     first = profile.first
-    return first is not None and first.success is False and now_us - first.at_us <= FIRST_DAYS * DAY
+    if first is None or first.success is not False or now_us - first.at_us > FIRST_DAYS * DAY:
+        return False
+    return profile.lifetime[INDEX["completed"]] - 1 <= FEW_SINCE_FIRST
 
 
 def _case(
-    profile: Profile, now_us: int, kind: str, alert_id: str | None, severity: str, claim: str, simulated: bool
+    profile: Profile,
+    now_us: int,
+    kind: str,
+    alert: Alert | None,
+    severity: str,
+    claim: str,
+    simulated: bool,
 ) -> Case:
     gathered = _Gathered()
     observations, score = _GATHER[profile.entity_type](profile, now_us, gathered)
-    words = _KINDS[kind]
+    words = words_of(kind, alert.alert_type if alert else None, gathered.evidence)
     return Case(
         kind=kind,
-        alert_id=alert_id,
+        alert_id=alert.alert_id if alert else None,
         entity_type=profile.entity_type,
         entity_id=profile.entity_id,
         entity_name=display_name(profile),
@@ -198,7 +138,7 @@ class _Gathered:
         if value is None or isinstance(value, bool) or not isinstance(value, int | float):
             return
         self.facts.append(Fact(name=name, value=float(value), measure=measure, **about))
-        shown = text.format(abs(value))
+        shown = text.format(abs(value)).replace("%", " %")
         self.evidence.append(Evidence(len(self.evidence) + 1, shown, side, name))
 
 
@@ -247,7 +187,25 @@ def _student(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | 
     if missed:
         text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"
         g.add("missed_30d", missed, text, _side(missed >= 2, False), "missed", days=30)
+    if _first_failed(profile, now_us):
+        _first_session(profile, now_us, g)
     return n.s30 + n.calls_30, risk
+
+
+def _first_session(profile: Profile, now_us: int, g: _Gathered) -> None:
+    """Adds when a first session was that failed, and how it was rated: as long as that is what to talk about."""
+    first = profile.first
+    assert first is not None
+    days, about = int(max(0, now_us - first.at_us) / DAY), {"beside": "first"}
+    if first.rating is None:
+        text = _plural(days, "day").join(("first session ", " ago, without success"))
+        g.add("days_since_first", days, text, "for", "recency", unit="days_ago", **about)
+        return
+    text = _plural(days, "day").join(("first session ", " ago"))
+    g.add("days_since_first", days, text, "context", "recency", unit="days_ago", **about)
+    low = first.rating < FIRST_SESSION_RATING
+    text = "first session rated {:.1f} of 5" + ("" if low else ", not completed as planned")
+    g.add("first_rating", first.rating, text, "for", "rating", unit="plain", scale=5, decimals=1, **about)
 
 
 def _tutor(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | None]:
@@ -277,7 +235,14 @@ def _tutor(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | No
     side = _side((n.rating_30 or 5) < 4, (n.rating_30 or 0) >= 4.5)
     g.add("avg_rating", n.rating_30, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
     if n.rated_30:
-        g.add("ratings_30d", n.rated_30, "{} ratings in 30 days", "context", "ratings", days=30)
+        g.add(
+            "ratings_30d",
+            n.rated_30,
+            _plural(n.rated_30, "rating") + " in 30 days",
+            "context",
+            "ratings",
+            days=30,
+        )
     g.add("sessions_30d", n.s30, _plural(n.s30, "session") + " in 30 days", "context", "sessions", days=30)
     if missed:
         text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"

@@ -22,7 +22,7 @@ KINDS = (
     "first_session_success",
 )
 HIGH_RISK = 80.0  # spec 3.3 A10: an insight of at least this risk is announced apart
-RULES_VERSION = "rules-1"  # of the wording below
+RULES_VERSION = "rules-2"  # of the wording below
 KEEP_DAYS = 90  # spec C13
 MAX_TEXT = 600
 MAX_ACTIONS = 3
@@ -80,7 +80,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         facts = [(fact.name, fact.value, fact.days) for fact in self.facts]
         sides = [(item.fact, item.side) for item in self.evidence]
         content = msgspec.json.encode(
-            [self.kind, self.severity, facts, sides, self.observations >= FEW_EVENTS]
+            [self.kind, self.severity, self.opening, facts, sides, self.observations >= FEW_EVENTS]
         )
         return blake2b(content, digest_size=12).hexdigest()
 

@@ -16,6 +16,7 @@ from backend.domain.rules import QUIET_MINUTES, RULES, Level, Rule
 DOCUMENT = "limits"  # under which name stores keep what is below, by rule id
 KEPT = 20  # versions of a rule that are remembered
 LONGEST_QUIET = 7 * 24 * 60  # minutes
+HAIR = 1e-5  # so close beside a round number a limit means "below" or "above" it, the number itself left out
 # Raised from episodes, which decide by themselves when they begin and end.
 FIXED = frozenset(rule_id for rule_id, rule in RULES.items() if rule.entity_type == "series")
 
@@ -114,6 +115,25 @@ def adjusted(rule: Rule, changes: Mapping[str, float]) -> Rule:
             raise Rejected(f"{rule.rule_id} has no limit {name!r}; one of: {known}, quiet_minutes")
     levels = _levels(rule, {severity: (pair[0], pair[1]) for severity, pair in pairs.items()})
     return msgspec.structs.replace(rule, levels=levels, quiet_minutes=quiet)
+
+
+def said(value: float, rising: bool) -> tuple[float, bool]:
+    """A limit as people say it: its round number, and whether that itself is left out (49.999999 is "below 50").
+
+    `rising`: what is higher lies on the limit's own side.
+    """
+    near = round(value, 3)
+    beside = value - near if rising else near - value
+    return (near, True) if 0 < beside <= HAIR else (value, False)
+
+
+def meant(number: float, before: float, rising: bool) -> float:
+    """The limit that somebody means who gives a number where `before` was: the same side of it, and the same if it is the same."""
+    near, without = said(before, rising)
+    if number == near:
+        return before
+    exact = not without or said(number, rising)[1]
+    return number if exact else round(number + (before - near), 9)
 
 
 def _quiet(minutes: float) -> int:

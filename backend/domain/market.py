@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from backend.domain.wording import percent
+
 SHORT_RATIO = 0.8  # tutors per waiting request under which a cell is short (spec 3.6)
 SEVERE_RATIO = 0.5
 SCORE_FACTOR = 1.5  # demand this many times supply, or the reverse, is an imbalance (spec 3.6)
@@ -71,13 +73,13 @@ def shortage_cause(
     if status != "high_demand":
         return "none", ""
     if no_show_rate is not None and no_show_rate > MANY_NO_SHOWS:
-        return "no-show", f"{no_show_rate:.0%} of sessions missed"
+        return "no-show", f"{percent(no_show_rate)} of sessions missed"
     if demand is not None and usual_demand and demand > DEMAND_SPIKE * usual_demand:
         return "demand spike", f"demand {demand:.0f} against {usual_demand:.0f} as usual"
     if utilisation is None:
         return "unknown", "no tutor here has sent booked and available hours"
     if utilisation >= BUSY:
-        return "true supply", f"tutors {utilisation:.0%} booked"
+        return "true supply", f"tutors {percent(utilisation)} booked"
     if utilisation <= IDLE:
-        return "matching", f"tutors only {utilisation:.0%} booked"
-    return "true supply", f"tutors {utilisation:.0%} booked, little room left"
+        return "matching", f"tutors only {percent(utilisation)} booked"
+    return "true supply", f"tutors {percent(utilisation)} booked, little room left"

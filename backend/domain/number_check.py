@@ -22,6 +22,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """A measured number. `measure` is a name in number_words.MEASURES; `days` its window; `decimals` what a text must keep.
 
     unit: count, score (of `scale`), share (0..1, said in percent), hours, days_ago, per_week, money or plain.
+    `beside`: a word without which a clause speaks of another one, such as the "first" of a first session's rating.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     days: int | None = None
     scale: int | None = None
     decimals: int = 0
+    beside: str | None = None
 
 
 _ALLOWED = re.compile(r"[A-Za-z0-9 .,;:!?'\"()%$\[\]\-\u2013\u2014\u2019\u2018\u201c\u201d]*\Z")
@@ -234,8 +236,8 @@ def _match(
     for fact in facts:
         same_unit = fact.unit == unit or (unit is None and fact.unit in _BARE)
         right_window = not window or fact.days in window
-        right_scale = scale is None or fact.scale == scale
-        if fact.measure in measures and same_unit and right_window and right_scale and _equal(item, fact):
+        right_one = (scale is None or fact.scale == scale) and fact.beside in (None, *words)
+        if fact.measure in measures and same_unit and right_window and right_one and _equal(item, fact):
             return fact
     return f"{shown} is not what is measured for {' or '.join(sorted(measures))}"
 

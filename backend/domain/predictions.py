@@ -57,7 +57,7 @@ class Contribution(msgspec.Struct, frozen=True):
 
 class Prediction(msgspec.Struct, frozen=True):
     """One target. `low` and `high`: of a probability, the 90 % interval of the share observed among held-out rows that were
-    given about this probability; of an amount, nine of ten held-out errors lay within. None where no such row was there."""
+    given a probability of the same tenth (0.4 to 0.5), so it need not hold the value itself; of an amount, nine of ten held-out errors lay within. None where no such row was there."""
 
     target: str
     value: float

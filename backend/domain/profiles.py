@@ -53,7 +53,10 @@ class Fact(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class FirstSession(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A student's first completed session; `success` is None where neither rating nor outcome was sent."""
+    """A student's first completed session; `success` is None where neither rating nor outcome was sent.
+
+    `rating` is None as well in what was kept before ratings were.
+    """
 
     at_us: int
     event_id: str
@@ -61,6 +64,7 @@ class FirstSession(msgspec.Struct, array_like=True, frozen=True, gc=False):
     tutor_id: str | None
     subject: str | None
     region: str | None
+    rating: float | None = None
 
 
 class Profile(msgspec.Struct, array_like=True, gc=False):
@@ -179,6 +183,7 @@ class Profile(msgspec.Struct, array_like=True, gc=False):
                 event.tutor_id,
                 event.subject,
                 event.region,
+                event.payload.get("rating"),
             )
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from backend.domain.insights import MAX_ACTIONS, MAX_TEXT, Answer, Case
 
-PROMPT_VERSION = "1"  # goes up with any change of the wording below
+PROMPT_VERSION = "2"  # goes up with any change of the wording below
 TEMPERATURE = 0.3
 MAX_BATCH = 5
 MAX_ANSWER = 20_000  # characters of an answer that are looked at
@@ -37,8 +37,8 @@ _ASKED = {
     "high_ib_call_frequency": "What do the calls to support mean for this student?",
     "customer_health": "Why is the health of this student low?",
     "marketplace_balance": "Is supply short of demand here, and what would it cost the business?",
-    "tutor_capacity": "Is the tutor at the limit, and what shows it?",
-    "first_session_success": "What does the outcome of the first session mean for this student?",
+    "tutor_capacity": "What about the load, ratings or reliability of the tutor needs attention?",
+    "first_session_success": "What does the first session, held or to come, mean for this student?",
 }
 _SLUG = re.compile(r"[^a-z0-9 _-]+")
 

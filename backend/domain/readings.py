@@ -9,6 +9,7 @@ import msgspec
 
 from backend.domain import market, scores
 from backend.domain.profiles import Profile
+from backend.domain.wording import counted, percent
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ def _risk(a: Assessment) -> Reading:
         if value is None:
             return "no risk score any more", details
         return (
-            f"risk {value:.0f}: health {health:.0f}, {scores.calls_in_words(calls)} in 14 days, {s7} sessions in 7 days",
+            f"risk {value:.0f}: health {health:.0f}, {scores.calls_in_words(calls)} in 14 days, {counted(s7, 'session')} in 7 days",
             details,
         )
 
@@ -98,7 +99,7 @@ def _velocity(a: Assessment) -> Reading:
     return Reading(
         1.0 if s7 < 1 and pace > 2 else 0.0,
         lambda: (
-            f"{s7} sessions in 7 days against {pace:.1f} a week before",
+            f"{counted(s7, 'session')} in 7 days against {pace:.1f} a week before",
             {"sessions_7d": s7, "sessions_30d": s30, "sessions_per_week_30d": round(pace, 2)},
         ),
     )
@@ -112,7 +113,7 @@ def _engagement(a: Assessment) -> Reading:
     slowing = 1 <= s7 < 3 and pace >= 2 * s7
     inactive = s14 == 0 and s30 >= 2 and pace <= 2
     details = {"sessions_7d": s7, "sessions_14d": s14, "sessions_30d": s30}
-    words = f"{s7} sessions in 7 days against {pace:.1f} a week before"
+    words = f"{counted(s7, 'session')} in 7 days against {pace:.1f} a week before"
     if inactive:
         words = f"no session in 14 days, {s30} in the 16 days before"
     return Reading(float(slowing or inactive), lambda: (words, details))
@@ -158,14 +159,10 @@ def _shortage_level(found: market.Balance, reported: str | None) -> float:
     return 0.75 if near else 0.0
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n} {noun}" + ("" if n == 1 else "s")
-
-
 def _shortage_words(found: market.Balance, reported: str | None, snapshot: dict[str, Any]) -> str:
     if found.basis == "requests":
         tutors, requests = snapshot["available_tutors"], snapshot["pending_requests"]
-        words = f"{_counted(tutors, 'tutor')} for {_counted(requests, 'waiting request')}"
+        words = f"{counted(tutors, 'tutor')} for {counted(requests, 'waiting request')}"
     elif found.basis == "hours":
         words = f"{snapshot['supply_hours']:.1f} hours on offer for {snapshot['demand_hours']:.1f} asked"
     elif found.basis == "scores":
@@ -185,7 +182,7 @@ def _over_use(a: Assessment) -> Reading:
     return Reading(
         load,
         lambda: (
-            f"{load:.0%} booked: {booked:g} of {offered:g} hours this week",
+            f"{percent(load)} booked: {booked:g} of {counted(offered, 'hour')} this week",
             {"utilisation": load, "available_hours": offered, "booked_hours": booked},
         ),
     )
@@ -211,7 +208,7 @@ def _capacity(a: Assessment) -> Reading:
     hours = a.profile.value("available_hours_this_week")
     if hours is None:
         return Reading(None, lambda: ("no availability sent", {}))
-    return Reading(hours, lambda: (f"{hours:g} hours offered this week", {"available_hours": hours}))
+    return Reading(hours, lambda: (f"{counted(hours, 'hour')} offered this week", {"available_hours": hours}))
 
 
 READINGS: dict[str, Callable[[Assessment], Reading]] = {

@@ -91,7 +91,7 @@ RULES: dict[str, Rule] = {
             measure="inbound calls in 14 days",
             rising=True,
             levels=(Level("critical", 5, 3), Level("warning", 3, 1)),
-            runbook="Read the reasons of the calls, call back within a day, and settle the unresolved one first.",
+            runbook="Read the reasons of the calls, and call back within a day; whatever is unresolved comes first.",
         ),
         Rule(
             rule_id="low_health_score",
@@ -235,7 +235,7 @@ RULES: dict[str, Rule] = {
                     0.6,
                     "{name} will probably call again",
                     "predicted chance of two calls or more within 14 days, before there were three",
-                    "Call first: settle what is open, and offer a session.",
+                    "Call first: ask whether anything is open, and offer a session.",
                 ),
                 (
                     "low_health",

@@ -9,6 +9,7 @@ import msgspec
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY
 from backend.domain.windows import INDEX
+from backend.domain.wording import counted
 
 HEALTH_VERSION = 1
 REPORTED_FRESH_US = DAY  # a pushed score is displayed while younger than this
@@ -152,7 +153,7 @@ def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
         if n.rating_30 is None
         else f"rated {n.rating_30:.1f} of 5 over 30 days",
         f"{calls_in_words(n.calls_14)} in 14 days, {n.unresolved_14} unresolved",
-        f"last session {days:.0f} days ago",
+        f"last session {counted(round(days), 'day')} ago",
     )
     return tuple(
         Part(name, weight, share, 100 * weight * share, words)
@@ -162,7 +163,7 @@ def health_parts(profile: Profile, now_us: int) -> tuple[Part, ...]:
 
 def calls_in_words(n: int) -> str:
     """Inbound calls, counted in words."""
-    return "1 inbound call" if n == 1 else f"{n} inbound calls"
+    return counted(n, "inbound call")
 
 
 def health(profile: Profile, now_us: int, known: Numbers | None = None) -> HealthScore:

@@ -35,11 +35,7 @@ ADVICE: dict[tuple[str, str], dict[str, str]] = {
         "thank": "Say thank you, and ask what keeps the work good.",
     },
     ("tutor", "healthy"): {"keep": "Keep the hours as they are; ask about the coming weeks in time."},
-    ("tutor", "at_risk"): {
-        "talk": "Talk to the tutor and read the newest low ratings together.",
-        "relieve": "Move a session to another tutor of the subject.",
-        "match": "Look at which students fit this tutor less well.",
-    },
+    # At risk is a tutor for one of several reasons: what to do follows from the evidence (domain.insight_words).
     ("tutor", "churning"): {
         "call": "Call this week: ask whether the tutor means to go on, and with what.",
         "relieve": "Make sure that the next sessions will be held, by another tutor if need be.",

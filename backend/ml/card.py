@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from backend.domain.wording import counted
 from backend.ml.models import Model
 
 _SHOWN = ("rows", "auc", "pr_auc", "brier_skill", "log_loss", "ece", "mae", "rmse", "r2")
@@ -58,13 +59,13 @@ def _target_text(name: str, figures: dict[str, Any]) -> list[str]:
         lines += [
             "",
             f"Who knew all that the simulation hides, but not the future, would reach an AUC of {best['auc']:.3f}; "
-            f"the model reaches {best['ratio']:.1%} of that.",
+            f"the model reaches {100 * best['ratio']:.1f} % of that.",
         ]
     if "confusion" in figures:
         c = figures["confusion"]
         lines += [
             "",
-            f"At {figures['threshold']:g}: {c['true_positive']} true and {c['false_positive']} false alarms, "
+            f"At {figures['threshold']:g}: {c['true_positive']} true and {counted(c['false_positive'], 'false alarm')}, "
             f"{c['false_negative']} missed, {c['true_negative']} rightly quiet. Base rate {figures['base_rate']:.3f}.",
             "",
             "| predicted | observed | rows | observed share |",

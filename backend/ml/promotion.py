@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from backend.domain.wording import percent
 from backend.ml.card import card_data, card_text
 from backend.ml.model_files import ModelFiles
 from backend.ml.models import SMALL_MARK, Model, decode_model
@@ -55,7 +56,7 @@ def _against(new: Mapping[str, Any], current: Mapping[str, Any]) -> Decision:
     gain = sum(gains.values()) / len(gains) if gains else 0.0
     detail = ", ".join(f"{t} {g:+.1%}" for t, g in gains.items())
     if gain > 0:
-        return Decision(True, f"mean loss is {gain:.1%} lower on the same test rows ({detail})")
+        return Decision(True, f"mean loss is {100 * gain:.1f} % lower on the same test rows ({detail})")
     return Decision(False, f"mean loss is not lower on the same test rows ({detail})")
 
 
@@ -130,7 +131,7 @@ class ModelRegistry:
             raise ValueError(f"{version} is in use for everybody already; give another version a share")
         use |= {"canary": {"version": version, "share": share}}
         use["shadow"] = None if use["shadow"] == version else use["shadow"]
-        self._write(entity_type, use, "canary", version, f"{share:.0%} of entities", now)
+        self._write(entity_type, use, "canary", version, f"{percent(share)} of entities", now)
 
     def start_shadow(self, entity_type: str, version: str, reason: str, now: datetime) -> None:
         """Let a version say of everybody what nobody is shown, beside the one in use; ValueError where that makes no sense."""

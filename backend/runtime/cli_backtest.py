@@ -12,6 +12,7 @@ import msgspec
 
 from backend.domain.limits import adjusted
 from backend.domain.times import DAY, HOUR, MINUTE, iso
+from backend.domain.wording import percent
 from backend.runtime.cli_common import data_dir_option, existing, say
 from backend.services import limits, simulation
 from backend.services.backtest import Backtest, Outcome, Share, Truth, backtest, require_replayable
@@ -151,7 +152,7 @@ def _length(us: int | None) -> str:
 
 
 def _share(share: Share) -> str:
-    return f"{share.n} of {share.of} ({share.n / share.of:.0%})" if share.of else "not known of any"
+    return f"{share.n} of {share.of} ({percent(share.n / share.of)})" if share.of else "not known of any"
 
 
 _ROWS: tuple[tuple[str, Callable[[Outcome, int], str]], ...] = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backend.domain.errors import IopsError
+from backend.domain.wording import percent
 from backend.runtime import settings
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def list_(data_dir: Path | None) -> None:
             state = (
                 "in use"
                 if version == use["active"]
-                else f"canary {canary['share']:.0%}"
+                else f"canary {percent(canary['share'])}"
                 if version == canary.get("version")
                 else "shadow"
                 if version == use["shadow"]
@@ -188,7 +189,7 @@ def promote(version: str, reason: str, data_dir: Path | None) -> None:
 def canary(version: str, share: float, data_dir: Path | None) -> None:
     """Give a version to a share of students or tutors first."""
     _decided(lambda: _registry(data_dir).start_canary(_type_of(version), version, share, datetime.now(UTC)))
-    _say(f"{version} scores {share:.0%}")
+    _say(f"{version} scores {percent(share)}")
 
 
 @models.command()

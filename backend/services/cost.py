@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from backend.domain.wording import counted, percent
 from backend.services.prices import DATED, PRICES, REGION
 
 HOURS = 730.0
@@ -266,9 +267,9 @@ def _assumptions(load: Load) -> list[str]:
     return [
         f"List prices of {REGION} of {DATED}, in dollars, without tax, discounts or a first year's free amounts",
         f"{load.streams} students, {load.events_per_s:.3g} events a second together: {load.events / 1e6:.2f} million in a month of {HOURS:.0f} hours",
-        f"{load.per_request:g} event(s) in a request, {load.payload_bytes} bytes each",
+        f"{counted(load.per_request, 'event')} in a request, {load.payload_bytes} bytes each",
         f"{load.batch:.1f} events folded at once: {write:.1f} write and {read:.1f} read units each (measured at 1, 5 and 100)",
         f"A sweep every {load.sweep_minutes:g} min writes only entities of which an event leaves a window",
-        f"{load.alerts_per_1000:g} alerts in 1,000 events; a model words {load.explain_share:.0%} of them, {load.tokens_in} tokens in, {load.tokens_out} out",
-        f"{load.viewers} dashboards open 8 hours on 22 days; logs kept {load.retention_days} days; archive kept a year",
+        f"{load.alerts_per_1000:g} alerts in 1,000 events; a model words {percent(load.explain_share)} of them, {load.tokens_in} tokens in, {load.tokens_out} out",
+        f"{counted(load.viewers, 'dashboard')} open 8 hours on 22 days; logs kept {load.retention_days} days; archive kept a year",
     ]

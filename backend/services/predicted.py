@@ -12,6 +12,7 @@ from backend.domain.predictions import Prediction, Scored, feature_words
 from backend.domain.profiles import Profile
 from backend.domain.readings import Reading
 from backend.domain.rules import Rule, Verdict, verdict_on
+from backend.domain.wording import percent
 from backend.services.process import settle_once
 
 # Rule -> the target that it reads.
@@ -23,11 +24,11 @@ TARGETS = {
     "predicted_burnout": "burnout_14d",
 }
 WORDS = {
-    "predicted_churn": "{:.0%} chance to leave within 30 days",
-    "predicted_calls": "{:.0%} chance of two calls or more within 14 days",
-    "predicted_low_health": "health {:.0f} of 100 expected",
-    "predicted_first_session": "{:.0%} chance of a good first session",
-    "predicted_burnout": "{:.0%} chance to teach less than half as much in 14 days",
+    "predicted_churn": "{} chance to leave within 30 days",
+    "predicted_calls": "{} chance of two calls or more within 14 days",
+    "predicted_low_health": "health {} of 100 expected",
+    "predicted_first_session": "{} chance of a good first session",
+    "predicted_burnout": "{} chance to teach less than half as much in 14 days",
 }
 # A measured alert that leaves nothing to predict.
 SAID_ALREADY = {"predicted_low_health": "low_health_score", "predicted_calls": "high_ib_call_frequency"}
@@ -92,7 +93,8 @@ def _reading(
         "trained_on": scored.trained_on,
         **{c.feature: c.value for c in moved},
     }
-    words = WORDS[rule_id].format(prediction.value)
+    amount = rule_id == "predicted_low_health"
+    words = WORDS[rule_id].format(f"{prediction.value:.0f}" if amount else percent(prediction.value))
     if moved:
         words += ", mostly from " + " and ".join(feature_words(c.feature) for c in moved)
     return Reading(prediction.value, lambda: (words, details))

@@ -16,36 +16,28 @@ from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.matters import by_matter, newest_first, worst
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
-from backend.domain.times import DAY, WEEK
+from backend.domain.wording import counted, percent
 from backend.ports import Reads
 from backend.services.memory import Memory
-from backend.services.queries_counts import filters_of, series
-from backend.services.queries_timeline import timeline_of
+from backend.services.queries_counts import filters_of
+from backend.services.queries_evidence import events_behind, series_behind
 from backend.services.read_models import (
     AlertDetail,
     AlertGroup,
     AlertRow,
     AuditRow,
     Page,
-    Point,
     QueueItem,
     Scope,
 )
 
 WAITING = ("open", "acknowledged")
 REASON_LENGTH = 66  # what the queue shows on one line at its narrowest
-EVIDENCE = 20
 MOST_GROUPED = 5_000  # alerts that groups are made of, the first in their order
 _counted: Memory[list[tuple[str, str, bool, int]]] = Memory(kept=32)
 _grouped: Memory[tuple[list[Alert], int]] = Memory(kept=8)
 _SEVERITIES = ("critical", "warning", "info")
 _ACTIONS = {"student": "Log call", "cell": "Invite tutors"}
-_SHOWN = {
-    "high_ib_call_frequency": "calls",
-    "unusual_calls": "calls",
-    "supply_demand_imbalance": "completed",
-    "low_tutor_rating": "completed",
-}
 
 
 def alerts(
@@ -236,41 +228,11 @@ def alert(reads: Reads, scope: Scope, alert_id: str) -> AlertDetail:
         alert=alert_row(found),
         rule={} if rule is None else msgspec.to_builtins(rule),
         audit=[AuditRow(**row) for row in audit],
-        evidence=_evidence(reads, found, scope.at_us),
-        series=_series(reads, found, scope.at_us),
+        evidence=events_behind(reads, found, scope.at_us),
+        series=series_behind(reads, found, scope.at_us),
         similar=[alert_row(other) for other in alike if other.alert_id != alert_id][:10],
         impact=impact([other for other in alike if other.rule_id == found.rule_id], scope.at_us),
     )
-
-
-def _entity_filters(alert: Alert) -> dict[str, str]:
-    if alert.entity_type == "cell":
-        subject, _, region = alert.entity_id.partition("|")
-        return {"subject": subject, "region": region}
-    return (
-        {alert.entity_type: alert.entity_id}
-        if alert.entity_type in ("student", "tutor", "subject", "region")
-        else {}
-    )
-
-
-def _evidence(reads: Reads, alert: Alert, at_us: int) -> list[Any]:
-    """The newest events of the entity in the 14 days before the alert was last seen."""
-    end = min(at_us, alert.last_seen_us)
-    filters = _entity_filters(alert)
-    if not filters:
-        return []
-    types = ("supply_demand_update",) if alert.entity_type == "cell" else ()
-    events = reads.log(filters, end - 14 * DAY, end, types=types, newest_first=True, limit=EVIDENCE)
-    return [timeline_of(event) for event in events]
-
-
-def _series(reads: Reads, alert: Alert, at_us: int) -> list[Point]:
-    """What the rule looks at, as far as it is counted by day: calls or sessions over 6 weeks."""
-    if alert.entity_type == "system":
-        return []  # what is refused is not counted by day
-    name = _SHOWN.get(alert.rule_id, "completed")
-    return series(reads, _entity_filters(alert), name, at_us - 6 * WEEK, at_us, DAY)
 
 
 def queue(reads: Reads, scope: Scope, limit: int = 10) -> list[QueueItem]:
@@ -330,7 +292,9 @@ def _queue_item(alert: Alert, losses: dict[str, float], also: list[Alert]) -> Qu
     if loss is None:
         loss_text = f"seen {alert.occurrences} times" if alert.occurrences > 1 else "seen once"
     elif alert.entity_type == "cell":
-        loss_text = f"${loss:,.0f}: {-alert.details['gap_hours']:.1f} h short at ${HOUR_VALUE:.0f} an hour"
+        loss_text = (
+            f"${loss:,.0f} at stake: {-alert.details['gap_hours']:.1f} h short at ${HOUR_VALUE:.0f} an hour"
+        )
     else:
         loss_text = f"${loss:,.0f} a month at stake"
     return QueueItem(
@@ -357,18 +321,22 @@ def _claim(alert: Alert, name: str) -> str:
     claims = {
         "low_health_score": lambda: f"Call {name}: health {d['health_score']:.0f}",
         "high_risk": lambda: f"Call {name}: risk {d['risk_score']:.0f}",
-        "high_ib_call_frequency": lambda: f"Call {name} back: {d['ib_calls_14d']} calls in 14 days",
+        "high_ib_call_frequency": lambda: (
+            f"Call {name} back: {counted(d['ib_calls_14d'], 'call')} in 14 days"
+        ),
         "velocity_drop": lambda: f"Ask {name} about new times: no session in 7 days",
-        "low_engagement": lambda: f"Ask {name} how it goes: {d['sessions_14d']} sessions in 14 days",
+        "low_engagement": lambda: (
+            f"Ask {name} how it goes: {counted(d['sessions_14d'], 'session')} in 14 days"
+        ),
         "supply_demand_imbalance": lambda: f"Find tutors for {name}" + _short(d.get("gap_hours")),
-        "predicted_churn": lambda: f"Call {name}: {d['predicted']:.0%} chance to leave",
-        "predicted_calls": lambda: f"Call {name} first: {d['predicted']:.0%} chance of more calls",
+        "predicted_churn": lambda: f"Call {name}: {percent(d['predicted'])} chance to leave",
+        "predicted_calls": lambda: f"Call {name} first: {percent(d['predicted'])} chance of more calls",
         "predicted_low_health": lambda: f"Call {name}: health {d['predicted']:.0f} expected",
         "predicted_first_session": lambda: (
-            f"Prepare {name}'s first session: {d['predicted']:.0%} chance to go well"
+            f"Prepare {name}'s first session: {percent(d['predicted'])} chance to go well"
         ),
-        "predicted_burnout": lambda: f"Relieve {name}: {d['predicted']:.0%} chance to teach much less",
-        "tutor_over_use": lambda: f"Relieve {name}: {d['utilisation']:.0%} booked",
+        "predicted_burnout": lambda: f"Relieve {name}: {percent(d['predicted'])} chance to teach much less",
+        "tutor_over_use": lambda: f"Relieve {name}: {percent(d['utilisation'])} booked",
         "low_tutor_rating": lambda: f"Talk to {name}: rated {d['avg_rating']:.1f}",
         "tutor_capacity": lambda: f"Ask {name} for hours: {d['available_hours']:g} h offered",
     }

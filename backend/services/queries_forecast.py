@@ -56,6 +56,7 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
     """When a cell is expected to run short in the next day: chance in its worst hour, hours missing over the day.
 
     `start_us` to `end_us` is the stretch around the worst hour in which it is more likely short than not; `unit` is what is missing.
+    `by_last_week`: last week's value says so, wholly or by half, as it erred less here than the forecast.
     """
 
     place: str
@@ -65,6 +66,7 @@ class Shortage(msgspec.Struct, frozen=True, kw_only=True):
     end_us: int
     worst_us: int
     unit: str
+    by_last_week: bool = False
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,14 +196,16 @@ def _by_hour(scope: Scope) -> Scope:
 @lru_cache(maxsize=64)
 def _shortages(store: Any, _head: HoursHead | None, scope: Scope) -> dict[str, Shortage]:
     first = floor_hour(scope.at_us)
-    units = {o.place: o.unit for o in outlooks(store, scope, "gap")}
+    newest = {o.place: o for o in outlooks(store, scope, "gap")}
     found = {}
     for place, said in _said(store, scope, "gap", [], first).items():
-        if place in units:
+        if place in newest:
             hours = [(at, said[at]) for at in range(first, first + AHEAD * HOUR, HOUR) if at in said]
-            short = _shortage(place, hours, units[place])
+            short = _shortage(place, hours, newest[place].unit)
             if short is not None:
-                found[place] = short
+                # Of a past moment it is not kept which of the two was given out.
+                told = newest[place].last_week > 0 and not scope.time_travel
+                found[place] = msgspec.structs.replace(short, by_last_week=told)
     return found
 
 

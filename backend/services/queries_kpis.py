@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from backend.domain.times import DAY, HOUR
+from backend.domain.wording import counted, percent
 from backend.ports import Reads
 from backend.services.queries_alerts import alert_counts
 from backend.services.queries_counts import (
@@ -60,7 +61,7 @@ def _students_at_risk(spread: dict) -> Kpi:
         value=float(n) if known else None,
         unit="",
         delta=None,
-        delta_text=f"{n / known:.0%} of those with a known health" if known else "",
+        delta_text=f"{percent(n / known)} of those with a known health" if known else "",
         window_text="now, health below 60",
         better="down",
     )
@@ -184,7 +185,7 @@ def _mean_health(spread: dict) -> Kpi:
         key="mean_health",
         title="Mean health: none known yet"
         if mean is None
-        else f"Mean health of {known:,} students: {mean:.0f}",
+        else f"Mean health of {counted(known, 'student')}: {mean:.0f}",
         value=mean,
         unit="",
         delta=None,
@@ -198,13 +199,13 @@ def _short_cells(reads: Reads, scope: Scope) -> Kpi:
     short, known = short_cells(reads, scope)
     return Kpi(
         key="short_cells",
-        title=f"Short of tutors: {short} of {known} markets"
+        title=f"Short of tutors: {short} of {known} cells"
         if known
         else "Supply and demand: nothing reported yet",
         value=float(short) if known else None,
         unit="",
         delta=None,
-        delta_text="subject and region pairs where requests wait" if short else "",
+        delta_text="a cell is a subject in a region" if short else "",
         window_text="newest report of each",
         better="down",
     )
@@ -222,7 +223,7 @@ def _open_criticals(reads: Reads, scope: Scope) -> Kpi:
         value=float(counts["critical"]),
         unit="",
         delta=None,
-        delta_text=f"and {counts['warning']} of warning",
+        delta_text=f"and {counted(counts['warning'], 'warning')}",
         window_text="open or acknowledged",
         better="down",
     )

@@ -7,6 +7,7 @@ from typing import Any
 from backend.domain.counted import is_negative
 from backend.domain.events import Event
 from backend.domain.rules import pretty
+from backend.domain.wording import counted
 from backend.services.read_models import TimelineEntry
 
 _KINDS = {
@@ -123,8 +124,8 @@ def _market(p: dict[str, Any]) -> list[str | None]:
     tutors, requests = p.get("available_tutors"), p.get("pending_requests")
     demand, supply = p.get("demand_hours"), p.get("supply_hours")
     return [
-        None if tutors is None else f"{tutors} tutors free",
-        None if requests is None else f"{requests} requests waiting",
+        None if tutors is None else f"{counted(tutors, 'tutor')} free",
+        None if requests is None else f"{counted(requests, 'request')} waiting",
         None if demand is None else f"{demand:g} h asked",
         None if supply is None else f"{supply:g} h on offer",
     ]

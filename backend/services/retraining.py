@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from backend.domain.times import DAY, HOUR
+from backend.domain.wording import percent
 from backend.services.models import DRIFT
 
 TRAINING = "models.training"  # document, see `state`
@@ -61,7 +62,9 @@ def due(store: Store, every_days: int, now_us: int) -> str:
     weight = max((kind.get("far_weight", 0.0) for kind in moved.values()), default=0.0)
     rested = now_us - max(found["started_us"], found["since_us"]) >= REST_DAYS * DAY
     return (
-        f"inputs moved: {weight:.0%} of what a model says rests on them" if weight >= FAR and rested else ""
+        f"inputs moved: {percent(weight)} of what a model says rests on them"
+        if weight >= FAR and rested
+        else ""
     )
 
 

@@ -13,6 +13,7 @@ from backend.domain.channels import Channel
 from backend.domain.messages import Item, Message, moment, one_line
 from backend.domain.rules import pretty
 from backend.domain.times import DAY
+from backend.domain.wording import counted
 from backend.services import queries_forecast, queries_students
 from backend.services.channels import Channels, Outbox
 from backend.services.notifying import SUMMARY
@@ -59,7 +60,7 @@ def summary(store: Any, channel: Channel, kind: str, now_us: int, public_url: st
         _short(store, scope, base, zone),
     ]  # fmt: skip
     critical = sum(a.severity == "critical" for a in living)
-    subject = f"{'Day' if kind == 'daily' else 'Week'} to {moment(end_us, zone)}: {len(opened)} alerts opened, {len(living)} open"
+    subject = f"{'Day' if kind == 'daily' else 'Week'} to {moment(end_us, zone)}: {counted(len(opened), 'alert')} opened, {len(living)} open"
     if critical:
         subject += f", {critical} of them critical"
     demo = "[demo] " if any(a.simulated for a in opened or living) else ""
@@ -71,8 +72,12 @@ def summary(store: Any, channel: Channel, kind: str, now_us: int, public_url: st
 
 def _by_severity(alerts: Sequence[Alert]) -> str:
     counts = Counter(a.severity for a in alerts)
-    parts = [f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts[name]]
-    return f"{len(alerts)}: {', '.join(parts)}" if parts else "none"
+    parts = [
+        counted(counts[name], name, "warnings" if name == "warning" else name)
+        for name in reversed(SEVERITIES)
+        if counts[name]
+    ]
+    return parts[0] if len(parts) == 1 else f"{len(alerts)} ({', '.join(parts)})" if parts else "none"
 
 
 def _endings(alerts: Sequence[Alert]) -> str:
@@ -106,7 +111,7 @@ def _noisy(opened: Sequence[Alert], base: str) -> Item | None:
     facts = []
     for name, n in counts.most_common(LISTED):
         judged = f", {useless[name]} judged not useful" if useless[name] else ""
-        facts.append((pretty(name), f"{n} alert{'s' if n != 1 else ''}{judged}"))
+        facts.append((pretty(name), counted(n, "alert") + judged))
     return Item(title="The rules that spoke most", facts=tuple(facts), link=f"{base}/alerts")
 
 

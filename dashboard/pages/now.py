@@ -169,7 +169,7 @@ def queue_panel(
     elif not begun:
         inside = components.empty(
             "No event yet",
-            "Students, tutors and markets appear with their events, and rules watch them from then on.",
+            "Students, tutors and cells (a subject in a region) appear with their events, and rules watch them from then on.",
             [html.A("How to send the first event", href="/data", className="io-btn"),
              html.A("Start the simulator", href="/simulator", className="io-btn")], "students",
         )  # fmt: skip

@@ -66,7 +66,7 @@ def test_a_version_is_shown_promoted_given_a_share_and_taken_back(folder: Path) 
     assert "best possible" not in iops(folder, "models", "list").output
     assert "would reach an AUC of" in iops(folder, "models", "show", shipped).output
     assert f"{shipped} is in use" in iops(folder, "models", "promote", shipped).output
-    assert "scores 20%" in iops(folder, "models", "canary", version, "--share", "0.2").output
+    assert "scores 20 %" in iops(folder, "models", "canary", version, "--share", "0.2").output
     assert shelf.use("student")["canary"] == {"version": version, "share": 0.2}
     assert f"{shipped} is in use" in iops(folder, "models", "rollback", "student").output
     assert "scores in the shadow" in iops(folder, "models", "shadow", version).output

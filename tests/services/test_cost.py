@@ -91,7 +91,7 @@ def test_batches_sweeps_and_words_are_what_moves_it() -> None:
 
 def test_assumptions_name_what_was_asked() -> None:
     text = " ".join(estimate(Load(streams=321, per_request=7, explain_share=0.5)).assumptions)
-    for part in ("321 students", "7 event(s)", "50%", DATED):
+    for part in ("321 students", "7 events", "50 %", DATED):
         assert part in text
 
 

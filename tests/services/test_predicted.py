@@ -47,14 +47,14 @@ def test_a_probable_leaver_is_one_alert_until_the_chance_has_fallen(store: Sqlit
     assert (alert.severity, alert.title) == ("warning", "stu_1 will probably leave")
     assert (
         alert.message
-        == "72% chance to leave within 30 days, mostly from sessions in 7 days and inbound calls in 14 days"
+        == "72 % chance to leave within 30 days, mostly from sessions in 7 days and inbound calls in 14 days"
     )
     assert (alert.details["model"], alert.details["sessions_7d"]) == ("student-1", 1.0)
     settle_predicted(store, [said("churn_30d", 0.5)], NOW + HOUR)
     assert alerts(store) == []
     (ended,) = alerts(store, ("resolved",))
     assert ended.cause is not None
-    assert ended.cause.startswith("back to normal: 50% chance")
+    assert ended.cause.startswith("back to normal: 50 % chance")
 
 
 @pytest.mark.parametrize(

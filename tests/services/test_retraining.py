@@ -97,7 +97,7 @@ def test_inputs_that_moved_far_start_it_once_a_week(store: SqliteStore, tmp_path
     world.look()
     store.put_document(DRIFT, {"student": {"far_weight": 0.4}, "tutor": {"far_weight": 0.1}}, NOW)
     assert world.look(6 * DAY)["state"] == "never"
-    assert world.look(DAY)["why"] == "inputs moved: 40% of what a model says rests on them"
+    assert world.look(DAY)["why"] == "inputs moved: 40 % of what a model says rests on them"
     world.children[0].code = 0
     world.look()
     assert world.look(6 * DAY)["state"] == "done"

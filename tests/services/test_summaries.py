@@ -59,8 +59,8 @@ def test_it_counts_what_happened_and_names_what_waits(world: World) -> None:
     world.now = NOW
     made = summaries.summary(world.store, channel, "daily", NOW, "https://iops.example")
     said = messages.text(made)
-    assert "Opened: 3: 1 critical, 2 warning" in said
-    assert "Still open: 2: 1 critical, 1 warning" in said
+    assert "Opened: 3 (1 critical, 2 warnings)" in said
+    assert "Still open: 2 (1 critical, 1 warning)" in said
     assert "Ended: 1, 0 of them seen by a person" in said
     assert "1 of the open warnings and critical alerts is nobody's" in said
     assert "High IB call frequency: 1 alert" in said

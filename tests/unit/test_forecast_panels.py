@@ -96,6 +96,19 @@ def test_what_runs_short_comes_by_hours_with_time_and_chance() -> None:
     assert "82 %" in drawn
     assert "6.3 h short" in drawn
     assert "15 tutor hours missing in all" in drawn
+    assert "last week" not in drawn
+
+
+def test_a_shortage_that_last_week_tells_is_said_to_be_that() -> None:
+    cells = [cell("algebra", 1.0), cell("biology", 0.4)]
+    told = [msgspec.structs.replace(short(name, 3.0), by_last_week=True) for name in ("algebra", "biology")]
+    say = lambda found: text(  # noqa: E731
+        forecast_panels.runs_short(cells, {s.place: s for s in found}, None, {}, view())
+    )
+    assert "Last week's value: 2 cells run short in the next 24 h" in say(told)
+    mixed = say([told[0], short("biology", 3.0)])
+    assert "Last week's value: " not in mixed
+    assert "1 of 2 by last week's value, or its mean with the forecast" in mixed
 
 
 def test_without_a_shortage_ahead_the_list_is_of_now() -> None:
@@ -141,6 +154,9 @@ def test_the_scorecard_is_plain_where_the_forecast_loses() -> None:
     assert "a trial on the past" in trial
     assert "most of the error is chance" in trial
     assert "Nothing to judge yet" in say([])
+    assert "the forecast is what is said still" in say([bad])
+    told = text(forecast_panels.quality([bad], view(), "calls", "all", (3, 4)))
+    assert "Last week's value beats the forecasts of calls, and is given out in 3 of 4 series" in told
 
 
 def test_now_says_what_is_unusual_or_that_nothing_is_or_that_it_is_too_early() -> None:

@@ -68,20 +68,31 @@ def test_the_title_says_how_likely_what_is_and_never_for_certain() -> None:
 def test_the_card_tells_range_reasons_and_where_it_comes_from() -> None:
     text = words(prediction_card.panel(scored(churn(0.96)), a_view(), "student"))
     for part in (
-        "91 to 99 % of like cases left",
+        "91 to 99 % left of those given 90 % or more",
         "Inbound calls in 14 days",
         "4 calls",
         "1 session",
         "×8.0",
         "25 %",
-        "unknown",
+        "missing",
         "÷3.0",
+        "Where an input is missing, it weighs that nothing was known.",
         "student-1",
         "(canary)",
         "simulated history",
         "2 inputs unknown",
     ):
         assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("value", "of"),
+    [(0.04, "under 10 %"), (0.0996, "under 10 %"), (0.1, "10 to 20 %"), (0.45, "40 to 50 %"), (1.0, "90 % or more")],
+)  # fmt: skip
+def test_a_range_names_the_chances_it_is_of_since_it_need_not_hold_the_value(value: float, of: str) -> None:
+    said = churn(value, 0.01, 0.03)
+    assert prediction_card.range_text(said) == f"1 to 3 % left of those given {of}"
+    assert f"that were given {of}, 1 to 3 % left" in prediction_card.calibration_text(said)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +156,7 @@ def test_a_share_a_promotion_and_the_way_back(ctx: Context) -> None:
     assert models.decided(ctx, view, candidate, "canary", 20) == (True, f"{candidate} scores 20 %")
     text = words(models.body(ctx, view))
     assert "A new model scores 20 % of students" in text
-    assert "20% of entities" in text
+    assert "20 % of entities" in text
     assert models.decided(ctx, view, active, "rollback", None)[0]
     assert models.decided(ctx, view, candidate, "promote", None) == (True, f"{candidate} is in use")
     assert versions(ctx)[0] == candidate

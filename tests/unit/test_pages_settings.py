@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dash import no_update
 
 from backend.adapters.sqlite.access import SqliteAccess
 from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.limits import FIXED, meant
 from backend.domain.rules import RULES
 from backend.domain.times import DAY, MINUTE
 from backend.services import limits
@@ -69,6 +71,34 @@ def test_a_name_that_cannot_be_used_is_refused_in_words(ctx: Context, name: str,
     shown, ok = settings.create(ctx, view(), name, RANDOM[::-1])
     assert not ok
     assert says in text(shown)
+
+
+@pytest.mark.parametrize("rule_id", [rule_id for rule_id in RULES if rule_id not in FIXED])
+def test_the_form_shows_round_limits_and_what_is_saved_unchanged_stays_exact(
+    ctx: Context, rule_id: str
+) -> None:
+    shown = rules_panel.fill(ctx, rule_id)
+    values = [None if value is no_update else value for value in shown[3:9]]
+    assert all(
+        len(f"{value:g}") <= 4 and float(f"{value:g}") == value for value in values if value is not None
+    )
+    *_, quiet, seen = shown
+    assert rules_panel.put(ctx, view(), rule_id, "on", quiet, "", seen, values)[1]
+    assert (
+        limits.book(ctx.reads)[rule_id] == RULES[rule_id]
+    )  # nothing was changed, so there is no new version
+
+
+def test_another_number_stays_on_the_side_of_the_limit_before_it(ctx: Context) -> None:
+    shown = rules_panel.fill(ctx, "low_health_score")
+    assert shown[3:13] == (50, 53, 70, 73, *[no_update] * 2, *["Opens below", "Ends from"] * 2)
+    assert rules_panel.put(ctx, view(), "low_health_score", "on", 60, "", 1, [45, 53, 70, 73, None, None])[1]
+    critical, warning = limits.book(ctx.reads)["low_health_score"].levels
+    assert (critical.opens, critical.clears, warning.opens) == (44.999999, 53, 69.999999)
+    assert limit(critical.opens, rising=False) == "below 45"
+    assert meant(49.999999, 44.999999, rising=False) == 49.999999  # the exact number may be given too
+    assert meant(0.3, 0.2000001, rising=True) == 0.3000001
+    assert limit(0.0505, rising=True) == "from 0.0505"
 
 
 @pytest.mark.parametrize("changes", [{"role": "viewer"}, {"role": "operator"}, {"read_only": True}])
@@ -134,7 +164,9 @@ def test_an_admin_sets_limits_and_the_table_says_who_and_when(ctx: Context) -> N
     values = [6, 3, 4, 1, None, None]
     said, ok = rules_panel.put(ctx, view(actor="dana"), CALLS, "on", 90, "too many", seen, values)
     assert ok, text(said)
-    assert rules_panel.fill(ctx, CALLS) == (False, False, True, 6, 3, 4, 1, None, None, "on", 90, 2)
+    words = ["Opens from", "Ends at or below"] * 2
+    shown = [value for value in rules_panel.fill(ctx, CALLS) if value is not no_update]
+    assert shown == [False, False, True, 6, 3, 4, 1, *words, "on", 90, 2]
     shown = text(rules_panel.panel(limits.rules(ctx.reads), view()))
     assert "from 6" in shown
     assert "dana, " in shown

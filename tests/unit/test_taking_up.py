@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from backend.domain import drafts
-from backend.domain.evidence import ACTION_IDS
+from backend.domain.insight_words import ACTION_IDS
 from backend.domain.insights import Insight
 from backend.services.alerting import row_of
 from backend.services.queries import candidates
