@@ -56,11 +56,11 @@ def _students_at_risk(spread: dict) -> Kpi:
     n = spread["at_risk"]
     return Kpi(
         key="students_at_risk",
-        title=f"Students at risk: {n:,} of {known:,}" if known else "Students at risk: no health known yet",
+        title="Students at risk" if known else "Students at risk: no health known yet",
         value=float(n) if known else None,
         unit="",
         delta=None,
-        delta_text=f"{n / known:.0%} of those with a known health" if known else "",
+        delta_text=f"of {known:,} with a known health" if known else "",
         window_text="now, health below 60",
         better="down",
     )
@@ -180,13 +180,12 @@ def _mean_health(spread: dict) -> Kpi:
     known = spread["total"] - spread["unknown"]
     return Kpi(
         key="mean_health",
-        title="Mean health: none known yet"
-        if mean is None
-        else f"Mean health of {known:,} students: {mean:.0f}",
+        title="Mean health: none known yet" if mean is None else "Mean health",
         value=mean,
         unit="",
         delta=None,
-        delta_text=f"{spread['unknown']:,} without a score" if spread["unknown"] else "",
+        delta_text=(f"of {known:,} students" if known else "")
+        + (f", {spread['unknown']:,} without a score" if known and spread["unknown"] else ""),
         window_text="now",
         better="up",
     )
@@ -196,13 +195,11 @@ def _short_cells(reads: Reads, scope: Scope) -> Kpi:
     short, known = short_cells(reads, scope)
     return Kpi(
         key="short_cells",
-        title=f"Short of tutors: {short} of {known} markets"
-        if known
-        else "Supply and demand: nothing reported yet",
+        title="Markets short of tutors" if known else "Supply and demand: nothing reported yet",
         value=float(short) if known else None,
         unit="",
         delta=None,
-        delta_text="subject and region pairs where requests wait" if short else "",
+        delta_text=f"of {known} pairs of subject and region" if known else "",
         window_text="newest report of each",
         better="down",
     )
@@ -213,13 +210,13 @@ def _open_criticals(reads: Reads, scope: Scope) -> Kpi:
     unowned = counts["unowned_critical"]
     return Kpi(
         key="open_criticals",
-        title=f"Critical alerts without an owner: {unowned}"
+        title="Critical alerts, some without an owner"
         if unowned
-        else "No critical alert is without an owner",
+        else "Critical alerts, none without an owner",
         value=float(counts["critical"]),
         unit="",
         delta=None,
-        delta_text=f"{counts['critical']} critical, {counts['warning']} warnings",
+        delta_text=f"{unowned} without an owner, {counts['warning']} warnings",
         window_text="open or acknowledged",
         better="down",
     )
