@@ -37,9 +37,8 @@ def bars(
         # The number stands right of bar and mark, whichever reaches farther: no mark goes through it.
         traces.append(
             {"type": "scatter", "mode": "text", "x": [max(pair) for pair in zip(values, before, strict=True)], "y": list(names),
-             "text": trace.pop("text"), "textposition": "middle right", "textfont": trace.pop("textfont"), "cliponaxis": False, "hoverinfo": "skip"}
+             "text": trace.pop("text"), "texttemplate": "\u00a0\u00a0%{text}", "textposition": "middle right", "textfont": trace.pop("textfont"), "cliponaxis": False, "hoverinfo": "skip"}
         )  # fmt: skip
-        traces[-1]["text"] = [f" {text}" for text in traces[-1]["text"]]
         del trace["textposition"]
     high = max([*values, *(before or []), 1])
     return {

@@ -89,3 +89,21 @@ def test_search_asked_for_while_the_help_closes_gets_what_is_typed(product, open
     expect(find).to_be_focused()
     assert page.locator("html").get_attribute("data-bs-theme") == theme
     assert not [body for body in sent if '"ack"' in body]
+
+
+@pytest.mark.parametrize(("path", "table"), [("/settings", ".set-rules"), ("/models", ".mdl-scroll")])
+def test_a_wide_table_scrolls_within_its_panel_on_a_phone(product, open_user, path, table):
+    page = open_user(product, "light", 390).go(path)
+    place = page.locator(table).first
+    expect(place).to_be_visible()
+    assert place.evaluate("el => el.scrollWidth > el.clientWidth")
+    assert "gradient" in place.evaluate("el => getComputedStyle(el).backgroundImage")
+    assert overflow(page) <= 1
+
+
+def test_the_grid_of_events_shades_its_edge_as_long_as_columns_lie_beyond(product, open_user):
+    page = open_user(product, "light", 390).go("/events")
+    grid = page.locator(".io-grid")
+    expect(grid).to_have_attribute("data-beyond", "")
+    page.locator(".ag-center-cols-viewport").evaluate("el => { el.scrollLeft = el.scrollWidth }")
+    expect(grid).not_to_have_attribute("data-beyond", "")
