@@ -176,7 +176,7 @@ def reasons(calls: CallBreakdown, view: View) -> html.Section:
     else:
         title = "No call now, these were the reasons before"
     figure = comparisons.bars(names, now, view.filters.key, unit="calls", before=before)
-    figure["data"][0]["text"] = [f"{number(n)}  {signed(n - b)}" for n, b in zip(now, before, strict=True)]
+    figure["data"][-1]["text"] = [f"{number(n)}  {signed(n - b)}" for n, b in zip(now, before, strict=True)]
     figure["layout"]["margin"]["r"] = 64
     table = [
         [readable(r["reason"]), number(r["calls"]), number(r["previous"]), signed(r["calls"] - r["previous"]), percent(r["resolved_share"])]

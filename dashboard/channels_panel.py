@@ -35,7 +35,7 @@ _LEVELS = {
     "critical warning info": "All",
 }
 _STEPS = {"0": "At once", "1": "When nobody acknowledges", "2": "After that, as the second"}
-_SUMMARIES = {"": "None", "daily": "Daily", "weekly": "Weekly", "daily weekly": "Daily and weekly"}
+_SUMMARIES = {"none": "None", "daily": "Daily", "weekly": "Weekly", "daily weekly": "Daily and weekly"}
 RECENT = 12
 
 
@@ -47,7 +47,7 @@ def box() -> html.Section:
         _field("Which alerts", _select(LEVELS, _LEVELS, "critical warning")),
         _field("When", _select(STEP, _STEPS, "0")),
         _field("Quiet hours", dcc.Input(id=QUIET, type="text", maxLength=11, placeholder="22:00-07:00", className="io-input")),
-        _field("Summary", _select(SUMMARY, _SUMMARIES, "")),
+        _field("Summary", _select(SUMMARY, _SUMMARIES, "none")),
         components.button("Add channel", id=ADD, kind="pri"),
     ]  # fmt: skip
     hint = html.P(
@@ -133,7 +133,7 @@ def add(
         made = service.add(
             ctx.telling.channels, ctx.telling.sender, str(name or ""), str(url or ""), view.now_us, view.actor,
             secrets.token_bytes(8), severities=tuple(levels.split()), step=int(step), quiet=quiet_of(str(quiet or "")),
-            zone=view.zone.name, summaries=tuple(summary.split()),
+            zone=view.zone.name, summaries=() if summary == "none" else tuple(summary.split()),
         )  # fmt: skip
     except IopsError as refused:
         return _said(str(refused)), False

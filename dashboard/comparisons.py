@@ -34,6 +34,12 @@ def bars(
              "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2, "color": theme.BASE}},
              "hovertemplate": "before: %{x:,.4~g}<extra></extra>"}
         )  # fmt: skip
+        # The number stands right of bar and mark, whichever reaches farther: no mark goes through it.
+        traces.append(
+            {"type": "scatter", "mode": "text", "x": [max(pair) for pair in zip(values, before, strict=True)], "y": list(names),
+             "text": trace.pop("text"), "texttemplate": "\u00a0\u00a0%{text}", "textposition": "middle right", "textfont": trace.pop("textfont"), "cliponaxis": False, "hoverinfo": "skip"}
+        )  # fmt: skip
+        del trace["textposition"]
     high = max([*values, *(before or []), 1])
     return {
         "data": traces,

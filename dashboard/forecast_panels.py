@@ -69,6 +69,9 @@ class Expected(msgspec.Struct, frozen=True):
 NOTHING_EXPECTED = Expected([], [], "")
 
 
+SHORT = 3 * HOUR  # ranges up to this are not followed by a longer forecast
+
+
 def expected(store: Any, view: View, measure: str, step_us: int) -> Expected:
     """The band and the unusual hours of what the filters ask for."""
     scope = view.scope
@@ -77,6 +80,9 @@ def expected(store: Any, view: View, measure: str, step_us: int) -> Expected:
         return Expected([], [], "no forecast for one student or tutor")
     found: dict[str, Outlook] = {o.place: o for o in store.forecasts(measure)}
     band = queries_forecast.band(store, scope, measure, place, step_us)
+    asked = scope.at_us - scope.start_us
+    if asked <= SHORT:  # a day ahead would leave the asked hour a dot at the edge
+        band = [point for point in band if point.at_us < scope.at_us + max(asked, HOUR)]
     rows = anomalies(store, scope, measure=measure).rows
     own = [row for row in rows if (row.subject, row.region) == (scope.subject, scope.region)]
     return Expected(

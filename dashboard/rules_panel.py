@@ -91,7 +91,9 @@ def box() -> html.Section:
         {"label": "Off: it raises nothing, and what it raised ends", "value": "off"},
     ]
     form = [
-        html.Label(["Rule", dbc.Select(id=RULE, options=names, className="io-input")]),
+        html.Label(
+            ["Rule", dbc.Select(id=RULE, options=names, placeholder="Choose a rule", className="io-input")]
+        ),
         *rows,
         html.Label(
             [

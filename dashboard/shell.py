@@ -94,10 +94,28 @@ def _nav_link(page: Page) -> html.A:
 
 
 def _phone_bar() -> html.Nav:
-    by_name = {page.name: page for page in PAGES}
-    pages = [by_name[name] for name in _PHONE if name in by_name]
-    links = [html.A([icon(p.icon, 20), p.title], href=p.path, **wild({"data-nav": p.path})) for p in pages]
-    return html.Nav(links, className="io-phonebar", **wild({"aria-label": "Main pages"}))
+    first = [page for name in _PHONE for page in PAGES if page.name == name]
+    rest = [page for page in PAGES if page.rail and page not in first]
+    tools = [
+        button("Search", sign="search", data_tool="find"),
+        button("Help and shortcuts", sign="help", data_tool="help"),
+    ]
+    sheet = [
+        html.Div([_phone_link(page) for page in rest], className="io-more-pages"),
+        html.Div(tools, className="io-more-tools"),
+        components.preference("Theme", "theme", THEMES),
+    ]
+    more = html.Details(
+        [html.Summary([icon("more", 20), "More"]),
+         html.Div(sheet, className="io-pop", role="group", **wild({"aria-label": "More pages and tools"}))],
+        className="io-menu io-more",
+    )  # fmt: skip
+    links = [_phone_link(page) for page in first]
+    return html.Nav([*links, more], className="io-phonebar", **wild({"aria-label": "Main pages"}))
+
+
+def _phone_link(page: Page) -> html.A:
+    return html.A([icon(page.icon, 20), page.title], href=page.path, **wild({"data-nav": page.path}))
 
 
 def _body(config: WebConfig) -> html.Div:
@@ -141,7 +159,7 @@ def _top(config: WebConfig) -> html.Div:
             html.H1(id=SHELL.title, children="iOps Dashboard"),
             _place(config),
             html.Span(className="grow"),
-            html.Div(id="io-find", className="io-find no-phone"),
+            html.Div(id="io-find", className="io-find"),
             modes,
             html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **wild({"data-transport": ""})),
             html.Button(icon("retry"), className="io-btn quiet icon", type="button", title="Refresh (R)", **wild({"aria-label": "Refresh this page's data", "data-refresh": "page"})),
@@ -253,8 +271,8 @@ def _help() -> dbc.Modal:
     single = components.preference("Single letters as shortcuts", "keys", (("on", "On"), ("off", "Off")))
     body = [html.Table(html.Tbody(rows), className="io-tbl"), html.Div(single, className="io-keys-switch")]
     return dbc.Modal(
-        [dbc.ModalHeader(dbc.ModalTitle("Shortcuts", tag="h2")), dbc.ModalBody(body)],
-        id=SHELL.help_modal, is_open=False, centered=True,
+        [dbc.ModalHeader(dbc.ModalTitle("Shortcuts", tag="h2", id=f"{SHELL.help_modal}-title")), dbc.ModalBody(body)],
+        id=SHELL.help_modal, labelledby=f"{SHELL.help_modal}-title", is_open=False, centered=True,
     )  # fmt: skip
 
 
@@ -265,6 +283,6 @@ def _clear_dialog() -> dbc.Modal:
         html.Button("Remove demo data", id=SHELL.clear_ask, className="io-btn pri", type="button"),
     ]
     return dbc.Modal(
-        [dbc.ModalHeader(dbc.ModalTitle("Clear demo data?", tag="h2")), dbc.ModalBody(words), dbc.ModalFooter(foot)],
-        id=SHELL.clear_modal, is_open=False, centered=True,
+        [dbc.ModalHeader(dbc.ModalTitle("Clear demo data?", tag="h2", id=f"{SHELL.clear_modal}-title")), dbc.ModalBody(words), dbc.ModalFooter(foot)],
+        id=SHELL.clear_modal, labelledby=f"{SHELL.clear_modal}-title", is_open=False, centered=True,
     )  # fmt: skip

@@ -259,7 +259,7 @@ def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View)
         figure = demand_over_supply(both, view, hours=cell.gap_hours is not None)
         inside = components.graph(figure, says, 168)
     return components.panel(
-        name_of(cell), inside, view, sub=finding, className="sup-multiple" + (" cur" if chosen else "")
+        name_of(cell), inside, view, sub=f"{finding}, hours" if both and cell.gap_hours is not None else finding, className="sup-multiple" + (" cur" if chosen else "")
     )  # fmt: skip
 
 
@@ -272,16 +272,31 @@ def demand_over_supply(points: Sequence[MarketPoint], view: View, *, hours: bool
     above, below = ("demand", "supply") if short else ("supply", "demand")
     if short:
         above += f", {number(_apart(widest), 1)} {'h ' if hours else ''}short"
-    low, high = sorted((widest.demand or 0, widest.supply or 0))
+    # A name lies beside the line over all of its own length, some half and some fifth of the width.
+    top = max(max(p.demand or 0, p.supply or 0) for p in points)
+    high = max(max(p.demand or 0, p.supply or 0) for p in _beside(points, widest, late, 0.45))
+    lower = [min(p.demand or 0, p.supply or 0) for p in _beside(points, widest, late, 0.2)]
+    below_fits = min(lower) > top * 0.2  # else it would lie on the axis
     base = {"x": view.zone.axis(widest.at_us), "xanchor": "right" if late else "left", "showarrow": False}
     figure["layout"]["annotations"] = [
         base | {"text": above, "y": high, "yanchor": "bottom", "font": {"size": 11, "color": theme.TEXT}},
-        base | {"text": below, "y": low, "yanchor": "top", "font": {"size": 11, "color": theme.TEXT_2}},
+        base
+        | {
+            "text": below,
+            "y": min(lower) if below_fits else max(lower),
+            "yanchor": "top" if below_fits else "bottom",
+            "font": {"size": 11, "color": theme.TEXT_2},
+        },
     ]
-    top = max(max(p.demand or 0, p.supply or 0) for p in points)
     figure["layout"]["yaxis"] |= {"range": [0, top * 1.25 or 1]}
     figure["layout"]["margin"] = {"l": 30, "r": 8, "t": 6, "b": 20}
     return figure
+
+
+def _beside(points: Sequence[MarketPoint], start: MarketPoint, left: bool, share: float) -> list[MarketPoint]:
+    """The points within a share of the width to the left or right of one, itself included."""
+    reach = share * (points[-1].at_us - points[0].at_us)
+    return [p for p in points if 0 <= (start.at_us - p.at_us) * (1 if left else -1) <= reach]
 
 
 def _apart(point: MarketPoint) -> float:

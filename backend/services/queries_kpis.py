@@ -57,11 +57,11 @@ def _students_at_risk(spread: dict) -> Kpi:
     n = spread["at_risk"]
     return Kpi(
         key="students_at_risk",
-        title=f"Students at risk: {n:,} of {known:,}" if known else "Students at risk: no health known yet",
+        title="Students at risk" if known else "Students at risk: no health known yet",
         value=float(n) if known else None,
         unit="",
         delta=None,
-        delta_text=f"{percent(n / known)} of those with a known health" if known else "",
+        delta_text=f"of {known:,} with a known health, {percent(n / known)}" if known else "",
         window_text="now, health below 60",
         better="down",
     )
@@ -183,13 +183,12 @@ def _mean_health(spread: dict) -> Kpi:
     known = spread["total"] - spread["unknown"]
     return Kpi(
         key="mean_health",
-        title="Mean health: none known yet"
-        if mean is None
-        else f"Mean health of {counted(known, 'student')}: {mean:.0f}",
+        title="Mean health: none known yet" if mean is None else "Mean health",
         value=mean,
         unit="",
         delta=None,
-        delta_text=f"{spread['unknown']:,} without a score" if spread["unknown"] else "",
+        delta_text=(f"of {known:,} students" if known else "")
+        + (f", {spread['unknown']:,} without a score" if known and spread["unknown"] else ""),
         window_text="now",
         better="up",
     )
@@ -199,13 +198,11 @@ def _short_cells(reads: Reads, scope: Scope) -> Kpi:
     short, known = short_cells(reads, scope)
     return Kpi(
         key="short_cells",
-        title=f"Short of tutors: {short} of {known} cells"
-        if known
-        else "Supply and demand: nothing reported yet",
+        title="Cells short of tutors" if known else "Supply and demand: nothing reported yet",
         value=float(short) if known else None,
         unit="",
         delta=None,
-        delta_text="a cell is a subject in a region" if short else "",
+        delta_text=f"of {known:,}; a cell is a subject in a region" if known else "",
         window_text="newest report of each",
         better="down",
     )
@@ -216,14 +213,14 @@ def _open_criticals(reads: Reads, scope: Scope) -> Kpi:
     critical, unowned = counts["critical"], counts["unowned_critical"]
     title = "No critical alert is open"
     if critical:
-        title = f"Critical alerts: {unowned or 'none'} of {critical} without an owner"
+        title = "Critical alerts, " + ("some without an owner" if unowned else "all with an owner")
     return Kpi(
         key="open_criticals",
         title=title,
-        value=float(counts["critical"]),
+        value=float(critical),
         unit="",
         delta=None,
-        delta_text=f"and {counted(counts['warning'], 'warning')}",
+        delta_text=f"{unowned} without an owner, {counted(counts['warning'], 'warning')}",
         window_text="open or acknowledged",
         better="down",
     )

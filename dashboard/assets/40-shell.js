@@ -108,10 +108,15 @@
       const on = el.closest(".io-both").classList.toggle("show-table");
       el.setAttribute("aria-pressed", String(on));
     },
+    tool(el) { // of the phone's sheet; the focus goes to what stays, so that a dialog can give it back
+      closeMenus();
+      el.closest("details").querySelector("summary").focus();
+      el.dataset.tool === "find" ? iops.focusFind() : byId("shell-help-open").click();
+    },
     command(el) { send(JSON.parse(el.dataset.command), el.closest("[data-row]")); },
   };
   document.addEventListener("click", (event) => {
-    const el = event.target.closest("[data-clear],[data-command],[data-switch],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],a[href]");
+    const el = event.target.closest("[data-clear],[data-command],[data-switch],[data-set],[data-at],[data-at-back],[data-absolute],[data-close],[data-share],[data-refresh],[data-toggle],[data-tool],a[href]");
     const menu = event.target.closest("details.io-menu");
     if (!event.target.closest(".io-pick")) closeMenus(menu);
     if (!el || el.getAttribute("aria-disabled") === "true") return;
@@ -124,6 +129,7 @@
     if (el.getAttribute("href").startsWith("#")) return;
     event.preventDefault();
     follow(el);
+    closeMenus(); // also where the link leads to what is already there
   }, true);
 
   /* ---- alert commands, with Undo ---- */

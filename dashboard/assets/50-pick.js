@@ -99,6 +99,7 @@
     if (!place || place.firstChild) return;
     const ask = (text) => "/ui/find?text=" + encodeURIComponent(text);
     const go = (row) => {
+      wanted = 0;
       if (row.kind === "view") { made.input.value = ""; made.input.blur(); return iops.openView(row.href); }
       const target = new URL(row.href, location.origin);
       const query = new URLSearchParams(location.search);
@@ -112,13 +113,43 @@
     sign.className = "ico ico-search s14"; sign.setAttribute("aria-hidden", "true");
     const key = document.createElement("kbd");
     key.className = "io-kbd"; key.textContent = "Ctrl K";
-    place.append(sign, made.wrap, key);
+    const close = document.createElement("button");
+    Object.assign(close, { type: "button", className: "io-btn quiet icon only-phone" });
+    close.setAttribute("aria-label", "Close search");
+    close.innerHTML = '<span class="ico ico-close" aria-hidden="true"></span>';
+    close.addEventListener("click", () => made.input.blur());
+    place.append(sign, made.wrap, key, close);
     made.list.hidden = true;
     made.input.setAttribute("aria-expanded", "false");
     const toggle = (on) => { made.list.hidden = !on; made.input.setAttribute("aria-expanded", String(on)); };
     made.input.addEventListener("focus", () => { toggle(true); made.search(); });
-    made.input.addEventListener("blur", () => toggle(false));
-    made.input.addEventListener("keydown", (e) => { if (e.key === "Escape") made.input.blur(); });
-    iops.focusFind = () => { made.input.focus(); made.input.select(); };
+    made.input.addEventListener("blur", () => { toggle(false); if (!wanted) delete root.dataset.finding; });
+    made.input.addEventListener("keydown", (e) => { if (e.key === "Escape") { wanted = 0; made.input.blur(); } });
+    /* A dialog that closes keeps the focus until it has faded, and gives it elsewhere then. Search asked for meanwhile waits
+       for its end; what is typed until then goes into the field, not to the single-letter shortcuts. */
+    const root = document.documentElement, SETTLED = 200; // milliseconds after a dialog in which it may still move the focus
+    let wanted = 0; // until when the focus belongs here; 0: it is where it should be
+    function settle() {
+      if (!wanted) return;
+      const now = performance.now();
+      if (document.querySelector(".modal")) wanted = now + SETTLED;
+      else if (document.activeElement !== made.input) made.input.focus();
+      if (now < wanted) setTimeout(settle, 20); else wanted = 0;
+    }
+    iops.focusFind = () => {
+      root.dataset.finding = "1"; // a phone shows the field only now
+      if (!document.querySelector(".modal")) { made.input.focus(); made.input.select(); return; }
+      const dialog = document.querySelector(".modal.show .btn-close");
+      if (dialog) dialog.click();
+      if (!wanted) made.input.value = "";
+      wanted = performance.now() + SETTLED;
+      settle();
+    };
+    iops.typedWhileFinding = (key) => { // true: the key was for the search
+      if (!wanted || document.activeElement === made.input) return false;
+      if (key.length === 1) made.input.value += key;
+      made.search();
+      return true;
+    };
   };
 })();

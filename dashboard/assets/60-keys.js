@@ -29,6 +29,7 @@
   };
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); if (iops.focusFind) iops.focusFind(); return; }
+    if (event.key !== "Escape" && !event.ctrlKey && !event.metaKey && !event.altKey && iops.typedWhileFinding && iops.typedWhileFinding(event.key)) { event.preventDefault(); return; }
     if (event.key === "Escape") {
       const menu = document.querySelector("details.io-menu[open]");
       if (menu) { menu.open = false; menu.querySelector("summary").focus(); return; }
@@ -37,7 +38,7 @@
       else if (document.documentElement.dataset.kiosk) iops.change({ kiosk: null });
       return;
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector(".modal.show")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector(".modal")) return; // a dialog that fades out is still there
     const act = letters[event.key.length === 1 ? event.key.toLowerCase() : ""];
     if (act && iops.preference("keys") === "on") { event.preventDefault(); act(); }
   });

@@ -11,6 +11,10 @@
     });
     return script;
   }
+  function edge(id) { // whether columns lie beyond the right edge, which is shaded then (42-scroll.css)
+    const grid = document.getElementById(id), view = grid && grid.querySelector(".ag-center-cols-viewport");
+    if (view) grid.toggleAttribute("data-beyond", view.scrollLeft + view.clientWidth < view.scrollWidth - 1);
+  }
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.iops = Object.assign(window.dash_clientside.iops || {}, {
     grid: async (rows, table) => {
@@ -20,6 +24,10 @@
         return window.dash_clientside.no_update;
       }
       await load();
+      window.dash_ag_grid.getApiAsync(table.props.id).then((api) => {
+        for (const kind of ["bodyScroll", "gridSizeChanged", "columnResized", "firstDataRendered"]) api.addEventListener(kind, () => edge(table.props.id));
+        edge(table.props.id);
+      });
       return { ...table, props: { ...table.props, rowData: rows } };
     },
   });

@@ -49,7 +49,7 @@ def add(ctx: Context, seen: View, **changes: Any) -> tuple[Any, bool]:
         "levels": "critical warning",
         "step": "0",
         "quiet": "",
-        "summary": "",
+        "summary": "none",
     } | changes
     return channels_panel.add(ctx, seen, *asked.values())
 

@@ -70,3 +70,11 @@ def test_the_zone_stands_once_at_the_last_tick(hours: int, last: str) -> None:
 
 def test_ticks_of_weeks_are_days() -> None:
     assert figures.time_axis(T0, T0 + 14 * DAY, UTC_ZONE)["ticktext"][0] == "20 Nov"
+
+
+def test_no_mark_of_before_goes_through_the_number_of_a_bar():
+    figure = comparisons.bars(["a", "b"], [3, 1], "k", before=[2, 4])
+    said = figure["data"][-1]
+    assert said["mode"] == "text"
+    assert list(said["x"]) == [3, 4]
+    assert list(said["text"]) == ["3", "1"]
