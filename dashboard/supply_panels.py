@@ -216,7 +216,7 @@ def short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> h
     facts = [
         html.Span([html.B(size)]),
         html.Span([html.B(number(cell.pending_requests)), " waiting"]) if cell.pending_requests is not None else None,
-        html.Span([html.B(number(cell.available_tutors)), " tutors"]) if cell.available_tutors is not None else None,
+        html.Span([html.B(number(cell.available_tutors)), " tutor" + "s" * (cell.available_tutors != 1)]) if cell.available_tutors is not None else None,
     ]  # fmt: skip
     mark = severity(alert.severity, " ") if alert else html.Span(icon("sev-unk"), className="io-sev unk")
     cause: Any = [html.B(cell.cause.capitalize()), " ", cell.cause_text] if cell.cause not in ("none", "") else "cause not judged"  # fmt: skip
