@@ -80,10 +80,8 @@ def facts(found: list[LoggedEvent], view: View) -> list[Any]:
         why = f"No {what} of {view.filter_text.lower()} happened in {window_text(view.filters, view.zone)}."
         act = [html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")]
         empty = components.empty("Nothing came", why, act, "data")
-        return [
-            html.Div(kinds(view), className="evt-end"),
-            components.panel("No event in this range", empty, view),
-        ]
+        panel = components.panel("No event in this range", empty, view)
+        return [html.Div([html.Div(kinds(view), className="evt-end"), panel], className="evt-head")]
     late = sum(event.late_s >= _LATE_S for event in found)
     commonest, count = Counter(event.type for event in found).most_common(1)[0]
     senders = Counter(event.source for event in found)
