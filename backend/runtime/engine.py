@@ -23,6 +23,7 @@ from backend.runtime.explainer_follower import ExplainerFollower
 from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.http_protocol import GuardedProtocol
+from backend.runtime.learning_process import LearningProcess
 from backend.runtime.log_writer import MAX_WAITING, LogWriter
 from backend.runtime.logs import log_to_stderr
 from backend.runtime.notifier_follower import Notifier
@@ -85,7 +86,8 @@ class Engine:
         secret = local_access.secret(settings.data_dir, local_access.SIGNING).encode()
         began = time.monotonic()
         explainer = self._explainer = explainer_of(store, settings, clock)
-        forecaster = self._forecaster = ForecastFollower(store, clock)
+        learning = LearningProcess(settings.database, settings.log_level) if settings.folds_apart else None
+        forecaster = self._forecaster = ForecastFollower(store, clock, learning)
         scorer = self._scorer = local_models.follower(store, settings, clock)
         trainer = self._trainer = local_models.trainer(store, settings, clock)
 

@@ -1,4 +1,7 @@
-"""Closes hours in the background: forecasts, anomalies and their alerts. It works in small pieces, and lets others go first."""
+"""Closes hours in the background: forecasts, anomalies and their alerts. It works in small pieces, and lets others go first.
+
+A whole past, minutes of work, is learned by a process of its own where there is one (`learning_process`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from backend.domain.outlook import GRACE_US
 from backend.domain.times import HOUR
+from backend.runtime.learning_process import LearningProcess
 from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
@@ -23,10 +27,10 @@ class Stopped(Exception):
 
 
 class ForecastFollower:
-    """`store` implements Reads, Alerts and Forecasts."""
+    """`store` implements Reads, Alerts and Forecasts; `apart` learns a whole past, without it that is done here."""
 
-    def __init__(self, store: Any, clock: Callable[[], int]) -> None:
-        self._clock = clock
+    def __init__(self, store: Any, clock: Callable[[], int], apart: LearningProcess | None = None) -> None:
+        self._clock, self._apart = clock, apart
         self._stop = threading.Event()
         self._forecasting = Forecasting(store, self._rest)
         self._thread = threading.Thread(target=self._run, name="forecast-follower", daemon=True)
@@ -47,7 +51,10 @@ class ForecastFollower:
     def look(self) -> bool:
         """One round; True when hours were closed."""
         began, self._since = time.monotonic(), time.thread_time()
-        closed = self._forecasting.step(self._clock())
+        if self._apart is not None and self._forecasting.whole_past(self._clock()):
+            closed = self._apart.run(self._stop)
+        else:
+            closed = self._forecasting.step(self._clock())
         if closed:
             self._figures["forecast_seconds"] = time.monotonic() - began
             self._figures["forecast_hours_closed"] += 1

@@ -49,12 +49,7 @@ class Forecasting:
         """Closes every hour that is over; True when there was one. Does nothing while many events wait to be folded."""
         if not self._settled(now_us):
             return False
-        head, anew = self._present_head()
-        if head is not None and _rewritten(late_events(self._store, head), head):
-            head, anew = None, True
-            self._courses, self._watches = {}, {}
-        first_us = self._first_us(head, now_us)
-        last_us = floor_hour(now_us - GRACE_US) - HOUR
+        head, anew, first_us, last_us = self._due(now_us)
         if first_us is None or first_us > last_us:
             if anew:
                 self._store.clear_forecasts()  # nothing is left to learn from
@@ -66,6 +61,21 @@ class Forecasting:
             raise
         settle_episodes(self._store, [w.current for w in self._watches.values() if w.current], now_us)
         return True
+
+    def whole_past(self, now_us: int) -> bool:
+        """Whether the next step would learn everything from the first hour on: work of minutes, not of moments."""
+        if not self._settled(now_us):
+            return False
+        head, _, first_us, last_us = self._due(now_us)
+        return head is None and first_us is not None and first_us <= last_us
+
+    def _due(self, now_us: int) -> tuple[HoursHead | None, bool, int | None, int]:
+        """How far hours are closed, whether all has to be learned anew, and the first and last hour to close."""
+        head, anew = self._present_head()
+        if head is not None and _rewritten(late_events(self._store, head), head):
+            head, anew = None, True
+            self._courses, self._watches = {}, {}
+        return head, anew, self._first_us(head, now_us), floor_hour(now_us - GRACE_US) - HOUR
 
     def _settled(self, now_us: int) -> bool:
         """Whether what is over is counted: no history pours in, and not many events wait to be folded."""

@@ -105,6 +105,24 @@ def test_a_file_from_before_events_had_their_number_gets_it(path):
     assert rows(path, "SELECT value FROM meta WHERE key = 'cursor'") == [(9,)]
 
 
+def test_a_file_from_before_alerts_said_how_they_are_explained_finds_it_out(path):
+    store = SqliteStore(path, checkpoints=True)
+    store.sweep(NOW)
+    alert, *others = store.unexplained(5)
+    store.close()
+    change(
+        path,
+        "DROP INDEX alerts_unexplained",
+        "ALTER TABLE alerts DROP COLUMN explained",
+        "INSERT INTO insights (insight_id, alert_id, entity_type, entity_id, kind, severity, source, prompt_version, facts_digest, created_us, body) "
+        f"VALUES ('in_1', '{alert.alert_id}', 'student', '{alert.entity_id}', 'k', '{alert.severity}', 'rules', 'p', 'f', 1, '{{}}')",
+        "PRAGMA user_version=6",
+    )
+    store = SqliteStore(path)
+    assert store.unexplained(5) == others
+    store.close()
+
+
 def test_a_step_of_a_version_is_carried_out_once(path, monkeypatch):
     step = Migration(("UPDATE events SET source = coalesce(source, '') || '+'",), rebuild=True)
     monkeypatch.setitem(MIGRATIONS, SCHEMA_VERSION, step)

@@ -17,11 +17,12 @@ _decode = msgspec.json.Decoder(Insight).decode
 _SAVE = """INSERT OR REPLACE INTO insights (insight_id, alert_id, entity_type, entity_id, kind, severity, score, source, model,
   prompt_version, facts_digest, created_us, simulated, verdict, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, 'insight', ?)"
-# The newest insight of the alert has the alert's severity: then it is explained as it stands.
-_UNEXPLAINED = f"""SELECT {", ".join("a." + name for name in FIELDS)} FROM alerts a WHERE a.resolved_us IS NULL
-  AND a.entity_type IN ('student', 'tutor', 'cell')
-  AND a.severity IS NOT (SELECT i.severity FROM insights i WHERE i.alert_id = a.alert_id ORDER BY i.created_us DESC LIMIT 1)
-  ORDER BY CASE a.severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, a.opened_us DESC, a.alert_id LIMIT ?"""
+# The newest insight of the alert has the alert's severity: then it is explained as it stands. Word for word what the index has.
+_UNEXPLAINED = f"""SELECT {", ".join(FIELDS)} FROM alerts INDEXED BY alerts_unexplained
+  WHERE resolved_us IS NULL AND severity IS NOT explained AND entity_type IN ('student', 'tutor', 'cell')
+  ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_us DESC, alert_id LIMIT ?"""
+_EXPLAINED = """UPDATE alerts SET explained = (SELECT i.severity FROM insights i WHERE i.alert_id = alerts.alert_id
+  ORDER BY i.created_us DESC LIMIT 1) WHERE alert_id = ?"""
 _USE = """INSERT INTO llm_usage (day_us, name, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n"""
 
 
@@ -31,6 +32,7 @@ class SqliteInsights(Connections):
     def save_insights(self, insights: Sequence[Insight], now_us: int) -> None:
         with self.transaction() as connection:
             connection.executemany(_SAVE, [_row(insight) for insight in insights])
+            connection.executemany(_EXPLAINED, [(i.alert_id,) for i in insights if i.alert_id is not None])
             keys = [insight.insight_id for insight in insights]
             keys += [f"{i.insight_id}/{i.score:.0f}" for i in insights if (i.score or 0) >= HIGH_RISK]
             connection.executemany(_CHANGE, [(now_us, key) for key in keys])

@@ -19,7 +19,7 @@ from backend.domain.counted import number
 from backend.domain.errors import Unavailable
 from backend.domain.windows import COUNTERS
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 
 class Migration(NamedTuple):
@@ -40,7 +40,13 @@ MIGRATIONS: dict[int, Migration] = {
             "DELETE FROM buckets WHERE entity_type IN ('student', 'tutor')",
         ),
         ("UPDATE events SET counted = counted_of(event_type, body) WHERE counted IS NULL",),
-    )
+    ),
+    7: Migration(
+        filling=(
+            "UPDATE alerts SET explained = (SELECT i.severity FROM insights i WHERE i.alert_id = alerts.alert_id"
+            " ORDER BY i.created_us DESC LIMIT 1)",
+        )
+    ),
 }
 
 

@@ -101,7 +101,8 @@ CREATE TABLE alerts (
   opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
   acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT, verdict TEXT,
   simulated INTEGER NOT NULL DEFAULT 0, ended_by TEXT, quiet_until_us INTEGER,
-  request_id TEXT -- that brought the event which changed it last
+  request_id TEXT, -- that brought the event which changed it last
+  explained TEXT -- the severity that its newest insight tells of
 ) WITHOUT ROWID;
 -- At most one living alert per rule and entity.
 CREATE UNIQUE INDEX alerts_live ON alerts (rule_id, entity_type, entity_id) WHERE resolved_us IS NULL;
@@ -109,6 +110,10 @@ CREATE INDEX alerts_status ON alerts (status, opened_us);
 CREATE INDEX alerts_entity ON alerts (entity_type, entity_id);
 CREATE INDEX alerts_opened ON alerts (opened_us);
 CREATE INDEX IF NOT EXISTS alerts_quiet ON alerts (quiet_until_us) WHERE quiet_until_us IS NOT NULL;
+-- Living alerts not explained as they stand, most urgent first: short, however many alerts are open.
+CREATE INDEX IF NOT EXISTS alerts_unexplained
+  ON alerts (CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, opened_us DESC, alert_id)
+  WHERE resolved_us IS NULL AND severity IS NOT explained AND entity_type IN ('student', 'tutor', 'cell');
 
 -- Every change of an alert, one row, same transaction. digest chains each row to the one before it.
 CREATE TABLE audit (
