@@ -25,6 +25,8 @@ BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
 REST, LONGEST_REST = 2.0, 0.4
 MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
+# Between two sweeps of many: SQLite lets who waits for the file look every 100 ms, so without a gap of that size others wait for ever.
+LET_IN_SECONDS = 0.11
 IDLE_SECONDS = 0.05
 END_SECONDS = 0.02  # how often a step under way is told to end
 LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)
@@ -89,8 +91,10 @@ class Folder:
                 next_fold = ended + self._rest(ended - now)
                 next_look = ended + LOOK_SECONDS
             if time.monotonic() >= next_sweep:
+                began = time.monotonic()
                 more = self._sweep()
-                next_sweep = time.monotonic() + (0 if more else SWEEP_SECONDS)
+                ended = time.monotonic()
+                next_sweep = ended + (min(LET_IN_SECONDS, ended - began) if more else SWEEP_SECONDS)
 
     def _waits_its_turn(self) -> bool:
         return self._busy and self._pending < MAX_BACKLOG

@@ -20,7 +20,7 @@ from backend.runtime.logs import log_to_stderr
 from backend.services.forecasting import Forecasting
 
 LOOK_SECONDS = 0.2
-NICENESS = 10  # of 19: about a tenth of a core that others want, all of one that nobody wants
+NICENESS = 19  # a hundredth of a core that others want, all of one that nobody wants
 
 
 class LearningFailed(Exception):

@@ -7,6 +7,7 @@ neither a forecast nor a verdict; only when the log itself was rewritten (a past
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 import numpy as np
 
 from backend.domain.episodes import Episode, Watch
+from backend.domain.errors import Unavailable
 from backend.domain.outlook import GRACE_US, UNITS, Course, Day, Key, Outlook
 from backend.domain.times import DAY, HOUR, floor_hour
 from backend.ports import Closed, HoursHead
@@ -150,7 +152,10 @@ class Forecasting:
         def told() -> None:
             n = next(done, total)
             if n == 1 or n * TOLD // total > (n - 1) * TOLD // total:
-                learned.note(self._store, n, total, now_us)
+                with contextlib.suppress(
+                    Unavailable
+                ):  # how far it is may be told later; what is learned is not thrown away for it
+                    learned.note(self._store, n, total, now_us)
 
         return told
 

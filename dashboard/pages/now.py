@@ -87,8 +87,7 @@ def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
 
 def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
     """Alerts with the most recent news first, ended ones too."""
-    status = ("open", "acknowledged", "resolved", "snoozed", "dismissed")
-    found = queries.alerts(reads, scope, status=status, sort="newest", limit=40, counted=False)
+    found = queries.alerts(reads, scope, status=(), sort="newest", limit=40, counted=False)
     rows: list[AlertRow] = found.rows
     return sorted(rows, key=_news_us, reverse=True)[:NEWS]
 

@@ -52,7 +52,9 @@ def body(ctx: Context, view: View) -> list[Any]:
             html.Div([activity_map(cells, panels.key_of, view), unknown_panel(view)], className="sup-grid")
         ]
     chosen = chosen_cell(cells, view.filters.get("cell"))
-    alerts = shortage_alerts(queries.alerts(reads, scope, status=LIVING, alert_type=SHORTAGE).rows)
+    alerts = shortage_alerts(
+        queries.alerts(reads, scope, status=LIVING, alert_type=SHORTAGE, counted=False).rows
+    )
     short = shortages(reads, scope)
     shown = charted(cells, chosen, sorted(short, key=lambda place: -short[place].missing))
     marked = chosen or shown[0]

@@ -205,6 +205,10 @@ def test_every_read_answers_the_same(both: tuple[Any, Any], filters: dict[str, s
                 "counts": store.market_counts(chosen, NOW - WEEK, NOW),
                 "usual": store.market_usual(chosen, NOW),
                 "alerts": [a.alert_id for a in store.alert_list(chosen, limit=20)[0]],
+                "first of them": {
+                    o: [a.alert_id for a in store.alert_list(chosen, sort=o, limit=20, counted=False)[0]]
+                    for o in ALERT_SORTS
+                },
                 "past": [(a.alert_id, a.status) for a in store.alert_list(chosen, as_of_us=NOW - DAY)[0]],
                 "orders": {o: [a.alert_id for a in store.alert_list(chosen, sort=o)[0]] for o in ALERT_SORTS},
                 "tallies": sorted(store.alert_tallies(chosen)),

@@ -82,6 +82,25 @@ def _membership(kind: str, filters: Mapping[str, str], column: str) -> list[Any]
     return ["1"]
 
 
+def _beside(kind: str, filters: Mapping[str, str]) -> list[Any]:
+    """[condition, values...] like `_membership`, on the entity of one row of `alerts`."""
+    own, others = filters.get(kind), {name: value for name, value in filters.items() if name != kind}
+    parts, values = (["1"], []) if own is None else (["entity_id = ?"], [own])
+    if others:
+        columns = [name if name in ("subject", "region") else f"{name}_id" for name in others]
+        # The plus keeps SQLite from the indexes of places: one person has few links, one place very many.
+        within = " AND ".join(f"+l.{column} = ?" for column in columns)
+        ways = [f"EXISTS (SELECT 1 FROM links l WHERE l.{kind}_id = alerts.entity_id AND {within})"]
+        values += others.values()
+        if others.keys() <= {"subject", "region"}:
+            newest = " AND ".join(f"+e.{name} = ?" for name in others)
+            of_row = f"e.entity_type = '{kind}' AND e.entity_id = alerts.entity_id"
+            ways.append(f"EXISTS (SELECT 1 FROM entities e WHERE {of_row} AND {newest})")
+            values += others.values()
+        parts.append(f"({' OR '.join(ways)})")
+    return [" AND ".join(parts), *values]
+
+
 def _newest(kind: str, places: Mapping[str, str]) -> tuple[str, list[Any]]:
     """Ids of a kind whose newest subject and region are these, and the values: a range of the index entities_place."""
     named = " AND ".join(f"{name} = ?" for name in places)
@@ -112,13 +131,19 @@ def _cell(filters: Mapping[str, str], column: str) -> list[Any]:
     return [" AND ".join(parts), *values]
 
 
-def alert_clause(filters: Mapping[str, str]) -> Clause:
-    """Alerts about anything within the filters; alerts of the pipeline as a whole only without a filter."""
+def alert_clause(filters: Mapping[str, str], *, walked: bool = False) -> Clause:
+    """Alerts about anything within the filters; alerts of the pipeline as a whole only without a filter.
+
+    `walked`: judged alert by alert, for the first rows of a long order; otherwise everybody within the filters is looked up first.
+    """
     if not filters:
         return Clause()
+    # The plus: row by row of whatever the statement walks along, not by looking up everybody of a place among the alerts.
+    named = "+entity_type" if filters.keys() & {"subject", "region"} else "entity_type"
     parts, values = [], []
     for kind in ("student", "tutor", "cell"):
-        condition, *found = _membership(kind, filters, "entity_id")
-        parts.append(f"(entity_type = '{kind}' AND {condition})")
+        people = walked and kind != "cell"
+        condition, *found = _beside(kind, filters) if people else _membership(kind, filters, "entity_id")
+        parts.append(f"({named} = '{kind}' AND {condition})")
         values += found
     return Clause(f"({' OR '.join(parts)})", *values)

@@ -21,6 +21,7 @@ _STAKE = (
     f"coalesce(CASE entity_type WHEN 'student' THEN ({_LOSS}) WHEN 'cell'"
     f" THEN nullif(max(0, -json_extract(details, '$.gap_hours') * {HOUR_VALUE}), 0) END, occurrences)"
 )
+FEW = 400  # rows of a list up to which alerts are judged one by one
 _ORDER = {
     "severity": f"{_RANK}, opened_us DESC, alert_id",
     "stake": f"{_RANK}, {_STAKE} DESC, opened_us, alert_id",
@@ -52,7 +53,7 @@ class AlertReads(Connections):
 
         `as_of_us`: as they stood then, from the audit trail.
         """
-        where = alert_clause(filters)
+        where = alert_clause(filters, walked=not counted and 0 <= offset + limit <= FEW)
         for column, value in (
             ("alert_type", alert_type),
             ("severity", severity if as_of_us is None else None),

@@ -107,7 +107,9 @@ CREATE TABLE alerts (
 -- At most one living alert per rule and entity.
 CREATE UNIQUE INDEX alerts_live ON alerts (rule_id, entity_type, entity_id) WHERE resolved_us IS NULL;
 CREATE INDEX alerts_status ON alerts (status, opened_us);
+CREATE INDEX IF NOT EXISTS alerts_tally ON alerts (severity, status, owner, entity_type, entity_id); -- all that counting them needs
 CREATE INDEX alerts_entity ON alerts (entity_type, entity_id);
+CREATE INDEX IF NOT EXISTS alerts_type ON alerts (alert_type, opened_us);
 CREATE INDEX alerts_opened ON alerts (opened_us);
 CREATE INDEX IF NOT EXISTS alerts_quiet ON alerts (quiet_until_us) WHERE quiet_until_us IS NOT NULL;
 -- Living alerts not explained as they stand, most urgent first: short, however many alerts are open.
