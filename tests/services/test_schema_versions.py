@@ -61,7 +61,7 @@ def test_what_an_older_file_lacks_is_added_and_nothing_is_lost(path):
         "ALTER TABLE events DROP COLUMN peer",
         "ALTER TABLE rejects DROP COLUMN state",
         "DROP TABLE idempotency",
-        "DROP INDEX alerts_opened",
+        "DROP INDEX alerts_newest",
         "PRAGMA user_version=1",
     )
     store = SqliteStore(path, checkpoints=True)

@@ -42,10 +42,11 @@ MIGRATIONS: dict[int, Migration] = {
         ("UPDATE events SET counted = counted_of(event_type, body) WHERE counted IS NULL",),
     ),
     7: Migration(
-        filling=(
+        ("DROP INDEX IF EXISTS alerts_opened",),
+        (
             "UPDATE alerts SET explained = (SELECT i.severity FROM insights i WHERE i.alert_id = alerts.alert_id"
             " ORDER BY i.created_us DESC LIMIT 1)",
-        )
+        ),
     ),
 }
 

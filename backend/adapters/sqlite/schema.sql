@@ -110,7 +110,7 @@ CREATE INDEX alerts_status ON alerts (status, opened_us);
 CREATE INDEX IF NOT EXISTS alerts_tally ON alerts (severity, status, owner, entity_type, entity_id); -- all that counting them needs
 CREATE INDEX alerts_entity ON alerts (entity_type, entity_id);
 CREATE INDEX IF NOT EXISTS alerts_type ON alerts (alert_type, opened_us);
-CREATE INDEX alerts_opened ON alerts (opened_us);
+CREATE INDEX IF NOT EXISTS alerts_newest ON alerts (opened_us DESC, alert_id);
 CREATE INDEX IF NOT EXISTS alerts_quiet ON alerts (quiet_until_us) WHERE quiet_until_us IS NOT NULL;
 -- Living alerts not explained as they stand, most urgent first: short, however many alerts are open.
 CREATE INDEX IF NOT EXISTS alerts_unexplained
