@@ -13,6 +13,7 @@ from backend.services.access import Keys
 from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from dashboard import (
+    bundle,
     frame,
     insight_card,
     live,
@@ -45,10 +46,10 @@ _INDEX = """<!DOCTYPE html>
 </html>"""
 
 
-def _index(config: WebConfig) -> str:
+def _index(config: WebConfig, head: str) -> str:
     """The document; live.js asks for tickets where changes are pushed from elsewhere."""
     push = '<meta name="io-push" content="ticket">\n' if config.push_origin else ""
-    return _INDEX.replace("<title>", push + "<title>")
+    return _INDEX.replace("<title>", push + head + "<title>")
 
 
 def create_app(
@@ -70,10 +71,13 @@ def create_app(
     kept, for the Settings page. `tickets`: what opens a WebSocket elsewhere for a person (address and ticket). `models`: opens the shelf of models, for their page. `telling`: channels and messages. The Dash object is at `app.config["dash"]` for tests.
     """
     server = Flask("dashboard")
-    options: Any = {"server": server, "update_title": None}  # wider than Dash's type stubs say
+    own = bundle.Bundle()
+    options: Any = {  # wider than Dash's type stubs say
+        "server": server, "update_title": None, "external_stylesheets": [own.style], "external_scripts": [own.script]
+    }  # fmt: skip
     app = Dash(
         "dashboard", pages_folder="", use_pages=False, title="iOps Dashboard",
-        assets_ignore=r"boot\.js|.*\.txt", suppress_callback_exceptions=True, index_string=_index(config), serve_locally=True,
+        assets_ignore=".*", suppress_callback_exceptions=True, index_string=_index(config, own.head), serve_locally=True,
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
@@ -92,6 +96,7 @@ def create_app(
 
     # after_request handlers run in reverse order: headers last, so compression is put in after them
     security.install(server, config, lambda: app.callback_map, content_policy)
+    own.install(server)
     static_files.install(server)
     sessions.install(server, sessions.Sessions(config, people, clock))
     hub = live.Hub(feed, lambda: int(reads.last_change()))

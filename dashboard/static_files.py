@@ -9,7 +9,7 @@ import brotli
 from flask import Flask, Response, request
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml", "application/problem+json")
-_FINGERPRINT = re.compile(r"\.v\d[\w.]*m\d+|[?&]m=[\d.]+|async-|_favicon\.ico\?v=")
+_FINGERPRINT = re.compile(r"\.v\d[\w.]*m\d+|[?&]m=[\d.]+|/iops\.[0-9a-f]+\.|async-|_favicon\.ico\?v=")
 _SMALL = 800  # bytes below which compression does not pay
 _YEAR = "public, max-age=31536000, immutable"
 

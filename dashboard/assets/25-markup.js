@@ -9,7 +9,7 @@
   let planned = false;
   const idle = window.requestIdleCallback ? (act) => window.requestIdleCallback(act, { timeout: PATIENCE }) : (act) => setTimeout(() => act({ timeRemaining: () => 0 }), 50);
   function plan() {
-    if (planned || !waiting.size) return;
+    if (planned || !waiting.size || !window.Plotly) return;
     planned = true;
     idle((left) => {
       planned = false;
@@ -17,6 +17,7 @@
       plan();
     });
   }
+  document.addEventListener("iops-plotly", () => { for (const draw of [...waiting]) if (inSight(draw.at)) draw(); plan(); });
   function inSight(el) {
     const box = el.getBoundingClientRect();
     return box.bottom > 0 && box.top < window.innerHeight && box.width > 0;
@@ -25,18 +26,20 @@
   function drawer(el) {
     const one = { key: "", shown: "", figure: null, config: null };
     one.draw = () => {
+      if (!window.Plotly) { waiting.add(one.draw); iops.needPlotly(); return; }
       waiting.delete(one.draw);
       if (one.shown === one.key) return;
       one.shown = one.key;
       try { window.Plotly.react(el, one.figure.data, one.figure.layout, Object.assign({}, one.config, { responsive: false })); }
       catch (e) { console.error("a figure could not be drawn", e); } // the page around it stays
     };
+    one.draw.at = el;
     one.fit = new ResizeObserver(() => {
       const width = el._fullLayout && el._fullLayout.width;
       if (width && el.clientWidth && Math.abs(width - el.clientWidth) > 1) window.Plotly.Plots.resize(el);
     });
     one.fit.observe(el);
-    one.end = () => { waiting.delete(one.draw); one.fit.disconnect(); window.Plotly.purge(el); };
+    one.end = () => { waiting.delete(one.draw); one.fit.disconnect(); if (window.Plotly) window.Plotly.purge(el); };
     return one;
   }
   function Graph({ figure, config, style, className, id }) {
@@ -47,7 +50,8 @@
       if (!mine.current) mine.current = drawer(at.current);
       Object.assign(mine.current, { key, figure, config });
       if (inSight(at.current)) mine.current.draw();
-      else { waiting.add(mine.current.draw); plan(); }
+      else if (window.Plotly) { waiting.add(mine.current.draw); plan(); }
+      else mine.current.draw(); // waits with the others
     }, [key]);
     useLayoutEffect(() => () => mine.current.end(), []);
     return createElement("div", { ref: at, id, style, className });

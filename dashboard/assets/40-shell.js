@@ -8,6 +8,10 @@
   const byId = (id) => document.getElementById(id);
   const setProps = (id, props) => window.dash_clientside.set_props(id, props);
 
+  /* ---- time zone: told before the first question; asking for it takes a tenth of a second, so who has told it asks again later ---- */
+  if (document.cookie.includes("iops-zone=")) setTimeout(() => iops.writeZone(), 3000);
+  else iops.writeZone();
+
   /* ---- address ---- */
   iops.navigate = function (path, query, replace) {
     const text = query.toString().replace(/%3A/g, ":").replace(/%2C/g, ",").replace(/%2F/g, "/");

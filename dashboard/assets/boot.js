@@ -1,4 +1,4 @@
-/* Runs before the first paint: theme, contrast and the browser's time zone. */
+/* Runs before the first paint: theme and contrast. */
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -30,7 +30,6 @@
     const zone = own || Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
     document.cookie = "iops-zone=" + zone + ";path=/;max-age=31536000;samesite=lax";
   };
-  window.iops.writeZone();
   if (new URLSearchParams(location.search).get("embed") === "1") root.dataset.embed = "1"; // in a frame of somebody else's page
   root.dataset.mode = new URLSearchParams(location.search).has("at") ? "at" : "live";
   const wall = new URLSearchParams(location.search).get("kiosk");
