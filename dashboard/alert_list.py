@@ -311,7 +311,7 @@ def panel(
     )
     body = [tabs(counts, view), filter_row(counts, view), bulk_bar(view), held_bar(new), inside]
     return components.panel(
-        title_of(size, counts, view), body, view, foot=foot, export="alerts", className="al-panel",
+        title_of(size, counts, view), body, view, span="now", foot=foot, export="alerts", className="al-panel",
     )  # fmt: skip
 
 

@@ -30,11 +30,14 @@ def measures(calls: CallBreakdown, view: View) -> html.Dl:
     """Six numbers, each with what it is a share of or compared with."""
     minutes = None if calls.mean_duration_s is None else calls.mean_duration_s / 60
     urgent = sum(row["calls"] for row in calls.priorities if row["priority"] == "high")
-    moved = calls.total - calls.previous
+    change: tuple[str, str, str] = ("Change", "–", "the span before is not in the log")
+    if calls.previous is not None:
+        moved = calls.total - calls.previous
+        change = ("Change", signed(moved), f"on {number(calls.previous)} the span before")
     return components.strip(
         [
             ("Calls", number(calls.total), window_text(view.filters, view.zone)),
-            ("Change", signed(moved), f"on {number(calls.previous)} the span before"),
+            change,
             ("Resolved", percent(calls.resolved_share), f"of {plural(calls.total, 'call')}" if calls.resolved_share is not None else "not reported"),
             ("Negative", percent(calls.negative_share), "of calls, by mood" if calls.negative_share is not None else "no call"),
             ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} urgent" if minutes is not None else "not reported"),
@@ -122,7 +125,10 @@ def _volume_title(
         return f"Calls above usual, most from {_when(peak, step_us, view)}: {number(peak.value)} on usual {number(peak.usual)}"
     known = [p for p in points if p.usual is not None and p.value is not None]
     if not known:
-        return f"{plural(calls.total, 'call')}, {signed(calls.total - calls.previous)} on the span before"
+        told = plural(calls.total, "call")
+        if calls.previous is None:
+            return told
+        return f"{told}, {signed(calls.total - calls.previous)} on the span before"
     low = [p for p in known if (p.value or 0) < (p.low or 0)]
     return "Fewer calls than usual" if len(low) > len(known) / 3 else "Calls are as usual"
 
@@ -158,7 +164,7 @@ def week(calls: CallBreakdown, view: View) -> html.Section:
     both = components.chart_or_table(components.graph(figure, says, 188), ["Day", *hours], rows, caption=says)
     zone = view.zone.short(view.now_us)
     return components.panel(
-        title, both, view, sub=f"{number(top, 1)} an hour, {zone}" if top else zone, className="cal-chart"
+        title, both, view, span="last 4 weeks", sub=f"{number(top, 1)} an hour, {zone}" if top else zone, className="cal-chart"
     )  # fmt: skip
 
 
@@ -168,7 +174,8 @@ def reasons(calls: CallBreakdown, view: View) -> html.Section:
     if not rows:
         return components.panel("No reason known", components.empty("No call has a reason here", "Reasons come with each call.", sign="calls"), view)  # fmt: skip
     names = [readable(row["reason"]) for row in rows]
-    now, before = [row["calls"] for row in rows], [row["previous"] for row in rows]
+    now = [row["calls"] for row in rows]
+    before = None if calls.previous is None else [row["previous"] for row in rows]
     first = rows[0]
     total = sum(now)
     if total:
@@ -176,19 +183,29 @@ def reasons(calls: CallBreakdown, view: View) -> html.Section:
     else:
         title = "No call now, these were the reasons before"
     figure = comparisons.bars(names, now, view.filters.key, unit="calls", before=before)
-    figure["data"][-1]["text"] = [f"{number(n)}  {signed(n - b)}" for n, b in zip(now, before, strict=True)]
+    says = title
+    if before is not None:
+        figure["data"][-1]["text"] = [
+            f"{number(n)}  {signed(n - b)}" for n, b in zip(now, before, strict=True)
+        ]
+        says += f"; before: {', '.join(f'{n} {b}' for n, b in zip(names, before, strict=True))}"
     figure["layout"]["margin"]["r"] = 64
     table = [
-        [readable(r["reason"]), number(r["calls"]), number(r["previous"]), signed(r["calls"] - r["previous"]), percent(r["resolved_share"])]
+        [readable(r["reason"]), number(r["calls"]), number(r["previous"]), "–" if before is None else signed(r["calls"] - r["previous"]), percent(r["resolved_share"])]
         for r in rows
     ]  # fmt: skip
-    says = f"{title}; before: {', '.join(f'{n} {b}' for n, b in zip(names, before, strict=True))}"
     both = components.chart_or_table(
         components.graph(figure, says, 34 * len(rows) + 12),
         ["Reason", "Now", "Before", "Change", "Resolved"], table, caption="Calls by reason",
     )  # fmt: skip
     return components.panel(
-        title, both, view, foot="mark: the span of equal length before", className="cal-chart"
+        title,
+        both,
+        view,
+        className="cal-chart",
+        foot="the span before is not in the log"
+        if before is None
+        else "mark: the span of equal length before",
     )
 
 
@@ -231,7 +248,10 @@ def callers(calls: CallBreakdown, view: View) -> html.Section:
     if not rows:
         why = "A student with two or more calls in 7 days is listed here with health and open alerts."
         return components.panel(
-            "Nobody called twice in 7 days", components.empty("No repeat caller", why, sign="check"), view
+            "Nobody called twice in 7 days",
+            components.empty("No repeat caller", why, sign="check"),
+            view,
+            span="last 7 and 30 d",
         )
     risky = sum(row.segment in _SEGMENTS for row in rows)
     title = f"{plural(len(rows), 'student')} called twice or more in 7 days"
@@ -251,7 +271,7 @@ def callers(calls: CallBreakdown, view: View) -> html.Section:
         className="io-tbl cal-callers",
     )  # fmt: skip
     foot = f"{number(min(CALLERS, len(rows)))} of {number(len(rows))}, most calls first"
-    return components.panel(title, table, view, foot=foot, export="repeat-callers")
+    return components.panel(title, table, view, span="last 7 and 30 d", foot=foot, export="repeat-callers")
 
 
 def _caller(row: StudentRow, view: View) -> html.Tr:

@@ -160,13 +160,14 @@ def panel(
     stamp_us: int | None = None,
     late_after_s: int | None = None,
     export: str | None = None,
+    span: str | None = None,
     className: str = "",
     id: str | None = None,
 ) -> html.Section:
     """One question: the finding as title, the answer as body, and in the foot what it was computed with.
 
     `sub` is a light second part of the title, `end` controls at the right of the head, `stamp_us` the newest event in it,
-    `foot` what stands left of the computed-with text, `export` a name in `ctx.exports`.
+    `foot` what stands left of the computed-with text, `span` the panel's window where that is not the chosen range, `export` a name in `ctx.exports`.
     """
     ending = [
         end,
@@ -185,7 +186,7 @@ def panel(
         html.Span(foot, className="io-foot-left") if foot is not None else None,
         html.Span(className="grow"),
         html.Span("updating", className="io-updating"),
-        html.Span(view.computed_text, className="io-computed"),
+        html.Span(view.computed_text(span), className="io-computed"),
     ]
     inner = [head, html.Div(body, className="io-pbody"), html.Div(feet, className="io-pf")]
     extra = wild({"id": id} if id else {})

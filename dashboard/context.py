@@ -89,9 +89,17 @@ class View:
         return f"{self.filter_text}, {window_text(self.filters, self.zone)}"
 
     @property
-    def computed_text(self) -> str:
+    def computed_when(self) -> str:
+        """When it was worked out: "Computed 09:14:05 UTC"."""
         at = self.computed_us or self.now_us
-        return f"{self.scope_text}. Computed {self.zone.seconds(at)} {self.zone.short(at)}"
+        return f"Computed {self.zone.seconds(at)} {self.zone.short(at)}"
+
+    def computed_text(self, span: str | None = None) -> str:
+        """Filter, window and when. `span` is the window of a panel that has one of its own, in words; empty: it has neither."""
+        if span == "":
+            return self.computed_when
+        told = self.scope_text if span is None else f"{self.filter_text}, {span}"
+        return f"{told}. {self.computed_when}"
 
     @property
     def forbidden(self) -> str | None:

@@ -97,10 +97,10 @@ def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | 
             "Rules look at every new event and at every passing hour.",
             sign="check",
         )
-        return components.panel(title, body, view)
+        return components.panel(title, body, view, span="now")
     rows = [_alert_line(a, view) for a in [*waiting, *ended[:PAST_ALERTS]]]
     more = html.A("All alerts", href=everything)
-    return components.panel(title, html.Ul(rows, className="ppl-alerts"), view, foot=more)
+    return components.panel(title, html.Ul(rows, className="ppl-alerts"), view, span="now", foot=more)
 
 
 def _alert_line(alert: AlertRow, view: View) -> html.Li:
@@ -154,6 +154,7 @@ def weeks_panel(detail: EntityDetail, view: View) -> html.Section:
         pace(detail.sessions, detail.first_event_us),
         html.Div([against_usual(detail.metrics), chart], className="io-pad"),
         view,
+        span=f"last {len(detail.sessions)} weeks",
     )
 
 
@@ -258,7 +259,7 @@ def subjects_panel(detail: EntityDetail, view: View, *, with_tutor: bool) -> htm
         body: Any = components.empty(
             "No session yet", "Subjects come with completed sessions.", sign="session"
         )
-        return components.panel("No subject yet", body, view)
+        return components.panel("No subject yet", body, view, span="last 30 d")
     first = rows[0]
     title = (
         f"{readable(first['subject'])} takes {number(first['sessions_30d'])} of {plural(total, 'session')}"
@@ -271,7 +272,7 @@ def subjects_panel(detail: EntityDetail, view: View, *, with_tutor: bool) -> htm
         title,
         components.plain_table(head, lines, "Sessions by subject"),
         view,
-        sub="30 days",
+        span="last 30 d",
         className="ppl-subjects",
     )
 

@@ -20,7 +20,7 @@ def panel(store: Any, view: View) -> html.Section:
             "Each alert gets its explanation when it opens or changes segment.",
             sign="note",
         )
-        return components.panel("No explanation yet today", body, view)
+        return components.panel("No explanation yet today", body, view, span="")
     rows: list[list[Any]] = [
         ["Worded by a model", number(meters["by_model"])],
         ["Worded by rules", number(meters["explained"] - meters["by_model"])],
@@ -31,7 +31,7 @@ def panel(store: Any, view: View) -> html.Section:
         ["Found useful, 30 days", useful(meters)],
     ]
     return components.panel(
-        title(meters), components.plain_table(["Measure", "Today"], rows, "Explanations today"), view
+        title(meters), components.plain_table(["Measure", "Today"], rows, "Explanations today"), view, span=""
     )
 
 

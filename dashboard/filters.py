@@ -43,6 +43,8 @@ PAGE_KEYS = (
     "metric",
     "compare",
 )
+# Those that mean the same on every page, with what they may be; the others are judged where they are read.
+OWN_CHOICES = {"severity": ("critical", "warning", "info"), "dir": ("asc", "desc"), "compare": ("1",)}
 _LONGEST = 120  # characters of one value; ids are shorter
 _FIRST, _LAST = (
     to_us(datetime.fromisoformat("2000-01-01T00:00Z")),
@@ -108,7 +110,7 @@ def parse(search: str | None, zone: Zone = UTC_ZONE) -> tuple[Filters, list[str]
         values |= {"from_us": start, "to_us": end, "range": DEFAULT_RANGE}
     elif start is not None or end is not None:
         notices.append("A time range needs a start before its end; the last 24 h are shown.")
-    own = {key: text for key in PAGE_KEYS if (text := _text(key, given.pop(key, None), notices))}
+    own = {key: text for key in PAGE_KEYS if (text := _own(key, given.pop(key, None), notices))}
     given.pop("token", None)  # never kept, never named
     notices += [f"“{key[:40]}” is not something this page can be asked for; it was removed." for key in given]
     return Filters(**values, own=tuple(own.items())), notices  # type: ignore[arg-type]  # checked key by key above
@@ -166,6 +168,11 @@ def _text(key: str, value: str | None, notices: list[str]) -> str | None:
         notices.append(f"The value of “{key}” cannot be one that exists; it was removed.")
         return None
     return value
+
+
+def _own(key: str, value: str | None, notices: list[str]) -> str | None:
+    text = _text(key, value, notices)
+    return _choice(key, text, OWN_CHOICES[key], notices) if text and key in OWN_CHOICES else text
 
 
 def _choice(key: str, value: str | None, choices: tuple[str, ...], notices: list[str]) -> str | None:

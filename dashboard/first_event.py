@@ -61,6 +61,7 @@ def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:
         title,
         html.Div(body, className="io-pad"),
         view,
+        span="",
         end=copy,
         foot=html.Span([docs, ", ", schema]),
         className="data-first",

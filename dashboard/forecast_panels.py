@@ -123,7 +123,12 @@ def runs_short(
     if repeated:
         foot += f"; {number(repeated)} of {number(len(coming))} by {_REPEATED}, which erred less so far"
     return components.panel(
-        title, html.Ol(rows[:LISTED], className="sup-short"), view, sub="by hours missing", foot=foot
+        title,
+        html.Ol(rows[:LISTED], className="sup-short"),
+        view,
+        span="next 24 h",
+        sub="by hours missing",
+        foot=foot,
     )
 
 
@@ -260,15 +265,17 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
     rows = sorted((row for row in found.rows if row.end_us is None), key=lambda row: -row.score)
     if found.through_us is None:
         text = f"Once there are events, what is usual is learned from them: {found.learning}."
-        return components.panel("Not watched yet", html.P(text, className="io-pad t3 now-calm"), view)
+        return components.panel(
+            "Not watched yet", html.P(text, className="io-pad t3 now-calm"), view, span="now"
+        )
     if found.days_known < found.days_needed:
         title = "Too early to tell what is unusual"
         text = f"Needs {number(found.days_needed, 0)} days of history, has {number(found.days_known, 1)}."
-        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
+        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view, span="now")
     if not rows:
         text = "Calls, sessions, ratings and supply for demand are as at this hour of the last two weeks. The running hour is judged when it has closed."
         title = f"Nothing unusual up to {view.zone.clock(found.through_us + HOUR)}"
-        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view)
+        return components.panel(title, html.P(text, className="io-pad t3 now-calm"), view, span="now")
     items = [_unusual(row, view) for row in rows[:UNUSUAL]]
     more = len(rows) - UNUSUAL
     title = rows[0].title if len(rows) == 1 else f"{plural(len(rows), 'course')} out of the usual"
@@ -278,6 +285,7 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
         title,
         html.Ul(items, className="io-since io-pad"),
         view,
+        span="now",
         sub="by closed hours",
         foot=foot,
         className="fc-unusual",

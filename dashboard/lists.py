@@ -219,7 +219,7 @@ def foot(page: Page, want: Asked, view: View, export: str) -> html.Div:
         html.Span([html.Span(shown), *([*pages, csv] if page.rows else [])], className="io-foot-left"),
         html.Span(className="grow"),
         html.Span("updating", className="io-updating"),
-        html.Span(view.computed_text, className="io-computed"),
+        html.Span(view.computed_text("now"), className="io-computed"),
     ]
     return html.Div(parts, className="io-pf", **wild({"data-scope": view.filters.key}))
 

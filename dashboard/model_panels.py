@@ -31,7 +31,7 @@ def registry(kind: str, found: dict[str, Any], view: View, forbidden: str | None
     if not found["versions"]:
         why = "A model is trained from the log of this installation, or from a simulated history."
         body: Any = components.empty(f"No model of {kind}s", why, _command(), sign="status")
-        return components.panel(f"No {kind} is scored", body, view)
+        return components.panel(f"No {kind} is scored", body, view, span="")
     rows: list[list[Any]] = [
         [
             html.Span(v["version"], className="mono"),
@@ -55,7 +55,7 @@ def registry(kind: str, found: dict[str, Any], view: View, forbidden: str | None
     )
     label = [" · ", html.A("Label those it is unsure about", href="/label")] if kind == "student" else []
     foot = html.Span(["Train anew: ", _command(), ", or --source simulator", *label])
-    return components.panel(_title(kind, found), table, view, foot=foot)
+    return components.panel(_title(kind, found), table, view, span="", foot=foot)
 
 
 def _command() -> html.Span:
@@ -163,7 +163,7 @@ def training(found: dict[str, Any], view: View, forbidden: str | None) -> html.S
         go = html.Button("Train now", id=MODELS.row("train", "now"), className="io-btn", type="button")
     foot = html.Span(f"because: {found['why']}") if found.get("why") else None
     inside = html.Div(html.Ul(says, className="mdl-log"), className="io-pad")
-    return components.panel(titles[state], inside, view, end=go, foot=foot)
+    return components.panel(titles[state], inside, view, span="", end=go, foot=foot)
 
 
 def quality(kind: str, card: dict[str, Any], view: View) -> html.Section:
@@ -194,7 +194,7 @@ def quality(kind: str, card: dict[str, Any], view: View) -> html.Section:
         )
     ]
     body.append(html.Div([w for w in words if w is not None], className="io-pad mdl-words"))
-    return components.panel(_best(card), body, view, sub=card["version"])
+    return components.panel(_best(card), body, view, span="", sub=card["version"])
 
 
 def _best(card: dict[str, Any]) -> str:
@@ -259,7 +259,7 @@ def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
     chances = [name for name, f in card["targets"].items() if f.get("reliability")]
     if not chances:
         empty = components.empty("Nothing to plot", "This model predicts no probability.", sign="status")
-        return components.panel("No probability", empty, view)
+        return components.panel("No probability", empty, view, span="")
     shown = (
         target
         if target in chances
@@ -282,7 +282,7 @@ def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
     )  # fmt: skip
     title = f"What it says is off by {number(100 * figures['ece'], 1)} points on average"
     foot = html.Span(f"{WORDS[shown][0]}, {number(figures['rows'])} cases kept aside")
-    return components.panel(title, html.Div([choose, chart], className="io-pad"), view, foot=foot)
+    return components.panel(title, html.Div([choose, chart], className="io-pad"), view, span="", foot=foot)
 
 
 def _choice(target: str, on: bool) -> html.A:
@@ -325,7 +325,7 @@ def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool =
     if not found:
         why = f"Measured daily, and after a start once everybody who is due was scored, if there are 30 {kind}s."
         return components.panel(
-            "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view
+            "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view, span=""
         )
     features = found["features"]
     far = [name for name, index in features if index >= DRIFTED]
@@ -347,7 +347,9 @@ def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool =
         + (f"; {number(found['later'])} look back further than this log goes" if found.get("later") else "")
     )
     inside = [html.P(_reading(weight, simulated), className="io-pad t2 fs12"), table] if far else [table]
-    return components.panel(title, html.Div(inside, className="mdl-scroll mdl-drift"), view, foot=foot)
+    return components.panel(
+        title, html.Div(inside, className="mdl-scroll mdl-drift"), view, span="", foot=foot
+    )
 
 
 def _reading(weight: float, simulated: bool) -> str:
@@ -383,4 +385,6 @@ def decisions(found: dict[str, Any], view: View) -> html.Section | None:
         for entry in found["decisions"][:12]
     ]
     title = components.count_title(len(found["decisions"]), "decision", "so far", "No decision yet")
-    return components.panel(title, html.Div(html.Ul(lines, className="mdl-log"), className="io-pad"), view)
+    return components.panel(
+        title, html.Div(html.Ul(lines, className="mdl-log"), className="io-pad"), view, span=""
+    )

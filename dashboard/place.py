@@ -103,7 +103,7 @@ def missing(kind: str, name: str, view: View) -> html.Section:
     back = html.A("Supply of all places", href="/supply", className="io-btn pri")
     why = f"No event named this {kind} so far. The link may be old, or the demo data was cleared."
     body = components.empty("Not found", why, [back], "search")
-    return components.panel(f"There is no {kind} “{name}”", body, view, className="ppl-missing")
+    return components.panel(f"There is no {kind} “{name}”", body, view, span="", className="ppl-missing")
 
 
 def facts(metrics: dict[str, Any], spread: dict[str, Any], cells: Sequence[Cell], view: View) -> html.Dl:
@@ -149,7 +149,7 @@ def windows(metrics: dict[str, Any], view: View) -> html.Section:
     table = components.plain_table(["", "7 d", "14 d", "30 d", "a week"], rows, "Windows of this place")
     last, usual = metrics["sessions_7d"], metrics["sessions_30d"] * 7 / 30
     title = f"{plural(last, 'session')} in 7 days, {number(usual, 0)} in a mean week of 30 days"
-    return components.panel(title, table, view, className="ppl-subjects")
+    return components.panel(title, table, view, span="last 7, 14 and 30 d", className="ppl-subjects")
 
 
 def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
@@ -159,7 +159,7 @@ def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
     if not known:
         why = "Supply and demand come with supply_demand_update events; none was seen for this place."
         return components.panel(
-            "No supply known", components.empty("No cell has sent supply and demand", why), view
+            "No supply known", components.empty("No cell has sent supply and demand", why), view, span="now"
         )
     short = supply_panels.by_need(cells)
     title = (
@@ -176,7 +176,7 @@ def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
         [other.capitalize(), "Gap, h", "Tutors", "Waiting", "Sessions, 7 d"], lines, "Supply by cell"
     )
     return components.panel(
-        title, table, view, sub="supply less demand, tightest first", className="ppl-subjects"
+        title, table, view, span="now", sub="supply less demand, tightest first", className="ppl-subjects"
     )
 
 
@@ -184,7 +184,7 @@ def students(found: Page, kind: str, name: str, view: View) -> html.Section:
     """Students by what may be lost."""
     rows: list[StudentRow] = found.rows
     if not rows:
-        return components.panel("No student yet", components.empty("No student yet", "Students come with sessions and calls.", sign="students"), view)  # fmt: skip
+        return components.panel("No student yet", components.empty("No student yet", "Students come with sessions and calls.", sign="students"), view, span="now")  # fmt: skip
     need = sum(row.segment in segments.ATTENTION for row in rows)
     lines = [
         [html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"), segments.mark("student", row.segment),
@@ -201,7 +201,7 @@ def students(found: Page, kind: str, name: str, view: View) -> html.Section:
     )
     more = html.A(f"All {number(found.total)} students", href=link("/students", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, sub="by expected loss a month", foot=more, className="ppl-subjects"
+        title, table, view, span="now", sub="by expected loss a month", foot=more, className="ppl-subjects"
     )
 
 
@@ -209,7 +209,7 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
     """Tutors by load."""
     rows: list[TutorRow] = found.rows
     if not rows:
-        return components.panel("No tutor yet", components.empty("No tutor yet", "Tutors come with sessions and availability.", sign="tutors"), view)  # fmt: skip
+        return components.panel("No tutor yet", components.empty("No tutor yet", "Tutors come with sessions and availability.", sign="tutors"), view, span="now")  # fmt: skip
     lines = [
         [html.A(row.name, href=f"/tutors/{quote(row.tutor_id, safe='')}"), percent(row.utilisation), number(row.avg_rating, 1),
          number(row.sessions_7d)]
@@ -227,7 +227,7 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
     )
     more = html.A(f"All {number(found.total)} tutors", href=link("/tutors", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, sub="by share of hours booked", foot=more, className="ppl-subjects"
+        title, table, view, span="now", sub="by share of hours booked", foot=more, className="ppl-subjects"
     )
 
 

@@ -40,7 +40,7 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
             else f"Each {entity_type} is scored within moments of a change, and at least every six hours."
         )
         body: Any = components.empty("Not predicted yet", why, [models], sign="status")
-        return components.panel("No prediction", body, view)
+        return components.panel("No prediction", body, view, span="now")
     shown = sorted(scored.predictions.values(), key=lambda p: _ORDER.index(p.target))
     lead = next((scored.predictions[t] for t in _LEADS if t in scored.predictions), None)
     if lead is None:
@@ -48,7 +48,7 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
             f"There is too little to go by: {plural(len(scored.missing), 'input')} of the model are unknown."
         )
         return components.panel(
-            "No prediction", components.empty("Nothing to say", why, [models], "status"), view
+            "No prediction", components.empty("Nothing to say", why, [models], "status"), view, span="now"
         )
     facts = [(WORDS[p.target][0], value_text(p), range_text(p)) for p in shown]
     parts = [
@@ -68,6 +68,7 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
         title(lead),
         html.Div(parts, className="io-pad prd"),
         view,
+        span="now",
         sub="as the model expects",
         end=html.Span([way(risks), f"scored {ago(scored.at_us, view.now_us)}"], className="t3 fs12 prd-end"),
         foot=foot,

@@ -50,6 +50,7 @@ def rejects_panel(page: Page, at: int, view: View) -> html.Section:
             "Nothing was refused",
             components.empty("Every event was accepted", why, sign="check"),
             view,
+            span="all times",
             foot=html.Span(ALL_STREAMS),
         )
     items = [_reject(row, view) for row in page.rows]
@@ -69,7 +70,7 @@ def rejects_panel(page: Page, at: int, view: View) -> html.Section:
         else plural(page.total, "item") + " refused"
     )
     return components.panel(
-        title, html.Ol(items, className="data-rejects"), view, export="rejects", foot=pages
+        title, html.Ol(items, className="data-rejects"), view, span="all times", export="rejects", foot=pages
     )
 
 

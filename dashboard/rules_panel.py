@@ -47,6 +47,7 @@ def panel(rules: list[dict[str, Any]], view: View) -> html.Section:
             **wild({"aria-label": "Rules and their limits"}),
         ),
         view,
+        span="",
     )
 
 

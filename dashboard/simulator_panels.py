@@ -90,7 +90,7 @@ def cards(status: dict[str, Any], view: View) -> html.Section:
     )
     items = [_card(s, s["name"] == running, actual, ordered, view) for s in scenarios]
     return components.panel(
-        title, html.Ol(items, className="sim-cards"), view, sub=f"{plural(len(scenarios), 'scenario')}, one at a time",
+        title, html.Ol(items, className="sim-cards"), view, span="", sub=f"{plural(len(scenarios), 'scenario')}, one at a time",
         className="sim-library",
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
         body = components.empty(
             "Nothing was sent yet", "Start a scenario; its events are counted here by kind.", sign="simulator"
         )
-        return components.panel("No event yet", body, view)  # fmt: skip
+        return components.panel("No event yet", body, view, span="")  # fmt: skip
     rows = sorted(by_type.items(), key=lambda item: (-item[1], item[0]))
     most = rows[0][1]
     items = [
@@ -159,7 +159,7 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
     ]
     title = f"{readable(rows[0][0])} is the commonest, {percent(most / total)}"
     return components.panel(
-        title, html.Ol(items, className="sim-mix io-pad"), view, sub=f"of {number(total)} events"
+        title, html.Ol(items, className="sim-mix io-pad"), view, span="", sub=f"of {number(total)} events"
     )
 
 
@@ -176,4 +176,6 @@ def labels(view: View, simulated: int | None) -> html.Section:
         data_sim_clear="1",
     )  # fmt: skip
     body = [html.Ul([html.Li(text) for text in points], className="sim-labels"), html.Div(clear)]
-    return components.panel(held, html.Div(body, className="io-pad sim-about"), view, className="sim-dashed")
+    return components.panel(
+        held, html.Div(body, className="io-pad sim-about"), view, span="", className="sim-dashed"
+    )

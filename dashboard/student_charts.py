@@ -42,7 +42,7 @@ def kinds_panel(found: Sequence[tuple[str, int]], view: View) -> html.Section:
         body: Any = components.empty(
             "Nothing is wrong with any student now", "Open alerts are counted here by kind.", sign="check"
         )
-        return components.panel("No open alert about a student", body, view, end=switch(view))
+        return components.panel("No open alert about a student", body, view, span="now", end=switch(view))
     total = sum(n for _, n in found)
     title = f"{pretty(found[0][0])} is the commonest of {plural(total, 'open alert')}"
     figure = comparisons.bars(
@@ -58,7 +58,7 @@ def kinds_panel(found: Sequence[tuple[str, int]], view: View) -> html.Section:
         links,
         caption="Open alerts by kind",
     )
-    return components.panel(title, chart, view, end=switch(view), className="cal-chart")
+    return components.panel(title, chart, view, span="now", end=switch(view), className="cal-chart")
 
 
 def pace_panel(rows: Sequence[StudentRow], view: View) -> html.Section:
@@ -68,7 +68,7 @@ def pace_panel(rows: Sequence[StudentRow], view: View) -> html.Section:
         body: Any = components.empty(
             "No session in 30 days", "The chart grows with completed sessions.", sign="students"
         )
-        return components.panel("Nobody was active", body, view, end=switch(view))
+        return components.panel("Nobody was active", body, view, span="last 7 and 30 d", end=switch(view))
     usual = [row.sessions_30d * 7 / 30 for row in busy]
     slower = sum(row.sessions_7d < mean - 1 for row, mean in zip(busy, usual, strict=True))
     title = (
@@ -97,6 +97,7 @@ def pace_panel(rows: Sequence[StudentRow], view: View) -> html.Section:
         title,
         chart,
         view,
+        span="last 7 and 30 d",
         sub="sessions of 7 days",
         end=switch(view),
         foot="mark: a mean week of the last 30 days",

@@ -107,7 +107,7 @@ def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Sect
     ]
     sub = "hours, supply less demand" if not ratio else "tutors for each waiting request"
     return components.panel(
-        title, both, view, sub=sub, stamp_us=newest, late_after_s=LATE_AFTER_S, foot=foot, export="supply",
+        title, both, view, span="now", sub=sub, stamp_us=newest, late_after_s=LATE_AFTER_S, foot=foot, export="supply",
         className="sup-map",
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ def runs_short(
             else "No cell has sent hours yet."
         )
         body: Any = components.empty("Every cell has enough tutors", why, sign="check")
-        return components.panel("Nothing runs short", body, view)  # fmt: skip
+        return components.panel("Nothing runs short", body, view, span="now")  # fmt: skip
     rows = [short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
     rest = len(need) - LISTED
     foot = f"and {plural(rest, 'more cell')} in the map" if rest > 0 else "all cells that run short"
@@ -203,7 +203,7 @@ def runs_short(
         f"{number(total, 1)} hours are missing in {plural(len(need), 'cell')}" if total else "Runs short, with the cause"
     )  # fmt: skip
     return components.panel(
-        title, html.Ol(rows, className="sup-short"), view, sub="by hours short", foot=foot
+        title, html.Ol(rows, className="sup-short"), view, span="now", sub="by hours short", foot=foot
     )
 
 

@@ -27,7 +27,7 @@ def trial(kind: str, found: dict[str, Any], live: str, view: View, forbidden: st
             "Everybody is scored by both within minutes." if shadow else "Its share is scored within minutes."
         )
         return components.panel(
-            title, components.empty("Nothing to compare yet", when, sign="cal"), view, sub=version,
+            title, components.empty("Nothing to compare yet", when, sign="cal"), view, span="", sub=version,
             end=_decide(version, shadow, forbidden),
         )  # fmt: skip
     rows = [[WORDS[target][0], *_row(figures)] for target, figures in found["targets"].items()]
@@ -41,7 +41,7 @@ def trial(kind: str, found: dict[str, Any], live: str, view: View, forbidden: st
         f"after 14 and 30 days, from {LEAST_JUDGED} outcomes on. Rank alike: 1 is the same order, 0 is none (Spearman)."
     )
     return components.panel(
-        title, table, view, sub=version, foot=foot, end=_decide(version, shadow, forbidden)
+        title, table, view, span="", sub=version, foot=foot, end=_decide(version, shadow, forbidden)
     )
 
 

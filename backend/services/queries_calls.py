@@ -50,15 +50,17 @@ def calls(reads: Reads, scope: Scope) -> CallBreakdown:
     """Everything the Calls page shows for the range; `previous` is the span of equal length right before it."""
     filters, start, end = filters_of(scope), scope.start_us, scope.at_us
     now = dict(zip(_COUNTERS, totals(reads, filters, _COUNTERS, start, end), strict=True))
-    earlier = totals(reads, filters, _COUNTERS, start - scope.span_us, start)
-    before = dict(zip(_COUNTERS, earlier, strict=True))
+    before = None
+    if observed(reads, start - scope.span_us):
+        earlier = totals(reads, filters, _COUNTERS, start - scope.span_us, start)
+        before = dict(zip(_COUNTERS, earlier, strict=True))
     sample = list(reads.log(filters, start, end, types=_CALL, newest_first=True, limit=SAMPLE))
     total, students = now["calls"], _active_students(reads, scope)
     answered = [event.payload["resolved"] for event in sample if "resolved" in event.payload]
     lengths = [event.payload["duration_seconds"] for event in sample if "duration_seconds" in event.payload]
     return CallBreakdown(
         total=total,
-        previous=before["calls"],
+        previous=before["calls"] if before else None,
         resolved_share=sum(answered) / len(answered) if answered else None,
         negative_share=now["negative"] / total if total else None,
         mean_duration_s=sum(lengths) / len(lengths) if lengths else None,
@@ -80,20 +82,19 @@ def _active_students(reads: Reads, scope: Scope) -> int:
     return sum(1 for row in rows if row["sessions_30d"])
 
 
-def _reasons(now: dict[str, int], before: dict[str, int], sample: list[Event]) -> list[dict[str, Any]]:
+def _reasons(now: dict[str, int], before: dict[str, int] | None, sample: list[Event]) -> list[dict[str, Any]]:
     rows = []
     for reason in CALL_REASONS:
         name = f"calls_{reason}"
-        if now[name] or before[name]:
+        previous = before[name] if before else None
+        if now[name] or previous:
             known = [
                 event.payload["resolved"]
                 for event in sample
                 if "resolved" in event.payload and event.payload.get("reason", "unknown") == reason
             ]
             share = sum(known) / len(known) if known else None
-            rows.append(
-                {"reason": reason, "calls": now[name], "previous": before[name], "resolved_share": share}
-            )
+            rows.append({"reason": reason, "calls": now[name], "previous": previous, "resolved_share": share})
     return sorted(rows, key=lambda row: (-row["calls"], row["reason"]))
 
 

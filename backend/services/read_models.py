@@ -239,14 +239,16 @@ class CallBreakdown(msgspec.Struct, frozen=True, kw_only=True):
     """Calls page: volume against the expected band, reasons against before, repeat callers."""
 
     total: int
-    previous: int
+    previous: int | None  # in the span of equal length before; None where the log does not reach back over it
     resolved_share: float | None
     negative_share: float | None
     mean_duration_s: float | None
     per_100_students: float | None
     volume: list[Point]
     weekday_hour: list[list[float]]  # 7 x 24 mean calls per hour, Monday first, UTC
-    reasons: list[dict[str, Any]]  # {"reason","calls","previous","resolved_share"} largest first
+    reasons: list[
+        dict[str, Any]
+    ]  # {"reason","calls","previous","resolved_share"} largest first, previous as above
     priorities: list[dict[str, Any]]
     drivers: list[
         dict[str, Any]

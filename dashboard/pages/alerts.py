@@ -83,7 +83,7 @@ def register(app: Any, ctx: Context) -> None:
 
 def fingerprint(children: Any, view: View) -> str:
     """The same for drawings that differ only in when they were computed."""
-    text = json.dumps(children, cls=PlotlyJSONEncoder, sort_keys=True).replace(view.computed_text, "")
+    text = json.dumps(children, cls=PlotlyJSONEncoder, sort_keys=True).replace(view.computed_when, "")
     return hashlib.blake2b(_SECONDS.sub("", text).encode(), digest_size=12).hexdigest()
 
 

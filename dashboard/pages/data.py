@@ -169,6 +169,7 @@ def streams_panel(fresh: Freshness, view: View) -> html.Section:
         streams_title(fresh),
         html.Div(table, className="data-scroll"),
         view,
+        span="last 1 and 24 h",
         stamp_us=fresh.last_event_us,
         late_after_s=_LATE_AFTER_S,
         foot=foot,
@@ -196,7 +197,10 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     if not hour:
         why = "The last 60 minutes are drawn here as soon as something arrives."
         return components.panel(
-            "Nothing arrived in the last hour", components.empty("No arrivals", why, sign="data"), view
+            "Nothing arrived in the last hour",
+            components.empty("No arrivals", why, sign="data"),
+            view,
+            span="last 60 minutes",
         )
     recent = values[-6:-1]  # the newest minute is not over yet
     rate = sum(recent) / max(1, len(recent))
@@ -209,7 +213,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
         components.graph(figure, says, 196), ["Minute", "Events"], rows, caption="Arrivals by minute"
     )
     sub = f"mean of 5 minutes; {number(hour)} in the last 60"
-    return components.panel(title, html.Div(chart, className="io-pad"), view, sub=sub)
+    return components.panel(title, html.Div(chart, className="io-pad"), view, span="last 60 minutes", sub=sub)
 
 
 def drift_panel(counts: dict[str, int], view: View) -> html.Section:
@@ -242,4 +246,6 @@ def drift_panel(counts: dict[str, int], view: View) -> html.Section:
         else "No unknown field, no drift"
     )
     table = components.plain_table(["What", "Times"], lines, "Doubles, contradictions and unknown fields")
-    return components.panel(title, table, view, foot=html.Span("Since the beginning"), className="data-drift")
+    return components.panel(
+        title, table, view, span="all times", foot=html.Span("Since the beginning"), className="data-drift"
+    )

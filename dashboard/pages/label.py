@@ -109,7 +109,7 @@ def card(found: Candidate, view: View) -> html.Section:
             answers, className="lbl-say", role="group", **components.wild({"aria-label": f"Label {row.name}"})
         ),
     ]
-    return components.panel(title, html.Div(inside, className="io-pad prd"), view)
+    return components.panel(title, html.Div(inside, className="io-pad prd"), view, span="")
 
 
 def _answer(said: str, student_id: str, view: View) -> html.Button:
@@ -141,6 +141,7 @@ def progress(found: Queue, view: View) -> html.Section:
         f"{number(found.done)} of {number(total)} done in 30 days",
         html.Div(inside, className="io-pad prd"),
         view,
+        span="",
     )
 
 
@@ -154,7 +155,7 @@ def _rest(rest: list[Candidate], view: View) -> html.Section:
         for c in rest
     ]
     table = components.plain_table(["Student", "Chance to leave", "A month"], rows, "Who comes next")
-    return components.panel(f"{plural(len(rest), 'student')} next", table, view)
+    return components.panel(f"{plural(len(rest), 'student')} next", table, view, span="")
 
 
 def _nobody(found: Queue, view: View) -> html.Section:
@@ -164,4 +165,6 @@ def _nobody(found: Queue, view: View) -> html.Section:
         else "Students appear here once a model has scored them."
     )
     links = [html.A("Models", href="/models"), html.A("Students", href="/students")]
-    return components.panel("Nobody to label", components.empty("All done", why, links, sign="status"), view)
+    return components.panel(
+        "Nobody to label", components.empty("All done", why, links, sign="status"), view, span=""
+    )

@@ -110,7 +110,7 @@ def body(ctx: Context, view: View) -> Any:
     """Both kinds, each with its versions, quality, calibration, drift and decisions."""
     if ctx.models is None:
         return components.panel(
-            "No models here", components.empty("Nothing to show", _ELSEWHERE, sign="status"), view
+            "No models here", components.empty("Nothing to show", _ELSEWHERE, sign="status"), view, span=""
         )
     shelf = ctx.models()
     found = models.overview(ctx.reads, shelf)
@@ -137,7 +137,7 @@ def of_version(
         card = models.card(shelf, found["active"])
     except IopsError as error:
         empty = components.empty("Its file cannot be used", _sentence(error), sign="status")
-        return [components.panel("The model in use cannot be read", empty, view)]
+        return [components.panel("The model in use cannot be read", empty, view, span="")]
     return [
         model_panels.quality(kind, card, view),
         html.Div(

@@ -180,7 +180,7 @@ def queue_panel(
         )  # fmt: skip
     all_open = html.A("All open alerts", href="/alerts", className="io-btn quiet no-phone")
     return components.panel(
-        title, inside, view, sub="by severity, then expected loss" if open_now == len(items) else f"the first {len(items)}, by severity, then expected loss", end=all_open,
+        title, inside, view, span="now", sub="by severity, then expected loss" if open_now == len(items) else f"the first {len(items)}, by severity, then expected loss", end=all_open,
         foot=html.Span(keys, className="row-f no-phone"), className="now-queue",
     )  # fmt: skip
 
@@ -256,6 +256,7 @@ def worst_cells(cells: list[Cell], view: View) -> html.Section:
             "No supply known",
             components.empty("No cell has both supply and demand", reason, _clear(view)),
             view,
+            span="now",
         )
     worst = known[0]
     name = f"{readable(worst.subject)}, {readable(worst.region)}"
@@ -276,7 +277,13 @@ def worst_cells(cells: list[Cell], view: View) -> html.Section:
         className="io-key",
     )
     return components.panel(
-        title, html.Div(table, className="io-pad"), view, stamp_us=newest, late_after_s=6 * 3600, foot=key
+        title,
+        html.Div(table, className="io-pad"),
+        view,
+        span="now",
+        stamp_us=newest,
+        late_after_s=6 * 3600,
+        foot=key,
     )
 
 
@@ -314,7 +321,7 @@ def changed(rows: list[AlertRow], view: View) -> html.Section:
         )
     else:
         inside = html.Ul([_news(row, view) for row in rows], className="io-since io-pad")
-    return components.panel("Latest news", inside, view, sub="alerts opened, taken, ended")
+    return components.panel("Latest news", inside, view, span="now", sub="alerts opened, taken, ended")
 
 
 def _news(row: AlertRow, view: View) -> html.Li:

@@ -167,5 +167,5 @@ def preferences(view: View) -> html.Section:
     ]
     who = f"{view.actor}, {view.role}"
     return components.panel(
-        "My preferences", html.Div(body, className="io-pad set-prefs"), view, sub=f"of this browser; signed in as {who}"
+        "My preferences", html.Div(body, className="io-pad set-prefs"), view, span="", sub=f"of this browser; signed in as {who}"
     )  # fmt: skip

@@ -187,7 +187,7 @@ def score_panel(detail: EntityDetail, row: StudentRow, health: Health, view: Vie
         figure = health_path(points, view.zone, view.filters.key, below=segments.AT_RISK_BELOW)
         body = html.Div([hero, components.graph(figure, says, 176), three(health, view)], className="io-pad")
     return components.panel(
-        score_title(row.segment, detail, health), body, view, stamp_us=detail.last_event_us
+        score_title(row.segment, detail, health), body, view, span="now", stamp_us=detail.last_event_us
     )
 
 
@@ -263,7 +263,9 @@ def why_panel(health: Health, before: Health | None, days: int, view: View) -> h
             else "A computed score starts with the first completed session."
         )
         body: Any = components.empty("No change to explain", why, sign="status")
-        return components.panel(f"Not comparable with {days} days ago", body, view, end=choose)
+        return components.panel(
+            f"Not comparable with {days} days ago", body, view, span=f"last {days} d", end=choose
+        )
     steps = changes(health.parts, before.parts)
     then = view.zone.local(view.scope.at_us - days * DAY)
     figure = staircase(
@@ -284,6 +286,7 @@ def why_panel(health: Health, before: Health | None, days: int, view: View) -> h
         why_title(steps, days),
         html.Div(chart, className="io-pad"),
         view,
+        span=f"last {days} d",
         end=choose,
         foot=sums,
         className="ppl-why",
@@ -304,7 +307,7 @@ def parts_panel(health: Health, view: View) -> html.Section:
         body: Any = components.empty(
             "Nothing to add up yet", "The score starts with the first completed session.", sign="sev-unk"
         )
-        return components.panel("No computed score", body, view, end=doubt)
+        return components.panel("No computed score", body, view, span="now", end=doubt)
     lines = [_part(part) for part in sorted(health.parts, key=lambda part: part.points - 100 * part.weight)]
     total = html.Tr(
         [html.Td("Sum"), html.Td(number(health.computed, 1), className="r"), html.Td("100", className="r"), html.Td(), html.Td(f"shown: {health.source}", className="t3")],
@@ -324,7 +327,12 @@ def parts_panel(health: Health, view: View) -> html.Section:
         className="io-tbl ppl-parts",
     )  # fmt: skip
     return components.panel(
-        f"What makes up the {number(health.computed, 0)}", table, view, end=doubt, sub="largest loss first"
+        f"What makes up the {number(health.computed, 0)}",
+        table,
+        view,
+        span="now",
+        end=doubt,
+        sub="largest loss first",
     )
 
 

@@ -123,7 +123,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
             "No health score yet", "A score needs a completed session or a reported score; both come as events.",
             [html.A("How to send the first event", href="/data", className="io-btn")], "students",
         )  # fmt: skip
-        return components.panel(finding(spread), body, view)
+        return components.panel(finding(spread), body, view, span="now")
     edges = [5.0 * i for i in range(21)]
     figure = histogram(
         edges, bins, view.filters.key, threshold=(segments.AT_RISK_BELOW, " at risk below 60"), unit="health"
@@ -152,6 +152,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
         finding(spread),
         body,
         view,
+        span="now",
         sub="churned or at risk",
         end=student_charts.switch(view),
     )
@@ -175,7 +176,7 @@ def segment_panel(spread: dict[str, Any], view: View) -> html.Section:
     )
     rows = [_segment_row(name, counts.get(name, 0), total, name == chosen) for name in segments.STUDENT]
     return components.panel(
-        title, html.Ul(rows, className="ppl-segs"), view, sub="choose one to filter the list"
+        title, html.Ul(rows, className="ppl-segs"), view, span="now", sub="choose one to filter the list"
     )
 
 

@@ -82,7 +82,7 @@ def nothing(view: View) -> html.Section:
         if view.scope.filtered
         else [html.A("Start the simulator", href="/simulator", className="io-btn")]
     )
-    return components.panel("No supply known", components.empty("No cell has sent supply and demand", why, act), view)  # fmt: skip
+    return components.panel("No supply known", components.empty("No cell has sent supply and demand", why, act), view, span="now")  # fmt: skip
 
 
 def chosen_cell(cells: list[Cell], key: str) -> Cell | None:

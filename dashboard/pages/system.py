@@ -98,6 +98,7 @@ def bill_panel(bill: Bill, view: View) -> html.Section:
             components.plain_table(["What", "How much", "Dollars"], rows, "The month line by line"), "Costs"
         ),
         view,
+        span="",
         sub="on AWS, estimated",
         foot=f"{plural(free, 'line')} under a cent left out; all: iops cost",
     )
@@ -105,7 +106,7 @@ def bill_panel(bill: Bill, view: View) -> html.Section:
 
 def assumptions_panel(bill: Bill, view: View) -> html.Section:
     told = html.Ul([html.Li(text) for text in bill.assumptions], className="sys-list")
-    return components.panel("What it assumes", html.Div(told, className="io-pad"), view, foot=_ALL)
+    return components.panel("What it assumes", html.Div(told, className="io-pad"), view, span="", foot=_ALL)
 
 
 def moves_panel(load: Load, bill: Bill, view: View) -> html.Section:
@@ -118,7 +119,7 @@ def moves_panel(load: Load, bill: Bill, view: View) -> html.Section:
     return components.panel(
         "What moves it",
         scrolled(components.plain_table(["With", "A month", "Difference"], rows, "What one change does to the month"), "Changes"),
-        view,
+        view, span="",
         foot=_ALL,
     )  # fmt: skip
 

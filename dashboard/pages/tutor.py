@@ -115,7 +115,7 @@ def students_panel(page: Page, view: View) -> html.Section:
         body: Any = components.empty(
             "No student yet", "Students of a tutor come with sessions.", sign="students"
         )
-        return components.panel("No student yet", body, view)
+        return components.panel("No student yet", body, view, span="now")
     need = sum(row.segment in segments.ATTENTION for row in rows)
     title = (
         f"{plural(need, 'student')} of {number(page.total)} at risk"
@@ -136,7 +136,7 @@ def students_panel(page: Page, view: View) -> html.Section:
     )
     shown = html.Span(f"{number(len(rows))} of {number(page.total)}") if page.total > len(rows) else None
     return components.panel(
-        title, table, view, sub="by expected loss a month", foot=shown, className="ppl-subjects"
+        title, table, view, span="now", sub="by expected loss a month", foot=shown, className="ppl-subjects"
     )
 
 
@@ -152,7 +152,9 @@ def load_panel(row: TutorRow, view: View) -> html.Section:
     """Booked of offered hours this week on the band from too idle to overloaded."""
     if row.utilisation is None:
         why = "It comes with tutor_availability_updated events that tell offered and booked hours."
-        return components.panel(load_title(row), components.empty("No hours reported", why, sign="cal"), view)
+        return components.panel(
+            load_title(row), components.empty("No hours reported", why, sign="cal"), view, span="this week"
+        )
     free = (row.available_hours or 0) - (row.booked_hours or 0)
     hero = html.Div(
         [html.B([number(100 * row.utilisation, 0), html.Small(" %")]),
@@ -161,7 +163,11 @@ def load_panel(row: TutorRow, view: View) -> html.Section:
         className="ppl-hero",
     )  # fmt: skip
     return components.panel(
-        load_title(row), html.Div([hero, band(row.utilisation)], className="io-pad"), view, sub="this week"
+        load_title(row),
+        html.Div([hero, band(row.utilisation)], className="io-pad"),
+        view,
+        span="this week",
+        sub="this week",
     )
 
 
@@ -244,7 +250,7 @@ def reliability_panel(detail: EntityDetail, row: TutorRow, view: View) -> html.S
         [html.Caption("Reliability over 30 days", className="io-sr"), html.Thead(head), html.Tbody(lines)],
         className="io-tbl ppl-parts",
     )
-    return components.panel(reliability_title(row), table, view, sub="last 30 days")
+    return components.panel(reliability_title(row), table, view, span="last 30 d", sub="last 30 days")
 
 
 def _measure(name: str, value: str, base: str, share: float | None) -> html.Tr:

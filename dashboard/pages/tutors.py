@@ -123,7 +123,10 @@ def dots_panel(page: Page, view: View) -> html.Section:
     if not known:
         why = "Load comes with tutor_availability_updated events, ratings with completed sessions."
         return components.panel(
-            finding(rows), components.empty("No tutor with both load and rating", why, sign="tutors"), view
+            finding(rows),
+            components.empty("No tutor with both load and rating", why, sign="tutors"),
+            view,
+            span="now",
         )
     figure = load_and_rating(
         known, view.filters.key, idle=segments.IDLE_BELOW, full=segments.FULL_ABOVE, poor=segments.POOR_BELOW
@@ -145,6 +148,7 @@ def dots_panel(page: Page, view: View) -> html.Section:
         finding(rows),
         html.Div(chart, className="io-pad"),
         view,
+        span="now",
         sub="booked of offered hours this week",
         foot=foot,
     )
@@ -168,7 +172,7 @@ def counts_panel(page: Page, view: View) -> html.Section:
         else "No star among the tutors"
     )
     body = html.Div([html.Ul(lines, className="ppl-segs"), html.Ul(loads, className="ppl-segs ppl-loads")])
-    return components.panel(title if rows else "Segments", body, view, sub="rated 4.7 and more")
+    return components.panel(title if rows else "Segments", body, view, span="now", sub="rated 4.7 and more")
 
 
 def _count(name: Any, count: int, total: int) -> html.Li:

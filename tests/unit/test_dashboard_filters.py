@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.domain.times import DAY, HOUR, SECOND
-from dashboard.filters import PAGE_KEYS, RANGES, Filters, encode, link, parse, scope, window_text
+from dashboard.filters import OWN_CHOICES, PAGE_KEYS, RANGES, Filters, encode, link, parse, scope, window_text
 from dashboard.zones import CHOICES, UTC_ZONE, Zone
 
 NOW = 1_763_649_128_000_000  # 2025-11-20 14:32:08 UTC
@@ -33,7 +33,7 @@ def any_filters(draw: st.DrawFn) -> Filters:
         from_us=absolute[0] if absolute else None, to_us=absolute[1] if absolute else None,
         at_us=draw(st.none() | times), paused=draw(st.booleans()),
         zone=draw(st.sampled_from([None, *(name for name, _ in CHOICES if name)])), theme=draw(st.sampled_from([None, "light", "dark"])), kiosk=draw(st.sampled_from([None, "1", "30"])),
-        own=tuple((key, draw(texts)) for key in keys),
+        own=tuple((key, draw(st.sampled_from(OWN_CHOICES[key]) if key in OWN_CHOICES else texts)) for key in keys),
     )  # fmt: skip
 
 
@@ -58,6 +58,9 @@ def test_no_address_breaks_the_codec_and_its_correction_is_clean(search: str) ->
         ("?from=2025-11-20T10:00Z&to=2025-11-19T10:00Z", "start before its end"),
         ("?zone=Mars/Olympus", "time zone"),
         ("?theme=pink", "theme"),
+        ("?severity=dire", "severity"),
+        ("?compare=xyz", "compare"),
+        ("?dir=sideways", "dir"),
         ("?kiosk=3", "wall mode"),
         ("?colour=red", "colour"),
         ("?student=" + "x" * 400, "student"),

@@ -30,6 +30,7 @@ CALLS = CallBreakdown(
     total=40, previous=30, resolved_share=0.6, negative_share=0.25, mean_duration_s=300.0, per_100_students=12.0, volume=[],
     weekday_hour=[[0.0] * 24 for _ in range(7)], reasons=[], priorities=[], drivers=[], repeat_callers=[], unattributed=0,
 )  # fmt: skip
+REASON = {"reason": "billing_issue", "calls": 40, "previous": 30, "resolved_share": 0.5}
 
 
 def cell(subject: str, gap: float | None, **changes: Any) -> Cell:
@@ -167,3 +168,20 @@ def test_without_reported_supply_the_map_shows_where_sessions_are_held(tmp_path:
     assert "6 sessions in 7 days, most in AAA, Wales" in drawn
     assert "Shortages are not known" in drawn
     assert "enough tutors" not in drawn
+
+
+def test_a_panel_with_a_window_of_its_own_names_that_one() -> None:
+    drawn = text(calls_panels.week(CALLS, view(region="west")))
+    assert "west, last 4 weeks. Computed" in drawn
+    assert "last 24 h" not in drawn
+    assert "west, last 24 h. Computed" in text(
+        calls_panels.reasons(msgspec.structs.replace(CALLS, reasons=[REASON]), view(region="west"))
+    )
+
+
+def test_a_span_before_that_the_log_does_not_hold_is_no_comparison() -> None:
+    calls = msgspec.structs.replace(CALLS, previous=None, reasons=[REASON | {"previous": None}])
+    assert "the span before is not in the log" in text(calls_panels.measures(calls, view()))
+    reasons = text(calls_panels.reasons(calls, view()))
+    assert "the span before is not in the log" in reasons
+    assert "mark:" not in reasons
