@@ -21,6 +21,7 @@ def freshness(reads: Reads, now_us: int) -> Freshness:
     meta, ends = reads.meta(), reads.pipeline()
     tallies: dict[str, int] = ends["tallies"]
     minutes = reads.arrivals(now_us - MINUTES * MINUTE, now_us)
+    by_type, past = _by_type(reads, now_us, tallies)
     return Freshness(
         now_us=now_us,
         last_event_us=ends["last_event_us"],
@@ -34,7 +35,8 @@ def freshness(reads: Reads, now_us: int) -> Freshness:
         simulated_events=int(meta.get("events_simulated", 0)),
         duplicates=tallies.get("duplicate", 0),
         rejects=sum(n for name, n in tallies.items() if name.startswith("reject:")),
-        by_type=_by_type(reads, now_us, tallies),
+        by_type=by_type,
+        past_24h=past,
         throughput=_throughput(minutes, now_us),
         clock_jump=_clock_jump(meta, now_us),
     )
@@ -66,28 +68,30 @@ def _throughput(minutes: dict[int, int], now_us: int) -> list[Point]:
     ]
 
 
-def _by_type(reads: Reads, now_us: int, tallies: dict[str, int]) -> list[dict[str, Any]]:
-    """One row per type that ever came, or that belongs to the six core ones; usual is the hourly mean of the last day."""
+def _by_type(reads: Reads, now_us: int, tallies: dict[str, int]) -> tuple[list[dict[str, Any]], int]:
+    """One row per type that ever came, or that belongs to the six core ones; and how many events of the past were brought in
+    during the last day, which the rows leave out. Usual is the hourly mean of the last day, None while only one hour is known."""
     hour = {row[0]: row for row in reads.type_counts(now_us - HOUR, now_us)}
     day = {row[0]: row for row in reads.type_counts(now_us - DAY, now_us)}
     rows = []
     for kind in EVENT_TYPES:
         if kind not in day and not tallies.get(f"type:{kind}") and EVENT_TYPES.index(kind) >= 6:
             continue
-        _, events_24h, late, last_us = day.get(kind, (kind, 0, 0, None))
+        _, events_24h, late, last_us, _ = day.get(kind, (kind, 0, 0, None, 0))
+        events_1h = hour[kind][1] if kind in hour else 0
         rows.append(
             {
                 "event_type": kind,
-                "events_1h": hour[kind][1] if kind in hour else 0,
+                "events_1h": events_1h,
                 "events_24h": events_24h,
                 "last_us": last_us,
                 "late_share": late / events_24h if events_24h else None,
                 "duplicates": tallies.get(f"duplicate:{kind}", 0),
                 "rejects": tallies.get(f"reject_type:{kind}", 0),
-                "usual_1h": events_24h / 24 if events_24h else None,
+                "usual_1h": events_24h / 24 if events_24h > events_1h else None,
             }
         )
-    return rows
+    return rows, sum(row[4] for row in day.values())
 
 
 def rejects(reads: Reads, *, limit: int = 100, offset: int = 0) -> Page:

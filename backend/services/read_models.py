@@ -346,6 +346,9 @@ class Freshness(msgspec.Struct, frozen=True, kw_only=True):
     throughput: list[Point]  # events per minute, last 60 min
     # The last jump of the machine's clock within a day: {"at_us", "seconds"} (negative: back); None without any.
     clock_jump: dict[str, Any] | None = None
+    past_24h: int = (
+        0  # events of the past brought in during the last day; by_type and throughput leave them out
+    )
 
 
 class RejectRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -124,6 +124,8 @@ def stream_state(row: dict[str, Any], now_us: int) -> tuple[str, str]:
     """(mark, word) of one stream: silent when an hour passed without the events that are usual."""
     if row["last_us"] is None and not row["events_24h"]:
         return "unknown", "None in 24 h"
+    if not row["events_24h"]:
+        return "unknown", "Only the past"
     usual = row["usual_1h"] or 0
     if not row["events_1h"] and usual >= 1:
         return "warning", "Silent"
@@ -164,7 +166,10 @@ def streams_panel(fresh: Freshness, view: View) -> html.Section:
         ],
         className="io-tbl data-streams",
     )
-    foot = html.Span("Late: arrived an hour or more after it happened, of 24 h. " + rejects.ALL_STREAMS)
+    apart = f"Without {plural(fresh.past_24h, 'event')} of the past brought in. " if fresh.past_24h else ""
+    foot = html.Span(
+        f"Late: arrived an hour or more after it happened, of 24 h. {apart}{rejects.ALL_STREAMS}"
+    )
     return components.panel(
         streams_title(fresh),
         html.Div(table, className="data-scroll"),
@@ -196,6 +201,8 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     hour = sum(values)
     if not hour:
         why = "The last 60 minutes are drawn here as soon as something arrives."
+        if fresh.past_24h:
+            why += f" {plural(fresh.past_24h, 'event')} of the past were brought in; they are no arrivals of the present."
         return components.panel(
             "Nothing arrived in the last hour",
             components.empty("No arrivals", why, sign="data"),

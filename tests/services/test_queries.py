@@ -14,6 +14,7 @@ from backend.domain.alerts import Command, apply
 from backend.domain.errors import NotFound, Rejected
 from backend.domain.times import DAY, HOUR, MINUTE, WEEK
 from backend.services import queries
+from backend.services.process import HISTORY_BATCH
 from backend.services.queries_alerts import shortened
 from tests.builders import NOW, call, catch_up, event, fold_all, open_store, session
 from tests.services.queries_world import World, view, world
@@ -334,6 +335,18 @@ def test_what_is_not_there_is_refused_in_a_sentence(world: World) -> None:
             ask()
 
 
+def test_a_past_that_is_brought_in_is_no_arrival_of_the_present(store: SqliteStore) -> None:
+    past = [session(f"p{i}", NOW - 2 * DAY - i * MINUTE, received_us=NOW) for i in range(HISTORY_BATCH)]
+    store.append(past)
+    fold_all(store, NOW)
+    store.append([session("now", NOW), session("late", NOW - 2 * HOUR, received_us=NOW)])
+    fold_all(store, NOW + MINUTE)
+    found = queries.freshness(store, NOW + MINUTE)
+    row = next(row for row in found.by_type if row["event_type"] == "session_completed")
+    assert (row["events_1h"], row["late_share"], found.past_24h) == (2, 0.5, HISTORY_BATCH)
+    assert sum(point.value or 0 for point in found.throughput) == 2
+
+
 def test_freshness_counts_what_came_and_what_waits(store: SqliteStore) -> None:
     store.append([session(f"s{i}", NOW - i * MINUTE) for i in range(6)])
     store.fold(4, NOW)
@@ -354,5 +367,6 @@ def test_freshness_counts_what_came_and_what_waits(store: SqliteStore) -> None:
     assert (found.total_events, found.backlog, found.duplicates, found.rejects) == (4, 2, 3, 2)
     assert sum(p.value or 0 for p in found.throughput) == 4  # what has been folded
     assert next(row for row in found.by_type if row["event_type"] == "session_completed")["events_1h"] == 4
+    assert found.past_24h == 0
     page = queries.rejects(store)
     assert (page.total, page.rows[0].errors[0]["path"]) == (1, "payload.rating")

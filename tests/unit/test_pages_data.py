@@ -58,6 +58,7 @@ def stream(**changes: Any) -> dict[str, Any]:
         (stream(events_1h=0, usual_1h=0.3), ("ok", "Delivers")),
         (stream(last_us=NOW - 7 * HOUR), ("warning", "Old events")),
         (stream(last_us=None, events_1h=0, events_24h=0, usual_1h=None), ("unknown", "None in 24 h")),
+        (stream(events_1h=0, events_24h=0, usual_1h=None), ("unknown", "Only the past")),
     ],
 )
 def test_a_stream_is_silent_only_when_it_is_usually_not(row: dict[str, Any], state: tuple[str, str]) -> None:

@@ -152,19 +152,21 @@ class LogReads:
             "tallies": self.tallies(),
         }
 
-    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int]]:
-        """(type, events, those an hour late, newest event time) that arrived in the whole minutes of the span."""
-        found: dict[str, tuple[int, int, int]] = {}
+    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int, int]]:
+        """(type, events, those an hour late, newest event time, events of the past brought in beside them) that arrived in
+        the whole minutes of the span."""
+        found: dict[str, tuple[int, int, int, int]] = {}
         for _, counts in self.steps.arrived(since_us, until_us):
-            for kind, (n, late, newest) in counts.items():
-                before = found.get(kind, (0, 0, newest))
-                found[kind] = before[0] + n, before[1] + late, max(before[2], newest)
+            for kind, (n, late, newest, past) in counts.items():
+                before = found.get(kind, (0, 0, newest, 0))
+                found[kind] = before[0] + n, before[1] + late, max(before[2], newest), before[3] + past
         return [(kind, *counts) for kind, counts in sorted(found.items())]
 
     def arrivals(self, since_us: int, until_us: int) -> dict[int, int]:
-        """Events per minute of arrival."""
+        """Events per minute of arrival, without those of the past that were brought in."""
         arrived = self.steps.arrived(since_us, until_us)
-        return {minute: sum(row[0] for row in counts.values()) for minute, counts in arrived}
+        found = {minute: sum(row[0] for row in counts.values()) for minute, counts in arrived}
+        return {minute: n for minute, n in found.items() if n}
 
     def newest_arrivals(self, limit: int) -> list[int]:
         """When the newest events arrived, newest first."""

@@ -33,6 +33,7 @@ from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 from backend.domain.times import DAY, HOUR, MINUTE, floor_hour
+from backend.services.process import is_history
 
 FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
 FORGET, FORGOT = "forget", "forgot"  # a person, by name until it is done, then by digest
@@ -162,11 +163,12 @@ class Steps:
         for event in step.events:
             minutes[minute_key(event.received_us)].append(event)
         held = self._table.get_many(minutes)
+        past = is_history(list(step.events))
 
         def write(key: Key) -> None:
             item = held.get(key, {})
             steps = numbers(item, "s") | {step.step}
-            counts = arrivals_after(unpack(item["b"]) if item else {}, minutes[key])
+            counts = arrivals_after(unpack(item["b"]) if item else {}, minutes[key], past=past)
             after = keyed(key, p=number(step.step), s={"NS": [str(n) for n in sorted(steps)]}, b=pack(counts))
             with contextlib.suppress(Moved):
                 self._table.put(after, "attribute_not_exists(p) OR p < :p", {":p": number(step.step)})
@@ -174,10 +176,10 @@ class Steps:
         self._table.each(write, minutes)
 
     def arrived(self, first_us: int, last_us: int) -> Iterator[tuple[int, dict[str, list[int]]]]:
-        """(minute, type -> [events, those an hour late, newest event time]) of the minutes that hold the two moments."""
+        """(minute, type -> what `arrivals_after` counts) of the minutes that hold the two moments."""
         partition, first = minute_key(max(0, first_us))
         for item in self._table.query(partition, first, minute_key(max(0, last_us))[1], consistent=False):
-            yield int(item["SK"]["S"]) * MINUTE, unpack(item["b"])
+            yield int(item["SK"]["S"]) * MINUTE, arrivals_after(unpack(item["b"]), ())
 
     def complete(self, before: Meta, after: Meta, at_us: int, changes: Sequence[Told]) -> None:
         """Move META on by one step and announce what changed, together. Somebody else having done so is as good."""
@@ -233,13 +235,19 @@ def next_fold(meta: Meta, events: Sequence[Event], now_us: int) -> Step:
     return Step(meta.done + 1, FOLD, now_us, meta.cursor + 1, tuple(numbered))
 
 
-def arrivals_after(counts: Mapping[str, list[int]], events: Iterable[Event]) -> dict[str, list[int]]:
-    """Arrivals by type: [events, those more than an hour late, newest event time], after these events."""
-    found = {kind: list(row) for kind, row in counts.items()}
+def arrivals_after(
+    counts: Mapping[str, list[int]], events: Iterable[Event], *, past: bool = False
+) -> dict[str, list[int]]:
+    """Arrivals by type after these events: [events, those more than an hour late, newest event time, events beside the first
+    that were brought in as a stretch of the past, as these are when `past`]."""
+    found = {kind: [*row, 0][:4] for kind, row in counts.items()}  # one of an older version has no fourth
     for event in events:
-        row = found.setdefault(event.event_type, [0, 0, event.occurred_us])
-        row[0] += 1
-        row[1] += event.received_us - event.occurred_us > HOUR
+        row = found.setdefault(event.event_type, [0, 0, event.occurred_us, 0])
+        if past:
+            row[3] += 1
+        else:
+            row[0] += 1
+            row[1] += event.received_us - event.occurred_us > HOUR
         row[2] = max(row[2], event.occurred_us)
     return found
 

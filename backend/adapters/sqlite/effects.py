@@ -21,7 +21,7 @@ from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment, Rule
 from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, UNSPECIFIED
-from backend.services.process import JUDGED, Batch, Key, columns, settle
+from backend.services.process import JUDGED, Batch, Key, columns, is_history, settle
 
 log = logging.getLogger("iops.alerts")
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name
@@ -38,8 +38,8 @@ _LINKS = Bulk(
     "ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, last_us = max(last_us, excluded.last_us)",
 )
 CHANGE = "INSERT INTO changes (at_us, kind, key) VALUES (?, ?, ?)"
-_ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-  n = n + excluded.n, late = late + excluded.late, last_us = max(last_us, excluded.last_us)"""
+_ARRIVALS = """INSERT INTO arrivals (minute_us, event_type, n, late, last_us, past) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+  n = n + excluded.n, late = late + excluded.late, last_us = max(last_us, excluded.last_us), past = past + excluded.past"""
 _MARKET = """INSERT OR IGNORE INTO market (subject, region, at_us, event_id, available_tutors, active_students, pending_requests,
   demand_score, supply_score, demand_hours, supply_hours, wait_hours, ratio, status, reported_status)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -196,16 +196,19 @@ def _market_row(event: Event) -> tuple:
 
 
 def count_arrivals(connection: sqlite3.Connection, events: list[Event]) -> None:
-    """Add a batch to the arrivals by minute and type."""
+    """Add a batch to the arrivals by minute and type; a stretch of the past is counted apart."""
     counts: dict[tuple[int, str], list[int]] = {}
+    past = is_history(events)
     for event in events:
         received, occurred = event.received_us, event.occurred_us
         row = counts.get((received // MINUTE, event.event_type))
         if row is None:
-            row = counts[received // MINUTE, event.event_type] = [0, 0, occurred]
-        row[0] += 1
-        if received - occurred > HOUR:
-            row[1] += 1
+            row = counts[received // MINUTE, event.event_type] = [0, 0, occurred, 0]
+        if past:
+            row[3] += 1
+        else:
+            row[0] += 1
+            row[1] += received - occurred > HOUR
         if occurred > row[2]:
             row[2] = occurred
     connection.executemany(

@@ -153,12 +153,13 @@ class LogReads(Connections):
             "tallies": dict(connection.execute("SELECT name, sum(n) FROM tallies GROUP BY name")),
         }
 
-    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int]]:
-        """(type, events, those an hour late, newest event time) that arrived in the whole minutes of the span."""
+    def type_counts(self, since_us: int, until_us: int) -> list[tuple[str, int, int, int, int]]:
+        """(type, events, those an hour late, newest event time, events of the past brought in beside them) that arrived in
+        the whole minutes of the span."""
         return (
             self.connection()
             .execute(
-                "SELECT event_type, sum(n), sum(late), max(last_us) FROM arrivals"
+                "SELECT event_type, sum(n), sum(late), max(last_us), sum(past) FROM arrivals"
                 " WHERE minute_us > ? AND minute_us <= ? GROUP BY event_type",
                 (since_us - MINUTE, until_us),
             )
@@ -166,10 +167,10 @@ class LogReads(Connections):
         )
 
     def arrivals(self, since_us: int, until_us: int) -> dict[int, int]:
-        """Events per minute of arrival."""
+        """Events per minute of arrival, without those of the past that were brought in."""
         return dict(
             self.connection().execute(
-                "SELECT minute_us, sum(n) FROM arrivals WHERE minute_us > ? AND minute_us <= ? GROUP BY minute_us",
+                "SELECT minute_us, sum(n) FROM arrivals WHERE minute_us > ? AND minute_us <= ? GROUP BY minute_us HAVING sum(n) > 0",
                 (since_us - MINUTE, until_us),
             )
         )

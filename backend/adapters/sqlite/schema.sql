@@ -72,8 +72,10 @@ CREATE INDEX links_subject ON links (subject, region, student_id);
 CREATE INDEX IF NOT EXISTS links_region ON links (region, student_id);
 
 -- What arrived, by minute and type: rates and lateness without reading the log. `late`: more than an hour after it happened.
+-- `past`: beside n, in batches that bring in a stretch of the past.
 CREATE TABLE arrivals (
   minute_us INTEGER NOT NULL, event_type TEXT NOT NULL, n INTEGER NOT NULL, late INTEGER NOT NULL, last_us INTEGER NOT NULL,
+  past INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (minute_us, event_type)
 ) WITHOUT ROWID;
 

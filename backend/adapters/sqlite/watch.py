@@ -31,6 +31,6 @@ def counted(connection: sqlite3.Connection, now_us: int) -> Counts:
         (since, now_us - WAIT_US),
     ).fetchone()
     accepted = connection.execute(
-        "SELECT total(n) FROM arrivals WHERE minute_us > ?", (since - MINUTE,)
+        "SELECT total(n + past) FROM arrivals WHERE minute_us > ?", (since - MINUTE,)
     ).fetchone()[0]
     return Counts(int(refused), int(accepted), int(put_aside))
