@@ -114,13 +114,9 @@ def actions(alert: AlertRow, view: View) -> list[Any]:
         if alert.status == "acknowledged"
         else alert_list.command("Acknowledge", alert, "ack", view, kind="pri")
     )
-    tomorrow = view.zone.midnight(view.zone.midnight(view.now_us) + 26 * HOUR) + MORNING_H * HOUR
-    soon = view.now_us - view.now_us % MINUTE + HOUR
     snooze = [
-        alert_list.command("For 1 h", alert, "snooze", view, until_us=soon),
-        alert_list.command(
-            f"Until tomorrow {view.zone.clock(tomorrow)}", alert, "snooze", view, until_us=tomorrow
-        ),
+        alert_list.command(label, alert, "snooze", view, until_us=until_us)
+        for label, until_us in _snoozes(view)
     ]
     return [
         main,
@@ -129,6 +125,22 @@ def actions(alert: AlertRow, view: View) -> list[Any]:
         alert_list.command("Resolve", alert, "resolve", view),
         _form("Dismiss", "dismiss", "Why it needs nobody", "note", alert, view),
     ]  # fmt: skip
+
+
+def _snoozes(view: View) -> list[tuple[str, int]]:
+    """What is offered, with its end: the shift, the next morning, the next week."""
+    minute = view.now_us - view.now_us % MINUTE
+    to_monday = 7 - view.zone.local(view.now_us).weekday()
+    tomorrow, monday = (_morning(view, days) for days in (1, to_monday))
+    found = [("For 1 h", minute + HOUR), ("For 4 h", minute + 4 * HOUR)]
+    found.append((f"Until tomorrow {view.zone.clock(tomorrow)}", tomorrow))
+    return found if to_monday == 1 else [*found, (f"Until Monday {view.zone.clock(monday)}", monday)]
+
+
+def _morning(view: View, days: int) -> int:
+    """The morning so many local days from now, whatever the clocks do in between."""
+    noon = view.zone.midnight(view.now_us) + days * DAY + 12 * HOUR
+    return view.zone.midnight(noon) + MORNING_H * HOUR
 
 
 def _menu(label: str, inside: Any, view: View) -> html.Details | html.Button:

@@ -15,11 +15,12 @@ from dashboard.words import number, signed
 from dashboard.zones import Zone
 
 Figure = dict[str, Any]
+_ROOM = 0.08  # of the axis right of a tick: less would cut its label with the zone
 COUNTABLE = 4  # up to this height, an axis of counts has a tick for each and none between
 
 
 def time_axis(first_us: int, last_us: int, zone: Zone, count: int = 5) -> dict[str, Any]:
-    """Ticks of a time axis: hours as 06, 12 up to two days, else days as 4 Nov; the zone once, at the last tick."""
+    """Ticks of a time axis: hours as 06, 12 up to two days, else days as 4 Nov; the zone once, at the last tick that leaves room for it."""
     length = max(last_us - first_us, HOUR)
     hourly = length <= 2 * DAY
     step = _step(length / count, hourly)
@@ -27,7 +28,9 @@ def time_axis(first_us: int, last_us: int, zone: Zone, count: int = 5) -> dict[s
     ticks = [t for t in range(start, last_us + 1, step) if first_us <= t <= last_us]
     texts = [_tick(t, zone, length, hourly) for t in ticks]
     if texts and hourly:
-        texts[-1] += f" {zone.short(ticks[-1])}"
+        cut = len(ticks) > 1 and last_us - ticks[-1] < _ROOM * length
+        place = -2 if cut else -1
+        texts[place] += f" {zone.short(ticks[place])}"
     return {
         "type": "date", "range": [zone.axis(first_us), zone.axis(last_us)], "tickmode": "array",
         "tickvals": [zone.axis(t) for t in ticks], "ticktext": texts, "ticklabeloverflow": "allow",

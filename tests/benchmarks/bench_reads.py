@@ -32,6 +32,7 @@ CHUNK = 6_000
 ROUNDS, QUERY_SECONDS = 20, 8.0
 PAGES = ("/", "/students", "/tutors", "/supply", "/calls", "/alerts", "/data")
 TARGET_MB = 600
+LEARNING_SECONDS = 300.0
 
 
 class ChangingStore(SqliteStore):
@@ -126,6 +127,7 @@ def product_figures(folder: Path) -> None:
     with engine(folder) as api, web(folder, api.port) as pages, chromium() as browser:
         if browser is None:
             return
+        _settle(folder)
         page = sign_in(browser, pages.port)
         try:
             filter_figures(page, pages.port, ROUNDS)
@@ -134,6 +136,15 @@ def product_figures(folder: Path) -> None:
                 drawn(page)
         finally:  # the memory is of interest just as much when a page did not come
             _memory_figures(api, pages)
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the forecasts have learned the past: what is measured is the product as it runs from day to day."""
+    store, began = SqliteStore(folder / "iops.db"), time.monotonic()
+    while store.forecast_head() is None and time.monotonic() - began < LEARNING_SECONDS:
+        time.sleep(1.0)
+    store.close()
+    figure("the past learned for forecasts, after the start", time.monotonic() - began, "s")
 
 
 def _memory_figures(api: Process, pages: Process) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from flask import Flask, g
 
 from backend.adapters.sqlite.store import SqliteStore
-from backend.domain.times import DAY, MINUTE
+from backend.domain.times import DAY, MINUTE, to_us
 from backend.services import alerting, queries
 from dashboard import alert_drawer, alert_history, alert_list, markup
 from dashboard.context import Context, View, WebConfig
@@ -188,6 +190,20 @@ def test_the_drawer_says_why_what_to_do_and_who_did_what(ctx: Context) -> None:
         "Dismiss",
     ):
         assert part in drawn
+
+
+@pytest.mark.parametrize(
+    ("now", "offers"),
+    [
+        ("2026-03-06T15:20:30Z", ["For 1 h 16:20 Fri", "For 4 h 19:20 Fri", "Until tomorrow 08:00 08:00 Sat", "Until Monday 08:00 08:00 Mon"]),
+        ("2026-03-08T23:30:00Z", ["For 1 h 00:30 Mon", "For 4 h 03:30 Mon", "Until tomorrow 08:00 08:00 Mon"]),
+    ],
+)  # fmt: skip
+def test_a_snooze_ends_after_the_shift_in_the_morning_or_with_the_week(now: str, offers: list[str]) -> None:
+    at = to_us(datetime.fromisoformat(now))
+    seen = dataclasses.replace(view(), now_us=at)
+    found = alert_drawer._snoozes(seen)
+    assert [f"{label} {seen.zone.clock(us)} {seen.zone.local(us):%a}" for label, us in found] == offers
 
 
 def test_an_alert_that_does_not_exist_is_said_and_the_list_stays(ctx: Context) -> None:
