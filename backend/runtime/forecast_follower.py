@@ -14,16 +14,12 @@ from typing import Any
 from backend.domain.outlook import GRACE_US
 from backend.domain.times import HOUR
 from backend.runtime.learning_process import LearningProcess
+from backend.runtime.pace import Pace, Stopped
 from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
 LOOK_SECONDS = 5.0
-# After so much computing it rests, so that it takes at most this share of a core.
-WORK_SECONDS, SHARE = 0.01, 0.3
-
-
-class Stopped(Exception):
-    """The engine ends; what was not saved is done at the next start."""
+SHARE = 0.3  # of a core at most, while hours are closed
 
 
 class ForecastFollower:
@@ -32,9 +28,9 @@ class ForecastFollower:
     def __init__(self, store: Any, clock: Callable[[], int], apart: LearningProcess | None = None) -> None:
         self._clock, self._apart = clock, apart
         self._stop = threading.Event()
-        self._forecasting = Forecasting(store, self._rest)
+        self._pace = Pace(SHARE, self._stop.wait)
+        self._forecasting = Forecasting(store, self._pace)
         self._thread = threading.Thread(target=self._run, name="forecast-follower", daemon=True)
-        self._since = 0.0  # CPU seconds of the thread at the end of the last rest
         self._figures = {"forecast_seconds": 0.0, "forecast_hours_closed": 0.0}
 
     def start(self) -> None:
@@ -50,7 +46,8 @@ class ForecastFollower:
 
     def look(self) -> bool:
         """One round; True when hours were closed."""
-        began, self._since = time.monotonic(), time.thread_time()
+        began = time.monotonic()
+        self._pace.begin()
         if self._apart is not None and self._forecasting.whole_past(self._clock()):
             closed = self._apart.run(self._stop)
         else:
@@ -76,11 +73,3 @@ class ForecastFollower:
         """Seconds until it is worth a look: soon while an hour may be due, and now and then in case the log was rewritten."""
         due = HOUR - (self._clock() - GRACE_US) % HOUR
         return max(0.05, min(LOOK_SECONDS, due / 1_000_000))
-
-    def _rest(self) -> None:
-        worked = time.thread_time() - self._since
-        if worked < WORK_SECONDS:
-            return
-        if self._stop.wait(worked * (1 - SHARE) / SHARE):
-            raise Stopped
-        self._since = time.thread_time()

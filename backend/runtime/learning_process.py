@@ -1,4 +1,4 @@
-"""Learning a whole past in a process that ends with it: a minute or more of computing, after the history of a demo or an import.
+"""Learning a whole past in a process that ends with it: a minute of computing in some three, after the history of a demo or an import.
 
 It gives way to everything else on the machine, and what it needs of memory is free again afterwards. The engine holds the other end
 of its standard input; when that closes the engine is gone, and so is the child. Killing it at any moment loses nothing: what
@@ -17,10 +17,12 @@ from pathlib import Path
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime.logs import log_to_stderr
+from backend.runtime.pace import Pace
 from backend.services.forecasting import Forecasting
 
 LOOK_SECONDS = 0.2
-NICENESS = 19  # a hundredth of a core that others want, all of one that nobody wants
+NICENESS = 19  # a hundredth of a core that others want
+SHARE = 0.35  # of one that nobody wants: more of it makes pages a quarter slower all the same
 
 
 class LearningFailed(Exception):
@@ -62,7 +64,9 @@ def main(path: Path, log_level: str) -> None:
     log_to_stderr(log_level)
     threading.Thread(target=_end_with_engine, name="engine", daemon=True).start()
     store = SqliteStore(path)
-    Forecasting(store).step(time.time_ns() // 1_000)
+    pace = Pace(SHARE, threading.Event().wait)
+    pace.begin()
+    Forecasting(store, pace).step(time.time_ns() // 1_000)
     store.close()
 
 
