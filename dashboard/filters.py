@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, time, timedelta
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -159,6 +160,23 @@ def window_text(filters: Filters, zone: Zone) -> str:
     if filters.from_us is not None and filters.to_us is not None:
         return f"{zone.moment(filters.from_us)} to {zone.moment(filters.to_us)} {zone.short(filters.to_us)}"
     return RANGES[filters.range][1]
+
+
+def moment_of(text: str, zone: Zone, now_us: int) -> int | None:
+    """The past moment that somebody means by "14:05" (the last one), "2026-11-19" or "2026-11-19 14:05" in `zone`; None: none."""
+    local = zone.local(now_us)
+    try:
+        if re.fullmatch(r"\d{1,2}:\d\d", text.strip()):
+            clock = time.fromisoformat(text.strip().zfill(5))
+            then = datetime.combine(local.date(), clock, zone.tz)
+            then -= timedelta(days=then > local)
+        else:
+            then = datetime.fromisoformat(text.strip())
+            then = then if then.tzinfo else then.replace(tzinfo=zone.tz)
+        found = to_us(then)
+    except (ValueError, OverflowError):
+        return None
+    return found if _FIRST <= found <= now_us else None
 
 
 def _text(key: str, value: str | None, notices: list[str]) -> str | None:

@@ -9,10 +9,11 @@ from urllib.parse import quote
 import msgspec
 from flask import Flask, Response, g, jsonify, request
 
+from backend.domain.times import iso
 from backend.services import queries, views
 from dashboard import frames
-from dashboard.context import Context
-from dashboard.filters import ENTITY_KINDS
+from dashboard.context import Context, View
+from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES, moment_of
 from dashboard.pages import PAGES
 from dashboard.security import problem
 from dashboard.words import plural, readable
@@ -80,13 +81,16 @@ def install(server: Flask, ctx: Context) -> None:
             if p.rail and text.lower() in p.title.lower()
         ]
         found = queries.search(ctx.reads, text, limit=20) if text else []
+        times = spans(text, ctx.view("")) if text else []
         kept = [
             {"kind": "view", "id": v["name"], "label": v["name"], "hint": "saved view", "href": v["address"]}
             for v in views.views(ctx.reads, g.person["name"])["views"]
             if text.lower() in v["name"].lower()
         ]
         return jsonify(
-            [*kept[:6], *[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][:24]
+            [*times, *kept[:6], *[row | {"href": address(row["kind"], row["id"])} for row in found], *pages][
+                :24
+            ]
         )
 
     @server.get("/ui/news")
@@ -108,6 +112,21 @@ def install(server: Flask, ctx: Context) -> None:
         answer = Response(text, content_type=f"{mime}; charset=utf-8")
         answer.headers["Content-Disposition"] = f'attachment; filename="iops-{name}.{kind}"'
         return answer
+
+
+def spans(text: str, view: View) -> list[dict[str, str]]:
+    """Time ranges and the past moment that a searched text names, with what each changes in the address."""
+    asked = " ".join(text.lower().split())
+    found = [
+        {"kind": "range", "id": "" if key == DEFAULT_RANGE else key, "label": words.capitalize(), "hint": "time range"}
+        for key, (_, words) in RANGES.items()
+        if asked in (key, words) or (len(asked) > 2 and words.startswith(asked))
+    ]  # fmt: skip
+    at_us = moment_of(text, view.zone, view.now_us)
+    if at_us is not None:
+        label = f"As of {view.zone.moment(at_us)} {view.zone.short(at_us)}"
+        found.append({"kind": "moment", "id": str(iso(at_us)), "label": label, "hint": "past moment"})
+    return found
 
 
 def news_of(ctx: Context, after_us: int | None) -> dict[str, Any]:

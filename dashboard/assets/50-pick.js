@@ -101,6 +101,10 @@
     const go = (row) => {
       wanted = 0;
       if (row.kind === "view") { made.input.value = ""; made.input.blur(); return iops.openView(row.href); }
+      if (row.kind === "range" || row.kind === "moment") {
+        made.input.value = ""; made.input.blur();
+        return iops.change(row.kind === "range" ? { range: row.id, from: null, to: null } : { at: row.id });
+      }
       const target = new URL(row.href, location.origin);
       const query = new URLSearchParams(location.search);
       ["open", "tab", "q", "sort", "page", "segment", "cell"].forEach((k) => query.delete(k));
@@ -108,7 +112,7 @@
       made.input.value = ""; made.input.blur();
       iops.navigate(target.pathname, query);
     };
-    const made = box("Find a student, tutor, subject, region or page", ask, go, "Find a student, tutor, page");
+    const made = box("Find a student, tutor, subject, region, page or time", ask, go, "Find a student, tutor, page");
     const sign = document.createElement("span");
     sign.className = "ico ico-search s14"; sign.setAttribute("aria-hidden", "true");
     const key = document.createElement("kbd");

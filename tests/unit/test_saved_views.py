@@ -83,6 +83,28 @@ def test_the_bare_address_leads_to_the_pinned_view(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("last 7", ("range", "7d", "Last 7 d")),
+        ("24h", ("range", "", "Last 24 h")),
+        ("TODAY", ("range", "today", "Today")),
+        ("2025-01-05 14:05", ("moment", "2025-01-05T14:05:00Z", "As of 5 Jan 14:05 UTC")),
+    ],
+)
+def test_a_search_finds_ranges_and_moments(
+    client: FlaskClient, text: str, first: tuple[str, str, str]
+) -> None:
+    row = client.get("/ui/find", query_string={"text": text}).get_json()[0]
+    assert (row["kind"], row["id"], row["label"]) == first
+
+
+@pytest.mark.parametrize("text", ["7", "99:99", "2999-01-01", "d", "2026-02-30", "1:2"])
+def test_a_search_for_no_time_finds_none(client: FlaskClient, text: str) -> None:
+    kinds = {row["kind"] for row in client.get("/ui/find", query_string={"text": text}).get_json()}
+    assert not kinds & {"range", "moment"}
+
+
+@pytest.mark.parametrize(
     ("order", "status"),
     [([], 400), ({"action": "pin"}, 400), ({"action": "pin", "name": "nothing"}, 422), ({"name": "a", "address": "//x"}, 422)],
 )  # fmt: skip
