@@ -209,7 +209,9 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
             view,
             span="last 60 minutes",
         )
-    recent = values[-6:-1]  # the newest minute is not over yet
+    # The newest minute is not over yet, and a stream that has just begun had none before its first.
+    began = next(i for i, value in enumerate(values) if value)
+    recent = values[max(len(values) - 6, began + 1) : -1]
     rate = sum(recent) / max(1, len(recent))
     quiet = f"{number(values[-1])} events in this minute" if values[-1] else "No event in the last 5 minutes"
     title = f"{number(rate, 0 if rate >= 10 else 1)} events a minute" if rate else quiet
@@ -219,7 +221,8 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     chart = components.chart_or_table(
         components.graph(figure, says, 196), ["Minute", "Events"], rows, caption="Arrivals by minute"
     )
-    sub = f"mean of 5 minutes; {number(hour)} in the last 60"
+    mean = f"mean of {plural(len(recent), 'minute')}; " if rate else ""
+    sub = f"{mean}{number(hour)} in the last 60"
     return components.panel(title, html.Div(chart, className="io-pad"), view, span="last 60 minutes", sub=sub)
 
 

@@ -13,10 +13,10 @@ import pytest
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.errors import InvalidEvent
 from backend.domain.parsing import parse
-from backend.domain.times import DAY, HOUR
+from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services import queries
 from backend.services.ingest import reject_row
-from backend.services.read_models import Freshness
+from backend.services.read_models import Freshness, Point
 from dashboard import first_event, mending, rejects
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse as parse_filters
@@ -90,6 +90,25 @@ def freshness(**changes: Any) -> Freshness:
 )
 def test_the_title_names_the_stream_that_is_late(rows: list[dict[str, Any]], says: str) -> None:
     assert data.streams_title(freshness(by_type=rows)) == says
+
+
+@pytest.mark.parametrize(
+    ("minutes", "title", "sub"),
+    [
+        ([480] * 60, "480 events a minute", "mean of 5 minutes; 28,800 in the last 60"),
+        ([0] * 57 + [200, 480, 90], "480 events a minute", "mean of 1 minute; 770 in the last 60"),
+        ([0] * 59 + [90], "90 events in this minute", "90 in the last 60"),
+        ([60] * 10 + [0] * 50, "No event in the last 5 minutes", "600 in the last 60"),
+    ],
+)
+def test_the_rate_is_a_mean_of_whole_minutes_since_the_stream_began(
+    minutes: list[int], title: str, sub: str
+) -> None:
+    last = NOW - NOW % MINUTE
+    course = [Point(last - (59 - i) * MINUTE, float(n)) for i, n in enumerate(minutes)]
+    drawn = words(data.flow_panel(freshness(throughput=course), a_view()))
+    assert title in drawn
+    assert sub in drawn
 
 
 @pytest.mark.parametrize(
