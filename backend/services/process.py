@@ -28,7 +28,6 @@ from backend.domain.windows import (
 
 Key = tuple[str, str]  # (entity_type, entity_id)
 REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
-HISTORY_BATCH = 200
 QUIET_US, LONGEST_QUIET_US = 2 * SECOND, MINUTE  # how long rules wait for the next batch of history
 PATIENCE = 4  # in gaps between the last two batches: a slow sender or a busy machine takes longer
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
@@ -166,12 +165,6 @@ def move_ring(profile: Profile, delta: Delta, ring: int | None, to_ring: int | N
         apply_delta(rings[ring], delta, -1)
     if to_ring is not None:
         apply_delta(rings[to_ring], delta)
-
-
-def is_history(events: list[Event]) -> bool:
-    """Whether a batch is a stretch of the past being brought in, rather than the present with some late arrivals."""
-    old = sum(1 for event in events if event.received_us - event.occurred_us > HOUR)
-    return len(events) >= HISTORY_BATCH and 2 * old > len(events)
 
 
 def quiet_until(before_us: int, now_us: int) -> int:

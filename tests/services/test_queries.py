@@ -12,9 +12,9 @@ import pytest
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.alerts import Command, apply
 from backend.domain.errors import NotFound, Rejected
+from backend.domain.lateness import HISTORY_BATCH
 from backend.domain.times import DAY, HOUR, MINUTE, WEEK
 from backend.services import queries
-from backend.services.process import HISTORY_BATCH
 from backend.services.queries_alerts import shortened
 from tests.builders import NOW, call, catch_up, event, fold_all, open_store, session
 from tests.services.queries_world import World, view, world

@@ -11,6 +11,7 @@ import pytest
 
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.events import Event
+from backend.domain.lateness import HISTORY_BATCH
 from backend.domain.predictions import Prediction, Scored
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ml import drift_watch
@@ -20,7 +21,6 @@ from backend.ml.scorer import LocalModels
 from backend.runtime.scoring_follower import AT_ONCE, FIRST_DRIFT_US, ScoringFollower
 from backend.services import models as shelves
 from backend.services import scoring
-from backend.services.process import HISTORY_BATCH
 from backend.services.scoring import ModelsUnavailable
 from tests.builders import NOW, fold_all, open_store, session
 

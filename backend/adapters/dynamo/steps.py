@@ -32,8 +32,8 @@ from backend.adapters.dynamo.log import Lifetimes, expires
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
-from backend.domain.times import DAY, HOUR, MINUTE, floor_hour
-from backend.services.process import is_history
+from backend.domain.lateness import is_history, is_late
+from backend.domain.times import DAY, MINUTE, floor_hour
 
 FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
 FORGET, FORGOT = "forget", "forgot"  # a person, by name until it is done, then by digest
@@ -163,7 +163,7 @@ class Steps:
         for event in step.events:
             minutes[minute_key(event.received_us)].append(event)
         held = self._table.get_many(minutes)
-        past = is_history(list(step.events))
+        past = is_history(step.events)
 
         def write(key: Key) -> None:
             item = held.get(key, {})
@@ -247,7 +247,7 @@ def arrivals_after(
             row[3] += 1
         else:
             row[0] += 1
-            row[1] += event.received_us - event.occurred_us > HOUR
+            row[1] += is_late(event)
         row[2] = max(row[2], event.occurred_us)
     return found
 

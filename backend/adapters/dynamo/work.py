@@ -17,11 +17,12 @@ from backend.adapters.dynamo.steps import FOLD, SWEEP, Meta, Step, Told, require
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain.events import Event
 from backend.domain.evidence import WORSE
+from backend.domain.lateness import is_history
 from backend.domain.profiles import Profile
 from backend.domain.rules import RULES, Assessment
 from backend.domain.times import HOUR
 from backend.domain.windows import apply_delta, delta_of, entities_of, ring_of
-from backend.services.process import JUDGED, Batch, Key, crossed, is_history, quiet_until
+from backend.services.process import JUDGED, Batch, Key, crossed, quiet_until
 
 SWEEP_STEP_US = HOUR  # one sweep moves the edges by at most this much, as in the embedded store
 REFRESH_LIMIT = 500
@@ -53,7 +54,7 @@ class Work:
         self._swept_us = swept_us
         self._target_us = max(swept_us, min(step.now_us, swept_us + SWEEP_STEP_US))
         # Rules are silent while the log is folded again, and while history pours in and is half there.
-        self._history = step.kind == FOLD and is_history(list(step.events))
+        self._history = step.kind == FOLD and is_history(step.events)
         self._judging = not (meta.rebuild_until or self._history or step.now_us < meta.quiet_until)
         self._log_index = log_index
         self._detectors = detectors

@@ -16,12 +16,13 @@ from backend.adapters.sqlite.entity_rows import Head, Rows, Stored, stored
 from backend.adapters.sqlite.series import Detectors
 from backend.domain import market
 from backend.domain.events import SIMULATOR, Event
+from backend.domain.lateness import is_history
 from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment, Rule
 from backend.domain.times import HOUR, MINUTE
 from backend.domain.windows import COUNTERS, UNSPECIFIED
-from backend.services.process import JUDGED, Batch, Key, columns, is_history, settle
+from backend.services.process import JUDGED, Batch, Key, columns, settle
 
 log = logging.getLogger("iops.alerts")
 MANY_CHANGES = 50  # beyond this a batch announces "*" instead of every name

@@ -30,11 +30,12 @@ from backend.adapters.sqlite.watch import watch
 from backend.domain import alerts
 from backend.domain.errors import Unavailable
 from backend.domain.events import Event
+from backend.domain.lateness import is_history
 from backend.domain.limits import DOCUMENT
 from backend.domain.profiles import Profile
 from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.domain.windows import delta_of, ring_of
-from backend.services.process import Batch, Key, crossed, is_history, quiet_until
+from backend.services.process import Batch, Key, crossed, quiet_until
 
 SWEEP_STEP_US = HOUR  # one transaction moves the edges by at most this much, so that a long pause is caught up in small steps
 REFRESH_LIMIT = 500
