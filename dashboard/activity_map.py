@@ -51,7 +51,9 @@ def activity_map(cells: Sequence[Cell], key_of, view: View) -> html.Section:
     busiest = max(cells, key=lambda c: c.sessions_7d)
     title = f"{plural(total, 'session')} in 7 days, most in {readable(busiest.subject)}, {readable(busiest.region)}"
     foot = "supply and demand were not reported; sessions held in 7 days"
-    return components.panel(title, html.Div(table, className="io-pad"), view, foot=foot, className="sup-map")
+    return components.panel(
+        title, html.Div(table, className="io-pad"), view, span="last 7 d", foot=foot, className="sup-map"
+    )
 
 
 def _td(cell: Cell | None, most: int, key_of) -> html.Td:
@@ -74,4 +76,4 @@ def unknown_panel(view: View) -> html.Section:
         "Shortages are not known",
         "They come from supply_demand_update events, or from what tutors offer and students ask; none was sent here.",
     )
-    return components.panel("Supply was not reported", body, view)
+    return components.panel("Supply was not reported", body, view, span="now")

@@ -25,6 +25,7 @@ from dashboard.zones import UTC_ZONE, Zone, zone_named
 log = logging.getLogger(__name__)
 # As many as there are processors beside the one that answers; each keeps a connection to the store of its own.
 _HELPERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="panels")
+NOW = "now"  # the window of panels that show how things stand
 ROLES = ("viewer", "operator", "admin")  # each may what the ones before it may
 ZONE_COOKIE = "iops-zone"  # the browser's IANA zone, written by boot.js
 
@@ -98,6 +99,8 @@ class View:
         """Filter, window and when. `span` is the window of a panel that has one of its own, in words; empty: it has neither."""
         if span == "":
             return self.computed_when
+        if span == NOW and self.scope.time_travel:
+            span = f"as of {self.zone.moment(self.scope.at_us)}"
         told = self.scope_text if span is None else f"{self.filter_text}, {span}"
         return f"{told}. {self.computed_when}"
 

@@ -174,6 +174,9 @@ def test_a_panel_with_a_window_of_its_own_names_that_one() -> None:
     drawn = text(calls_panels.week(CALLS, view(region="west")))
     assert "west, last 4 weeks. Computed" in drawn
     assert "last 24 h" not in drawn
+    assert "west, now. Computed" in text(supply_panels.gap_map([CELL], None, view(region="west")))
+    past = view(at_us=NOW - 30 * HOUR)
+    assert "All work, as of 19 Nov 08:32. Computed" in text(supply_panels.gap_map([CELL], None, past))
     assert "west, last 24 h. Computed" in text(
         calls_panels.reasons(msgspec.structs.replace(CALLS, reasons=[REASON]), view(region="west"))
     )
