@@ -41,7 +41,7 @@ class Bundle:
         }
         self.style, self.script = self._files
         plotly = f"/assets/{PLOTLY}?m={int((ASSETS / PLOTLY).stat().st_mtime)}"
-        self.head = f'<link rel="preload" as="script" id="io-plotly" href="{plotly}">\n'
+        self.head = f'<link rel="prefetch" as="script" id="io-plotly" href="{plotly}">\n'
 
     def install(self, server: Flask) -> None:
         for address, (kind, body) in self._files.items():

@@ -2,6 +2,7 @@
    A theme switch draws again from what is in the browser: nothing is fetched, zoom stays (uirevision). */
 (function () {
   "use strict";
+  const AGAIN = 3000; // milliseconds after a file that did not come
   let asked = false;
   /* Plotly takes the browser most of a second to read. So the first figure asks for it, once what stands around the figure is painted;
      figures wait meanwhile (25-markup.js). The file itself is fetched from the start (dashboard/bundle.py). */
@@ -11,6 +12,7 @@
     const script = document.createElement("script");
     script.src = document.getElementById("io-plotly").href;
     script.addEventListener("load", () => { install(window.Plotly); document.dispatchEvent(new Event("iops-plotly")); });
+    script.addEventListener("error", () => { script.remove(); asked = false; setTimeout(window.iops.needPlotly, AGAIN); });
     requestAnimationFrame(() => setTimeout(() => document.head.append(script), 0));
   };
 

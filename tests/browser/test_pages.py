@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -93,3 +94,21 @@ def test_a_student_and_a_tutor_have_pages_of_their_own(product, open_user):
         page = user.go(f"/{kind}s/{one['entity_id']}")
         assert overflow(page) <= 1
         assert faults(page) == []
+
+
+def test_charts_come_after_their_panels_even_if_their_library_was_lost_on_the_way(product, open_user):
+    user = open_user(product)
+    lost = 2  # the fetch beside the page, and the first time that a chart asks
+
+    def answer(route):
+        nonlocal lost
+        lost -= 1
+        route.continue_() if lost < 0 else route.abort()
+
+    user.page.route("**/00-plotly*", answer)
+    page = user.go("/supply")
+    expect(page.locator("#shell-page .io-p h2").first).to_be_visible()
+    expect(page.locator("#shell-page .js-plotly-plot .main-svg").first).to_be_visible(timeout=30_000)
+    assert lost < 0
+    assert all("ERR_FAILED" in complaint for complaint in user.complaints)
+    user.complaints.clear()

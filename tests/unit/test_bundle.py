@@ -43,6 +43,6 @@ def test_styles_and_scripts_of_our_own_are_one_file_each_and_kept(client: FlaskC
 def test_the_chart_library_is_fetched_but_read_by_nobody_yet(client: FlaskClient) -> None:
     document = client.get("/").text
     (link,) = re.findall(r"<link[^>]*plotly[^>]*>", document)
-    assert 'rel="preload"' in link
+    assert 'rel="prefetch"' in link
     assert client.get(re.search(r'href="([^"]+)"', link)[1]).status_code == 200
     assert "plotly" not in " ".join(re.findall(r"<script[^>]*>", document))
