@@ -144,7 +144,7 @@ def _settle(folder: Path) -> None:
     while store.forecast_head() is None and time.monotonic() - began < LEARNING_SECONDS:
         time.sleep(1.0)
     store.close()
-    figure("the past learned for forecasts, after the start", time.monotonic() - began, "s")
+    figure("waited for the forecasts to learn the past (at most 300)", time.monotonic() - began, "s")
 
 
 def _memory_figures(api: Process, pages: Process) -> None:
