@@ -12,6 +12,7 @@ from backend.domain import evidence, insights
 from backend.domain.insights import Case
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND
 from backend.ports import Explainer
+from backend.runtime.following import Follower
 from backend.runtime.settings import Settings
 from backend.services import cases
 from backend.services.explaining import Chain, Limits, cost_usd, day_of
@@ -25,30 +26,21 @@ COMPARE_US = 5 * SECOND  # how often segments are compared
 MOST_MOVED = 50  # changes of segment explained in one comparison; a whole history at once is no news
 
 
-class ExplainerFollower:
+class ExplainerFollower(Follower):
     """`store` implements Feed, Reads and Insights; `chain` is the only user of the language models."""
 
     def __init__(
         self, store: Any, chain: Chain, clock: Callable[[], int], stopping: threading.Event | None = None
     ) -> None:
         """`stopping` is what the chain sleeps on, if it does."""
+        super().__init__("explainer-follower", log, "could not explain; trying again", LOOK_SECONDS, stopping)
         self._store, self._chain, self._clock = store, chain, clock
-        self._stop = stopping or threading.Event()
-        self._thread = threading.Thread(target=self._run, name="explainer-follower", daemon=True)
         self._seen: int | None = None
         self._segments: dict[tuple[str, str], str] | None = None
         self._compared_us, self._compared_change = 0, -1
         self._pruned_us = 0
         self._asked_us = clock()
         self._renewed_us = clock()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 1.0) -> None:
-        """A call to a language model that still runs is left behind; its answer is not waited for."""
-        self._stop.set()
-        self._thread.join(timeout)
 
     def figures(self) -> dict[str, float]:
         """Meters of today for /metrics."""
@@ -67,20 +59,7 @@ class ExplainerFollower:
             "llm_breaker_open": float("open" in states),
         }
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                busy = self.look()
-            except Exception:
-                if self._stop.is_set():
-                    return
-                log.exception("could not explain; trying again")
-                busy = False
-            if not busy:
-                self._stop.wait(LOOK_SECONDS)
-
     def look(self) -> bool:
-        """One round; True if there may be more to do at once."""
         now_us = self._clock()
         self._prune(now_us)
         change = self._store.last_change()

@@ -14,6 +14,7 @@ from typing import Any
 from backend.adapters.sqlite.channels import SqliteChannels
 from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.domain.messages import Message
+from backend.runtime.following import Follower
 from backend.runtime.settings import Settings
 from backend.services import notifying
 from backend.services.notifying import Job, Outcome, Sender
@@ -23,7 +24,7 @@ LOOK_SECONDS = 0.5
 WATCH_US = 10 * 1_000_000  # how often what follows from the time alone is looked for
 
 
-class Notifier:
+class Notifier(Follower):
     """`store` implements Insights and knows the requests of alerts. `summaries` is asked now and then whether one is due."""
 
     def __init__(
@@ -36,36 +37,20 @@ class Notifier:
         summaries: Callable[[int], object] = lambda now_us: None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        super().__init__("notifier", log, "could not see to messages; trying again", LOOK_SECONDS)
         self._store, self._outbox, self._sender = store, outbox, sender
         self._clock, self._public_url, self._summaries, self._chance = clock, public_url, summaries, chance
-        self._stop = threading.Event()
+        self._began = False
         self._busy: dict[str, threading.Thread] = {}
         self._watched_us = 0
-        self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
+    def _round(self) -> float:
+        if not self._began:
+            self._outbox.recover(self._clock())
+            self._began = True
+        return super()._round()
 
-    def stop(self, timeout: float = 1.0) -> None:
-        """A try that is under way is left behind; it is made again after the next start."""
-        self._stop.set()
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        began = False
-        while not self._stop.is_set():
-            try:
-                if not began:
-                    self._outbox.recover(self._clock())
-                    began = True
-                self.look()
-            except Exception:
-                if self._stop.is_set():
-                    return
-                log.exception("could not see to messages; trying again")
-            self._stop.wait(LOOK_SECONDS)
-
-    def look(self) -> None:
+    def look(self) -> bool:
         """One round: make messages, then start a thread for each channel that has something due and is not at it."""
         now_us = self._clock()
         while self._outbox.plan(now_us):
@@ -82,6 +67,7 @@ class Notifier:
                 )
                 self._busy[channel_id] = thread
                 thread.start()
+        return False
 
     def _work(self, channel_id: str) -> None:
         try:

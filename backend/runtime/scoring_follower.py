@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from backend.domain.times import DAY, HOUR, MINUTE
+from backend.runtime.following import Follower
 from backend.services import scoring, trials
 from backend.services.scoring import Key, Models, ModelsUnavailable
 from backend.services.trials import TrialModels
@@ -26,7 +26,7 @@ FIRST_DRIFT_US = (
 LAST_DRIFT_US = HOUR  # after that it is measured on those who were scored: whoever calls comes first, and is not like the others
 
 
-class ScoringFollower:
+class ScoringFollower(Follower):
     """`store` implements Feed, Processor, Reads, Predictions and Documents. `watch(now_us)` measures drift and keeps what it finds;
     `aside`: models of which one may be tried beside another (services.trials).
 
@@ -42,48 +42,34 @@ class ScoringFollower:
         watch: Callable[[int], object] = lambda now_us: None,
         aside: TrialModels | None = None,
     ) -> None:
+        super().__init__("scoring-follower", log, "could not score; trying again", LOOK_SECONDS)
         self._store, self._models, self._clock, self._watch, self._aside = store, models, clock, watch, aside
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scoring-follower", daemon=True)
         self._cursor: int | None = None
         self._waiting: dict[Key, int] = {}
         self._scan_at = self._prune_at = self._judge_at = 0
         self._watch_at = clock() + FIRST_DRIFT_US
-        self._scored = self._failed = 0
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 1.0) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._scored = self._failures = 0
 
     def figures(self) -> dict[str, float]:
         """Meters for /metrics."""
         return {
             "predictions_made_total": self._scored,
-            "predictions_failed_total": self._failed,
+            "predictions_failed_total": self._failures,
             "predictions_waiting": len(self._waiting),
         }
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            began = time.thread_time()
-            try:
-                busy = self.look()
-            except ModelsUnavailable as error:
-                self._failed += 1
-                log.warning("could not score; trying again: %s", error)
-                busy = False
-            except Exception:
-                if self._stop.is_set():
-                    return
-                self._failed += 1
-                log.exception("could not score; trying again")
-                busy = False
-            used = time.thread_time() - began
-            self._stop.wait(used / SHARE if busy else max(LOOK_SECONDS, used / SHARE))
+    def _round(self) -> float:
+        began = time.thread_time()
+        try:
+            rest = super()._round()
+        except ModelsUnavailable as error:
+            self._failures += 1
+            log.warning("could not score; trying again: %s", error)
+            rest = LOOK_SECONDS
+        except Exception:
+            self._failures += 1
+            raise
+        return max(rest, (time.thread_time() - began) / SHARE)
 
     def look(self) -> bool:
         """One round; True if more is waiting. While rules are silent nobody is scored: half of a past looks like somebody leaving."""

@@ -10,11 +10,11 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from backend.runtime.following import Follower
 from backend.services import retraining
 
 log = logging.getLogger("iops.models")
@@ -34,7 +34,7 @@ class Child(Protocol):
     def wait(self, timeout: float | None = None) -> int: ...
 
 
-class TrainingFollower:
+class TrainingFollower(Follower):
     """`store` implements Documents and Reads; `every_days` 0: only when asked. `start_child` gets the file for its output."""
 
     def __init__(
@@ -45,35 +45,21 @@ class TrainingFollower:
         every_days: int,
         start_child: Callable[[Path], Child] | None = None,
     ) -> None:
+        super().__init__(
+            "training-follower", log, "could not look after training; trying again", LOOK_SECONDS
+        )
         self._store, self._clock, self._every = store, clock, every_days
         self._said = data_dir / "models" / "training.log"
         self._start_child = start_child or (lambda said: _start(data_dir, said))
         self._child: Child | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="training-follower", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self, timeout: float = 1.0) -> None:
         """Ends a training that is under way."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        super().stop(timeout)
         if self._child is not None:
             self._child.terminate()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception:
-                if self._stop.is_set():
-                    return
-                log.exception("could not look after training; trying again")
-            self._stop.wait(LOOK_SECONDS)
-
-    def look(self) -> None:
+    def look(self) -> bool:
         """One round: a child that ended is told of; else one is started if it is due and nothing else is going on."""
         now_us = self._clock()
         if self._child is not None:
@@ -81,14 +67,15 @@ class TrainingFollower:
             if code is not None:
                 self._child = None
                 retraining.ended(self._store, code, self._lines(), now_us)
-            return
+            return False
         why = retraining.due(self._store, self._every, now_us)
         if not why or self._busy(now_us):
-            return
+            return False
         retraining.started(self._store, why, now_us)
         self._said.parent.mkdir(parents=True, exist_ok=True)
         log.info("training: %s", why)
         self._child = self._start_child(self._said)
+        return False
 
     def _busy(self, now_us: int) -> bool:
         meta = self._store.meta()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from backend.adapters.webhook import Webhook
+from backend.runtime.following import Follower
 from backend.runtime.settings import Settings
 from backend.services import partner
 from backend.services.partner import PENDING, PREFIX, Poster, Target
@@ -24,41 +24,19 @@ LOOK_SECONDS = 0.5
 CHANGES = 500
 
 
-class WebhookFollower:
+class WebhookFollower(Follower):
     """`store` implements Feed, Documents and Insights."""
 
     def __init__(
         self, store: Any, target: Target, poster: Poster, clock: Callable[[], int], url: str
     ) -> None:
+        super().__init__("webhook-follower", log, "could not tell the partner; trying again", LOOK_SECONDS)
         self._store, self._target, self._poster = store, target, poster
         self._clock, self._url = clock, url
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="webhook-follower", daemon=True)
         self._cursor: int | None = None
         self._pending: list[str] = []
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 1.0) -> None:
-        """A post that is under way is left behind; it is made again after the next start."""
-        self._stop.set()
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                busy = self.look()
-            except Exception:
-                if self._stop.is_set():
-                    return
-                log.exception("could not tell the partner; trying again")
-                busy = False
-            if not busy:
-                self._stop.wait(LOOK_SECONDS)
-
     def look(self) -> bool:
-        """One round; True if there is more to do at once."""
         if self._cursor is None:
             self._begin()
         found = self._read()
