@@ -25,8 +25,8 @@ BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
 REST, LONGEST_REST = 2.0, 0.4
 MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
-# Between two sweeps of many: SQLite lets who waits for the file look every 100 ms, so without a gap of that size others wait for ever.
-LET_IN_SECONDS = 0.11
+# Between two sweeps of many: whoever waits to write looks every millisecond, and finds the file free only in a gap.
+LET_IN_SECONDS = 0.02
 IDLE_SECONDS = 0.05
 END_SECONDS = 0.02  # how often a step under way is told to end
 LOOK_SECONDS = 0.5  # how often to look for events that another process appended (an import)

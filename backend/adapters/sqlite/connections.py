@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from backend.adapters.sqlite.schema import prepare
 from backend.domain.errors import Unavailable
 
 BUSY_TIMEOUT_MS = 5_000
+# How often to look while another process writes. SQLite itself would wait up to 100 ms, in which the file is free, and taken, ten times.
+LOOK_SECONDS = 0.001
 # Every thread that serves a request reads through a connection of its own; the system keeps the pages of the file anyway.
 READER_CACHE_KB = 2_048
 CHECKPOINT_PAGES = 4_000  # about 16 MiB of WAL
@@ -68,11 +71,12 @@ class Connections:
         with self._write_lock:
             if self._writer is None:
                 self._writer = self._connect()
+                self._writer.execute("PRAGMA busy_timeout=0")  # _begin waits
             connection = self._writer
             with self._guard:
                 self._writing = threading.current_thread()
             try:
-                connection.execute("BEGIN IMMEDIATE")
+                _begin(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
@@ -110,6 +114,7 @@ class Connections:
                 if self._writer is not None:
                     if self._checkpoints:
                         with contextlib.suppress(sqlite3.Error):
+                            self._writer.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
                             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                     self._writer.close()
             finally:
@@ -146,3 +151,16 @@ class Connections:
         except BaseException:
             self.close()
             raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Begin to write as soon as nobody else does. Raises sqlite3.OperationalError after BUSY_TIMEOUT_MS."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1_000
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(LOOK_SECONDS)
