@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from backend.domain.anomaly import FEATURES, THRESHOLD, Detector, detector, resumed
+from backend.domain.anomaly_day import DayRanges
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -195,3 +196,24 @@ def test_the_explanation_names_the_feature_its_usual_range_and_its_rarity():
     assert not why.low <= why.value <= why.high
     assert why.one_in > 1000
     assert why.score >= THRESHOLD
+
+
+def test_the_distance_to_the_nearest_range_is_what_looking_at_each_range_gives():
+    rng, ranges, slots = np.random.default_rng(3), DayRanges(2), (0, 1, 40, 94, 95)
+    seen: dict[tuple[int, int], list[np.ndarray]] = {}
+    for day in range(1, 15):
+        for slot in np.repeat(slots, 2).tolist():
+            values = rng.normal(0, 5, 2)
+            found, _ = ranges.distances(day, slot, values.tolist())
+            near = [
+                np.array(rows)
+                for (then, at), rows in seen.items()
+                if day - 10 <= then < day and (at - slot + 1) % 96 <= 2
+            ]
+            if len(near) < 2:
+                assert found == [0.0, 0.0]
+            else:
+                apart = [np.maximum(rows.min(axis=0) - values, values - rows.max(axis=0)) for rows in near]
+                assert found == np.maximum(np.min(apart, axis=0), 0).tolist()
+            ranges.learn(slot, values.tolist())
+            seen.setdefault((day, slot), []).append(values)
