@@ -7,9 +7,10 @@ against the feature's own past (`anomaly_rarity`), so no unit, scale or distribu
 nature has a high bar. The sum of cubes lets one very rare feature count as much as several fairly rare ones.
 
 Assumptions: past values only; the day (UTC) is the only cycle known in advance, other cycles are learned as ranges or shapes;
-`MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold: one alarm
-for one incident. The longer a series has been watched the rarer a record must be to alarm: among more records chance alone makes rarer
-ones, and who watches for months wants fewer of them.
+`MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold, counted anew from each
+record that is nearly as rare (`LASTING`, the lower limit of a Schmitt trigger): one alarm for one incident. The longer a series
+has been watched the rarer a record must be to alarm: among more records chance alone makes rarer ones, and who watches for
+months wants fewer of them.
 
 Cost: some 15 to 50 us a record on one core, memory constant (some 100 kB).
 Sources: Ahmad, Lavin, Purdy, Agha, Unsupervised real-time anomaly detection for streaming data, Neurocomputing 262 (2017) for
@@ -32,6 +33,8 @@ THRESHOLD = 0.5
 ALARM_DIGITS = 4.4  # combined rarity that scores THRESHOLD at the 1,000th record ...
 DIGITS_PER_DECADE = 0.6  # ... and how much more of it each tenfold number of records asks for
 REFRACTORY = 120  # records
+LASTING = 0.85  # of the digits that alarm: with so many after an alarm the incident goes on
+LASTING_SCORE = 1.0 - (1.0 - THRESHOLD) ** LASTING
 MATURE = 100  # records
 LARGEST = 1e150  # beyond this, differences could overflow
 STATE_VERSION = 2
@@ -69,7 +72,7 @@ class Explanation:
 class Detector:
     """One series' detector. Not shared between threads; `to_state` and `from_state` carry it over a restart.
 
-    `refractory` is the number of records held under the threshold after an alarm; 0 shows every score as it is.
+    `refractory` is the number of records held under the threshold after an alarm and what goes on of it; 0 shows every score as it is.
     """
 
     def __init__(self, refractory: int = REFRACTORY) -> None:
@@ -150,11 +153,10 @@ class Detector:
             (records if records > MATURE else MATURE) / 1000
         )
         score: float = 1.0 - 2.0 ** (-digits / needed)
-        if records <= MATURE or records <= self._quiet_until:
-            return score * THRESHOLD * 0.99
-        if score >= THRESHOLD:
+        quiet = records <= MATURE or records <= self._quiet_until
+        if records > MATURE and score >= (LASTING_SCORE if quiet else THRESHOLD):
             self._quiet_until = records + self.refractory
-        return score
+        return score * THRESHOLD * 0.99 if quiet else score
 
     def to_state(self) -> dict[str, Any]:
         """Everything learned as plain JSON values."""

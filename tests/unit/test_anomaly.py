@@ -93,6 +93,17 @@ def test_alarms_repeat_only_after_the_quiet_time():
     assert sum(score >= THRESHOLD for score in scores(values)[10 * DAY : 10 * DAY + 40]) == 1
 
 
+def test_an_incident_that_comes_back_within_the_quiet_time_is_one_alarm_and_a_later_one_another():
+    """Bursts that double, so that none is usual by then."""
+    begun = 10 * DAY
+    for bursts, alarms in (((0, 90, 180, 270, 360), [0]), ((0, 180, 360), [0, 180, 360])):
+        values = daily(14, 1)
+        for place, at in enumerate(bursts):
+            values[begun + at] += 100 * 2**place
+        found = [at for at, score in enumerate(scores(values)[begun:]) if score >= THRESHOLD]
+        assert found == alarms
+
+
 def test_the_longer_a_series_is_known_the_rarer_an_alarming_record_must_be():
     one = detector()
     scores(daily(12, 3), one)
