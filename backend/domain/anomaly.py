@@ -7,11 +7,12 @@ against the feature's own past (`anomaly_rarity`), so no unit, scale or distribu
 nature has a high bar. The sum of cubes lets one very rare feature count as much as several fairly rare ones.
 
 Assumptions: past values only; the day (UTC) is the only cycle known in advance, other cycles are learned as ranges or shapes;
-`MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold: one alarm
-for one incident. The longer a series has been watched the rarer a record must be to alarm: among more records chance alone makes rarer
-ones, and who watches for months wants fewer of them.
+`MATURE` records before the first alarm. After an alarm the next `REFRACTORY` scores stay below the threshold, counted anew from each
+record that is nearly as rare (`LASTING`, the lower limit of a Schmitt trigger): one alarm for one incident. The longer a series
+has been watched the rarer a record must be to alarm: among more records chance alone makes rarer ones, and who watches for
+months wants fewer of them.
 
-Cost: some 25 to 40 us a record on one core, memory constant (some 100 kB).
+Cost: some 15 to 50 us a record on one core, memory constant (some 100 kB).
 Sources: Ahmad, Lavin, Purdy, Agha, Unsupervised real-time anomaly detection for streaming data, Neurocomputing 262 (2017) for
 judging a score by its own distribution; Carpenter and Grossberg (1987) for the prototypes. The constants were tuned on
 one half of the Numenta benchmark; `tests/benchmarks/bench_anomaly.py` prints what they reach, held-out families included.
@@ -32,8 +33,9 @@ THRESHOLD = 0.5
 ALARM_DIGITS = 4.4  # combined rarity that scores THRESHOLD at the 1,000th record ...
 DIGITS_PER_DECADE = 0.6  # ... and how much more of it each tenfold number of records asks for
 REFRACTORY = 120  # records
+LASTING = 0.85  # of the digits that alarm: with so many after an alarm the incident goes on
+LASTING_SCORE = 1.0 - (1.0 - THRESHOLD) ** LASTING
 MATURE = 100  # records
-POWER = 3.0
 LARGEST = 1e150  # beyond this, differences could overflow
 STATE_VERSION = 2
 MEAN_SPANS = (4, 12, 48, 1000)  # records; the last one is the long memory that scales shapes
@@ -70,7 +72,7 @@ class Explanation:
 class Detector:
     """One series' detector. Not shared between threads; `to_state` and `from_state` carry it over a restart.
 
-    `refractory` is the number of records held under the threshold after an alarm; 0 shows every score as it is.
+    `refractory` is the number of records held under the threshold after an alarm and what goes on of it; 0 shows every score as it is.
     """
 
     def __init__(self, refractory: int = REFRACTORY) -> None:
@@ -89,16 +91,18 @@ class Detector:
     def update(self, timestamp: datetime, value: float) -> float:
         """Score in [0, 1] of the value, from it and earlier ones only; NaN is a missing value: 0.0, nothing learned."""
         value = float(value)
-        if math.isnan(value):
-            return 0.0
-        value = max(-LARGEST, min(LARGEST, value))
-        moment = timestamp.astimezone(UTC) if timestamp.tzinfo not in (None, UTC) else timestamp
+        if not -LARGEST <= value <= LARGEST:
+            if math.isnan(value):
+                return 0.0
+            value = math.copysign(LARGEST, value)
+        zone = timestamp.tzinfo
+        moment = timestamp if zone is None or zone is UTC else timestamp.astimezone(UTC)
         slot = (moment.hour * 60 + moment.minute) * QUARTERS // 1440
         tracks = self._follow(value)
         sizes = self._sizes(moment.toordinal(), slot, tracks)
         self._days.learn(slot, tracks)
         digits = self._rarity.digits(sizes)
-        score = self._score(sum([digit**POWER for digit in digits if digit > 0.0]) ** (1.0 / POWER))
+        score = self._score(sum([digit * digit * digit for digit in digits if digit > 0.0]) ** (1.0 / 3.0))
         self._evidence = (digits, sizes, tracks, slot, score)
         return score
 
@@ -140,17 +144,19 @@ class Detector:
         novelty = self._shapes.distances((averages, (value, newer, older)), self._spread)
         self._last = (value, newer)
         above = 0.0 if usual is None else value - usual
-        return [*distances, *novelty, max(0.0, above)]
+        return [*distances, *novelty, above if above > 0.0 else 0.0]
 
     def _score(self, digits: float) -> float:
         """Digits of rarity to [0, 1]: those needed by now score one half; under the threshold when immature or just alarmed."""
-        needed = ALARM_DIGITS + DIGITS_PER_DECADE * math.log10(max(self._records, MATURE) / 1000)
-        score = 1.0 - 2.0 ** (-digits / needed)
-        if self._records <= MATURE or self._records <= self._quiet_until:
-            return score * THRESHOLD * 0.99
-        if score >= THRESHOLD:
-            self._quiet_until = self._records + self.refractory
-        return score
+        records = self._records
+        needed = ALARM_DIGITS + DIGITS_PER_DECADE * math.log10(
+            (records if records > MATURE else MATURE) / 1000
+        )
+        score: float = 1.0 - 2.0 ** (-digits / needed)
+        quiet = records <= MATURE or records <= self._quiet_until
+        if records > MATURE and score >= (LASTING_SCORE if quiet else THRESHOLD):
+            self._quiet_until = records + self.refractory
+        return score * THRESHOLD * 0.99 if quiet else score
 
     def to_state(self) -> dict[str, Any]:
         """Everything learned as plain JSON values."""

@@ -33,32 +33,30 @@ class Rarity:
         """Rarity of each feature's size (>= 0) against the past, then learns it. Zero is never rare."""
         if self.unit == 0.0:
             self.unit = max(sizes)
-        weight = 1.0 / (self.records + 2 * PRIOR)
+        weight = 1.0 / (self.records + 2 * PRIOR)  # one record's share
         unit = math.log2(self.unit) if self.unit else 0.0
         self.records += 1
-        return [
-            self._one(feature, (math.log2(size) - unit) * BINS_PER_OCTAVE + MIDDLE, weight)
-            if size > 0.0
-            else 0.0
-            for feature, size in enumerate(sizes)
-        ]
-
-    def _one(self, feature: int, place: float, weight: float) -> float:
-        """Digits of a size by its place among the bins, which may lie beyond them; `weight` is one record's share."""
-        if not 0.0 <= place <= BINS:
-            place = 0.0 if place < 0.0 else float(BINS)
-        whole = int(place)
-        counts, largest = self.counts[feature], self.largest[feature]
-        at_or_above = counts[whole] * (1.0 - place + whole)
-        if largest > whole:
-            at_or_above += sum(counts[whole + 1 : int(largest) + 1])
-        rarity = -math.log10((at_or_above + PRIOR) * weight)
-        if place > largest:
-            if largest >= 0.0:
-                rarity += DIGITS_PER_OCTAVE * (place - largest) / BINS_PER_OCTAVE
-            self.largest[feature] = place
-        counts[whole] += 1
-        return rarity
+        log2, log10, result = math.log2, math.log10, []
+        for feature, size in enumerate(sizes):
+            if size <= 0.0:
+                result.append(0.0)
+                continue
+            place = (log2(size) - unit) * BINS_PER_OCTAVE + MIDDLE
+            if not 0.0 <= place <= BINS:
+                place = 0.0 if place < 0.0 else float(BINS)
+            whole = int(place)
+            counts, largest = self.counts[feature], self.largest[feature]
+            at_or_above = counts[whole] * (1.0 - place + whole)
+            if largest > whole:
+                at_or_above += sum(counts[whole + 1 : int(largest) + 1])
+            rarity = -log10((at_or_above + PRIOR) * weight)
+            if place > largest:
+                if largest >= 0.0:
+                    rarity += DIGITS_PER_OCTAVE * (place - largest) / BINS_PER_OCTAVE
+                self.largest[feature] = place
+            counts[whole] += 1
+            result.append(rarity)
+        return result
 
     def usual_high(self, feature: int, share: float = 0.01) -> float:
         """The size that at most `share` of the past records exceeded, for explanations; 0.0 when most were zero."""

@@ -23,36 +23,63 @@ class Shapes:
 
     def __init__(self, vigilance: tuple[float, ...]) -> None:
         self.vigilance = vigilance
-        self.points = np.full((WIDTH, len(vigilance), PROTOTYPES), FAR)  # coordinates first: fast to reduce
-        self._flat = (
-            memoryview(self.points.data).cast("B").cast("d")
-        )  # single numbers of it, faster than by numpy
-        self._stride = len(vigilance) * PROTOTYPES
+        banks = len(vigilance)
+        self.points = np.full((WIDTH, banks, PROTOTYPES), FAR)  # coordinates first: fast to reduce
         self.used = [[-1] * PROTOTYPES for _ in vigilance]
         self.records = 0
+        # Room for what is worked out at each record, and memory views, which read and write single numbers faster than numpy does.
+        self._shapes = np.empty((WIDTH, banks, 1))
+        self._spread_out = np.empty_like(self.points)
         self._apart = np.empty_like(self.points)
+        self._by_coordinate = tuple(self._apart)
+        self._nearest = tuple(self._apart[0])
+        self._flat, self._coordinates, self._distances = (
+            memoryview(array.data).cast("B").cast("d") for array in (self.points, self._shapes, self._apart)
+        )
+        self._stride = banks * PROTOTYPES
 
     def distances(self, shapes: Sequence[Sequence[float]], spread: float) -> list[float]:
         """Distance of each bank's shape to its nearest prototype, then learns it; zeros for the first."""
-        apart = self._apart
-        np.subtract(self.points, np.array(shapes).T[:, :, None], out=apart)
-        np.abs(apart, out=apart)
-        nearest = np.maximum(apart[0], apart[1], out=apart[0])
-        np.maximum(nearest, apart[2], out=nearest)
-        result, flat = [], self._flat
-        for bank, (shape, which) in enumerate(zip(shapes, nearest.argmin(axis=1).tolist(), strict=True)):
-            distance = nearest.item(bank, which)
-            used, fresh = self.used[bank], distance > self.vigilance[bank] * spread
-            if fresh:
+        self._measure(shapes)
+        result, flat, stride = [], self._flat, self._stride
+        start = 0  # of the bank among the numbers of one coordinate
+        for shape, nearest, used, vigilance in zip(
+            shapes, self._nearest, self.used, self.vigilance, strict=True
+        ):
+            which = int(nearest.argmin())
+            distance = self._distances[start + which]
+            place = start + which
+            if distance > vigilance * spread:
                 which = used.index(min(used))
+                place = start + which
+                for coordinate in shape:
+                    flat[place] = coordinate
+                    place += stride
+            else:
+                for coordinate in shape:
+                    flat[place] += PULL * (coordinate - flat[place])
+                    place += stride
             used[which] = self.records
-            place = bank * PROTOTYPES + which
-            for coordinate in shape:
-                flat[place] = coordinate if fresh else flat[place] + PULL * (coordinate - flat[place])
-                place += self._stride
             result.append(distance if self.records else 0.0)
+            start += PROTOTYPES
         self.records += 1
         return result
+
+    def _measure(self, shapes: Sequence[Sequence[float]]) -> None:
+        """Leaves each prototype's distance in the first coordinate of `_apart`."""
+        banks, apart, coordinates = len(shapes), self._apart, self._coordinates
+        for bank, (one, two, three) in enumerate(shapes):
+            coordinates[bank] = one
+            coordinates[bank + banks] = two
+            coordinates[bank + banks + banks] = three
+        farthest, second, third = self._by_coordinate
+        self._spread_out[...] = (
+            self._shapes
+        )  # subtracting arrays of one form is faster than of two, even with the copy
+        np.subtract(self.points, self._spread_out, out=apart)
+        np.abs(apart, out=apart)
+        np.maximum(farthest, second, out=farthest)
+        np.maximum(farthest, third, out=farthest)
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from backend.domain.anomaly import REFRACTORY, THRESHOLD, Detector, detector
+from backend.domain.anomaly import LASTING, REFRACTORY, THRESHOLD, Detector, detector
 from tests.benchmarks.nab_score import Series, Tally, load, tally
 
 CANDIDATES = tuple(0.40 + 0.005 * step for step in range(50))
@@ -37,9 +37,13 @@ def raw_scores(series: Series) -> list[float]:
 def alarms_at(scores: list[float], threshold: float, free: int) -> list[int]:
     """Alarms of another threshold with the shipped quiet time, counted from the end of the free start."""
     alarms: list[int] = []
+    lasting, quiet_until = 1.0 - (1.0 - threshold) ** LASTING, free - 1
     for index in range(free, len(scores)):
-        if scores[index] >= threshold and (not alarms or index - alarms[-1] > REFRACTORY):
-            alarms.append(index)
+        quiet = index <= quiet_until
+        if scores[index] >= (lasting if quiet else threshold):
+            quiet_until = index + REFRACTORY
+            if not quiet:
+                alarms.append(index)
     return alarms
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from backend.domain.anomaly import FEATURES, THRESHOLD, Detector, detector, resumed
+from backend.domain.anomaly_day import DayRanges
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -90,6 +91,17 @@ def test_alarms_repeat_only_after_the_quiet_time():
     values = daily(12, 8)
     values[10 * DAY : 10 * DAY + 40 : 4] += 200
     assert sum(score >= THRESHOLD for score in scores(values)[10 * DAY : 10 * DAY + 40]) == 1
+
+
+def test_an_incident_that_comes_back_within_the_quiet_time_is_one_alarm_and_a_later_one_another():
+    """Bursts that double, so that none is usual by then."""
+    begun = 10 * DAY
+    for bursts, alarms in (((0, 90, 180, 270, 360), [0]), ((0, 180, 360), [0, 180, 360])):
+        values = daily(14, 1)
+        for place, at in enumerate(bursts):
+            values[begun + at] += 100 * 2**place
+        found = [at for at, score in enumerate(scores(values)[begun:]) if score >= THRESHOLD]
+        assert found == alarms
 
 
 def test_the_longer_a_series_is_known_the_rarer_an_alarming_record_must_be():
@@ -195,3 +207,24 @@ def test_the_explanation_names_the_feature_its_usual_range_and_its_rarity():
     assert not why.low <= why.value <= why.high
     assert why.one_in > 1000
     assert why.score >= THRESHOLD
+
+
+def test_the_distance_to_the_nearest_range_is_what_looking_at_each_range_gives():
+    rng, ranges, slots = np.random.default_rng(3), DayRanges(2), (0, 1, 40, 94, 95)
+    seen: dict[tuple[int, int], list[np.ndarray]] = {}
+    for day in range(1, 15):
+        for slot in np.repeat(slots, 2).tolist():
+            values = rng.normal(0, 5, 2)
+            found, _ = ranges.distances(day, slot, values.tolist())
+            near = [
+                np.array(rows)
+                for (then, at), rows in seen.items()
+                if day - 10 <= then < day and (at - slot + 1) % 96 <= 2
+            ]
+            if len(near) < 2:
+                assert found == [0.0, 0.0]
+            else:
+                apart = [np.maximum(rows.min(axis=0) - values, values - rows.max(axis=0)) for rows in near]
+                assert found == np.maximum(np.min(apart, axis=0), 0).tolist()
+            ranges.learn(slot, values.tolist())
+            seen.setdefault((day, slot), []).append(values)
