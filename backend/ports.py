@@ -30,7 +30,7 @@ class Change(msgspec.Struct, frozen=True):
     at_us: int
     kind: str
     key: str
-    request_id: str = ""  # that it goes back to, where it is known: on AWS, of alerts, moves and insights
+    request_id: str = ""  # that it goes back to, or run by the clock, where it is known: on AWS, of alerts, moves and insights
 
 
 class Log(Protocol):

@@ -44,6 +44,7 @@ DETAIL = (
     "at",
     "url",
     "request_id",  # that it goes back to
+    "news",  # of an alert: whether people are told of it
 )
 
 
@@ -337,11 +338,12 @@ WEBSITE_GRANTS: tuple[Grant, ...] = (
 )
 
 TOPICS: tuple[Announcement, ...] = (
-    Announcement("critical", "critical alerts", "AlertOpened", {"severity": ["critical"]}),
-    Announcement("warning", "warnings", "AlertOpened", {"severity": ["warning"]}),
-    Announcement("info", "notes", "AlertOpened", {"severity": ["info"]}),
-    Announcement("high-risk", "high risks", "HighRisk", {"risk": [{"numeric": [">=", HIGH_RISK]}]}),
-    Announcement("malformed", "refused events", "MalformedEvents", {}),
+    *(
+        Announcement(topic, summary, ("AlertOpened", "AlertChanged"), {"severity": [topic], "news": [True]})
+        for topic, summary in (("critical", "critical alerts"), ("warning", "warnings"), ("info", "notes"))
+    ),
+    Announcement("high-risk", "high risks", ("HighRisk",), {"risk": [{"numeric": [">=", HIGH_RISK]}]}),
+    Announcement("malformed", "refused events", ("MalformedEvents",), {}),
 )
 
 METRICS: tuple[Metric, ...] = (

@@ -69,7 +69,7 @@ class Announcement(msgspec.Struct, frozen=True):
 
     topic: str
     summary: str
-    detail_type: str
+    detail_types: tuple[str, ...]
     detail: dict[str, Any]
 
 

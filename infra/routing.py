@@ -72,7 +72,7 @@ class Routing(Construct):
             )
         )  # fmt: skip
         subscribe(topic, self._stage.mails.get(name, ()))
-        pattern = {"source": [SOURCE], "detail-type": [what.detail_type]}
+        pattern = {"source": [SOURCE], "detail-type": list(what.detail_types)}
         self._rule(
             name, f"{what.summary} to their topic", pattern | ({"detail": what.detail} if what.detail else {}),
             {"id": name, "arn": topic.topic_arn},

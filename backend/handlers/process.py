@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from backend.handlers.edge import count, logger, metrics
+from backend.handlers.run import run
 from backend.runtime.aws import installation
 from backend.runtime.aws_records import fold
 
@@ -15,6 +16,7 @@ _SOURCES = {False: EventType.DynamoDBStreams, True: EventType.KinesisDataStreams
 
 @metrics.log_metrics
 @logger.inject_lambda_context
+@run
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Fold a batch of records; those that cannot be folded are named, to be delivered again and then put aside."""
     home = installation()

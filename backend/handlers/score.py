@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from backend.handlers.edge import count, logger, metrics
+from backend.handlers.run import run
 from backend.runtime.aws import installation
 from backend.runtime.aws_scoring import population, score_for, scorer
 from backend.runtime.scoring_follower import ScoringFollower
@@ -20,6 +21,7 @@ def _scorer() -> ScoringFollower:
 
 @metrics.log_metrics
 @logger.inject_lambda_context
+@run
 def handler(event: dict[str, Any], context: Any) -> None:
     score_for(installation(), _scorer(), SECONDS)
     now = population(installation().store)

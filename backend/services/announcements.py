@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import msgspec
@@ -11,6 +13,19 @@ from backend.domain.times import iso
 
 OPENED, CHANGED, SEGMENT = "AlertOpened", "AlertChanged", "SegmentChanged"
 RISK, MALFORMED = "HighRisk", "MalformedEvents"
+RUN: ContextVar[str] = ContextVar(
+    "run", default=""
+)  # the id of what this process is at: a run by the clock, or a request
+
+
+@contextmanager
+def during(run: str) -> Iterator[None]:
+    """What changes meanwhile, and goes back to no request of its own, is announced with the id of this run."""
+    before = RUN.set(run)
+    try:
+        yield
+    finally:
+        RUN.reset(before)
 
 
 class Announcement(msgspec.Struct, frozen=True):

@@ -15,12 +15,13 @@ from backend.domain.alerts import LIVING, Alert
 from backend.domain.insights import HIGH_RISK, Insight
 from backend.domain.times import DAY, iso
 from backend.ports import Change
-from backend.services import partner
+from backend.services import notifying, partner
 from backend.services.announcements import CHANGED, OPENED, RISK, SEGMENT, Announcement, Outside
 
 log = logging.getLogger("iops.publishing")
 EVERY = "*"  # a change's key when so many things changed that they are not named
 MANY = 200  # alerts that are looked at then
+AGAIN = ("reopened", "reopen")  # actions of the audit that bring an ended alert back: a rule's, a person's
 
 
 class Told(Protocol):
@@ -88,16 +89,21 @@ def _announce_alert(store: Any, told: Told, outside: Outside, alert: Alert, now_
         return 0
     entities = store.entities(alert.entity_type, [alert.entity_id])
     risk = entities[0].get("risk") if entities else None
-    outside.put([alert_change(alert, row, risk, url) for row in news])
+    said = [alert_change(alert, row, risk, url) for row in news]
+    outside.put(said)
     told.tell(alert.alert_id, news[-1]["sequence"])
-    return sum(row["action"] == "opened" for row in news)
+    return sum(each.kind == OPENED for each in said)
 
 
 def alert_change(alert: Alert, row: dict[str, Any], risk: float | None, url: str) -> Announcement:
-    """One row of an alert's audit."""
+    """One row of an alert's audit. One that is open again waits for somebody as a new one does, so it is announced as opened;
+    one that went back to who had it, as changed. `news`: whether people are told (services.notifying)."""
+    action, (to, severity, *_) = row["action"], row["after"].split("/")
+    opens = action == "opened" or (action in AGAIN and to == "open")
+    back = notifying.came_back(action, row["before"], row["after"])
     detail = {
         "alert_id": alert.alert_id,
-        "severity": alert.severity,
+        "severity": severity,
         "alert_type": alert.alert_type,
         "entity_type": alert.entity_type,
         "entity_id": alert.entity_id,
@@ -107,13 +113,12 @@ def alert_change(alert: Alert, row: dict[str, Any], risk: float | None, url: str
         "at": iso(row["at_us"]),
         "url": f"{url}/alerts?open={quote(alert.alert_id)}" if url else "",
         "simulated": alert.simulated,
+        "action": action,
+        "actor": row["actor"],
+        "to": to,
+        "news": action in notifying.NEWS and not back,
     }
-    if row["action"] == "opened":
-        return Announcement(OPENED, detail)
-    return Announcement(
-        CHANGED,
-        detail | {"action": row["action"], "actor": row["actor"], "to": row["after"].partition("/")[0]},
-    )
+    return Announcement(OPENED if opens else CHANGED, detail)
 
 
 def segment_changed(key: str, now_us: int, url: str) -> Announcement:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.builders import NOW
+from backend.domain.times import DAY, MINUTE
+from tests.builders import NOW, call, event, session
 from tests.handlers.conftest import Home
 from tests.handlers.shapes import bus, rest
 
@@ -146,6 +147,80 @@ def test_an_event_that_cannot_be_folded_is_named_with_its_request(home: Home, lo
     poison = record({**item, "b": pack(row)})
     assert process.handler({"Records": [poison]}, home.context)["batchItemFailures"]
     assert any(line["message"].startswith("cannot be folded") for line in logs.about("order-78"))
+
+
+def announced(home: Home, kind: str, *, after: int = 0) -> list[dict[str, Any]]:
+    """What the changes announce, but for the first `after` records of them."""
+    from backend.handlers import alert
+
+    alert.handler({"Records": home.records("state", "CHG#")[after:]}, home.context)
+    return [message["detail"] for message in home.messages() if message["detail-type"] == kind]
+
+
+def test_an_alert_that_time_alone_raised_goes_back_to_the_run_that_raised_it(
+    home: Home, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.handlers import broadcast, process, sweep
+
+    regular = [NOW - 7 * DAY + n * MINUTE for n in range(20, 23)] + [NOW - n * DAY for n in range(8, 28, 2)]
+    home.store.append([session(f"e{n}", at_us) for n, at_us in enumerate(regular)])
+    home.installation.clock = lambda: NOW
+    process.handler({"Records": home.records("events", "EVT#")}, home.context)
+    assert announced(home, "AlertOpened") == []
+    home.installation.clock = lambda: NOW + 30 * MINUTE  # the last sessions are older than a week now
+    home.context.aws_request_id = "minute-7"
+    sweep.handler({}, home.context)
+    (swept,) = logs.about("minute-7")
+    assert (swept["message"], swept["correlation_id"]) == ("swept", "minute-7")
+    late = announced(home, "AlertOpened")
+    assert [(one["entity_id"], one["request_id"]) for one in late] == [("stu_1", "minute-7")]
+    said = [line for line in logs.about("minute-7") if line["message"] == "announced AlertOpened"]
+    assert [line["alert_id"] for line in said] == [one["alert_id"] for one in late]
+    monkeypatch.setitem(home.installation.__dict__, "pusher", Nobody())
+    broadcast.handler({"Records": home.records("state", "CHG#")}, home.context)
+    assert [line["message"] for line in logs.about("minute-7")] == ["pushed"]
+
+
+def test_each_of_many_alerts_of_one_batch_goes_back_to_the_request_of_its_own(home: Home) -> None:
+    people = [f"stu_{n}" for n in range(210)]  # more than one item of the feed names
+    reports = [{"student_id": who, "health_score": 55} for who in people]
+    entries = [event(r["student_id"], "customer_health_update", NOW - MINUTE, r) for r in reports]
+    origins = {who: f"order-{who}" for who in people}
+    home.store.take_in([entry.event for entry in entries], NOW, origins)
+    told = announced(home, "AlertOpened")
+    assert {one["entity_id"] for one in told} == set(people)
+    assert [one["request_id"] for one in told] == [f"order-{one['entity_id']}" for one in told]
+
+
+def test_what_a_person_does_is_announced_with_the_id_of_the_request(home: Home) -> None:
+    from backend.handlers.query import handler
+
+    home.installation.clock = lambda: NOW
+    home.store.take_in([call(f"c{n}", NOW - n * MINUTE).event for n in range(4)], NOW)
+    (opened,) = announced(home, "AlertOpened")
+    assert "request_id" not in opened  # nothing is known of where these came from
+    person = {"kind": "access", "name": "Otto", "role": "operator", "key_id": "at_o"}
+    path = f"/v1/alerts/{opened['alert_id']}/ack"
+    said = rest("POST", path, {}, caller=person, headers={"X-Request-Id": ["click-4"]})
+    assert handler(said, home.context)["statusCode"] == 200
+    (changed,) = announced(home, "AlertChanged", after=1)
+    assert (changed["action"], changed["request_id"]) == ("ack", "click-4")
+
+
+def test_a_batch_that_another_process_finishes_names_its_alerts_with_their_requests(home: Home) -> None:
+    """The first one died after everything was written and before it was announced; the batch is delivered again."""
+    events = [call(f"c{n}", NOW - n * MINUTE).event for n in range(4)]
+
+    def dies(*_: Any) -> None:
+        raise ConnectionError
+
+    complete, home.store.steps.complete = home.store.steps.complete, dies
+    with pytest.raises(ConnectionError):
+        home.store.take_in(events, NOW)
+    home.store.steps.complete = complete
+    home.store.take_in(events, NOW, {one.event_id: "order-80" for one in events})
+    (opened,) = announced(home, "AlertOpened")
+    assert opened["request_id"] == "order-80"
 
 
 class Nobody:

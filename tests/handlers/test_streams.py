@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from backend.adapters.dynamo.items import pack
+from backend.domain.times import DAY, MINUTE
 from backend.runtime import aws_explain
-from tests.builders import NOW, call, event, session
+from tests.builders import NOW, call, catch_up, event, session
 from tests.handlers.conftest import Home, record
 from tests.handlers.shapes import bus
 
@@ -112,6 +113,62 @@ def test_what_a_person_does_is_announced_as_a_change(home: Home) -> None:
     (told,) = home.messages()
     assert told["detail-type"] == "AlertChanged"
     assert (told["detail"]["actor"], told["detail"]["to"]) == ("Ada", "acknowledged")
+
+
+CALLS = "high_ib_call_frequency"
+
+
+def audited(home: Home) -> list[tuple[str, str, str, str, bool]]:
+    """What is announced of the alert about calls: kind, action, who, to which state, and whether people are told."""
+    from backend.handlers.alert import handler
+
+    handler({"Records": home.records("state", "CHG#")}, home.context)
+    details = [(m["detail-type"], m["detail"]) for m in home.messages()]
+    found = [(kind, d) for kind, d in details if d["alert_type"] == CALLS]
+    return [(kind, d["action"], d["actor"], f"{d['severity']}/{d['to']}", d["news"]) for kind, d in found]
+
+
+def calls(home: Home, name: str, at_us: int, number: int) -> None:
+    home.store.take_in([call(f"{name}{i}", at_us - i, received_us=at_us).event for i in range(number)], at_us)
+
+
+def test_an_alert_that_is_open_again_is_announced_as_opened(home: Home) -> None:
+    """Whoever keeps the open ones by AlertOpened must hear of it; people get no second mail while it is no worse."""
+    from backend.services import alerting
+
+    calls(home, "old", NOW - 14 * DAY + 5 * MINUTE, 3)
+    home.store.sweep(NOW)
+    assert audited(home) == [("AlertOpened", "opened", "rule", "warning/open", True)]
+    catch_up(home.store, NOW + 10 * MINUTE)
+    assert audited(home) == [("AlertChanged", "resolved", "rule", "warning/resolved", False)]
+    calls(home, "new", NOW + 30 * MINUTE, 3)
+    assert audited(home) == [("AlertOpened", "reopened", "rule", "warning/open", False)]
+    (alert,), _ = home.store.alert_list({}, alert_type=CALLS)
+    alerting.command(home.store, alert.alert_id, "dismiss", actor="Ada", now_us=NOW + 31 * MINUTE)
+    alerting.command(home.store, alert.alert_id, "reopen", actor="Ada", now_us=NOW + 32 * MINUTE)
+    assert audited(home) == [
+        ("AlertChanged", "dismiss", "Ada", "warning/dismissed", False),
+        ("AlertOpened", "reopen", "Ada", "warning/open", False),
+    ]
+    alerting.command(home.store, alert.alert_id, "dismiss", actor="Ada", now_us=NOW + 33 * MINUTE)
+    calls(home, "worse", NOW + 34 * MINUTE, 3)
+    assert audited(home)[1:] == [("AlertOpened", "reopened", "rule", "critical/open", True)]
+
+
+def test_an_alert_that_comes_back_to_who_had_it_is_a_change_and_one_that_gets_worse_is_news(
+    home: Home,
+) -> None:
+    from backend.services import alerting
+
+    calls(home, "old", NOW - 14 * DAY + 5 * MINUTE, 3)
+    home.store.sweep(NOW)
+    (alert,), _ = home.store.alert_list({}, alert_type=CALLS)
+    alerting.command(home.store, alert.alert_id, "ack", actor="Ada", now_us=NOW)
+    catch_up(home.store, NOW + 10 * MINUTE)
+    calls(home, "new", NOW + 30 * MINUTE, 3)
+    assert audited(home)[-1] == ("AlertChanged", "reopened", "rule", "warning/acknowledged", False)
+    calls(home, "worse", NOW + 31 * MINUTE, 3)
+    assert audited(home) == [("AlertChanged", "worsened", "rule", "critical/open", True)]
 
 
 def test_a_failure_of_the_bus_brings_the_record_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

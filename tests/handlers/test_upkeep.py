@@ -253,7 +253,7 @@ def test_a_handler_only_translates(path: Path) -> None:
     tree = ast.parse(text)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert all(node.end_lineno - node.lineno < 20 for node in functions)
-    assert len(lines) <= (40 if path.stem != "websocket" else 50)  # four functions in one
+    assert len(lines) <= 40
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.Match | ast.IfExp)]
 
 

@@ -190,7 +190,7 @@ def test_each_topic_hears_what_it_is_for(each: Assembly) -> None:
             t for t in each.of("AWS::SNS::Topic") if t.properties["TopicName"] == each.stage.named(what.topic)
         ]
         pattern = rules[f"{topic.stack}.{topic.id}"]
-        assert pattern["detail-type"] == [what.detail_type]
+        assert pattern["detail-type"] == list(what.detail_types)
         assert pattern.get("detail", {}) == what.detail
 
 

@@ -34,11 +34,14 @@ from backend.domain.errors import Unavailable
 from backend.domain.events import Event
 from backend.domain.lateness import is_history, is_late
 from backend.domain.times import DAY, MINUTE, floor_hour
+from backend.services.announcements import RUN
 
 FOLD, SWEEP, ERASE, NOTHING = "fold", "sweep", "erase", "nothing"
 FORGET, FORGOT = "forget", "forgot"  # a person, by name until it is done, then by digest
 CHANGES_IN_ITEM = 1_000  # numbers of the change feed that one item of it can hold
+NAMED_AT_ONCE = 200  # in one item: whoever announces them is handed an item at a time, and must end in time
 _CACHED_STEPS = 512
+_ANNOUNCED = ("alert", "segment", "insight", "partner")  # kinds of changes that are told outside, under an id
 Told = (
     tuple[str, str] | tuple[str, str, str]
 )  # kind and key of a change, and the request that it goes back to
@@ -184,9 +187,10 @@ class Steps:
     def complete(self, before: Meta, after: Meta, at_us: int, changes: Sequence[Told]) -> None:
         """Move META on by one step and announce what changed, together. Somebody else having done so is as good."""
         while True:
-            actions = [self._meta_action(before, after, bool(changes))]
-            if changes:
-                actions.append(self.change_action(before.feed + 1, at_us, changes))
+            parts = [changes[at : at + NAMED_AT_ONCE] for at in range(0, len(changes), NAMED_AT_ONCE)]
+            actions = [self._meta_action(before, after, len(parts))]
+            for number_, part in enumerate(parts, before.feed + 1):
+                actions.append(self.change_action(number_, at_us, part))
             try:
                 self._table.transact(actions)
                 return
@@ -196,9 +200,9 @@ class Steps:
                     return
                 before.feed = fresh.feed
 
-    def _meta_action(self, before: Meta, after: Meta, announces: bool) -> dict[str, Any]:
+    def _meta_action(self, before: Meta, after: Meta, items: int) -> dict[str, Any]:
         values: dict[str, Any] = {":was": number(before.done), ":f": number(before.feed)}
-        values |= {":done": number(after.done), ":g": number(before.feed + announces), ":m": pack(after)}
+        values |= {":done": number(after.done), ":g": number(before.feed + items), ":m": pack(after)}
         first = "attribute_not_exists(done) OR " if before.done == 0 else ""
         fed = "(attribute_not_exists(feed) OR feed = :f)" if before.feed == 0 else "feed = :f"
         return self._table.update_action(
@@ -221,10 +225,17 @@ class Steps:
     def change_action(self, number_: int, at_us: int, changes: Sequence[Told]) -> dict[str, Any]:
         item = keyed(
             change_key(number_),
-            b=pack([(at_us, *change) for change in changes]),
+            b=pack([(at_us, *_under_an_id(change)) for change in changes]),
             ttl=expires(at_us, self._lifetimes.changes),
         )
         return self._table.put_action(item)
+
+
+def _under_an_id(change: Told) -> Told:
+    """What is announced goes back to a request, or else to the run that made it: a sweep, a scoring, somebody's click."""
+    kind, key, *request = change
+    cause = next(filter(None, request), RUN.get())
+    return (kind, key, cause) if cause and kind in _ANNOUNCED else change
 
 
 def next_fold(meta: Meta, events: Sequence[Event], now_us: int) -> Step:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from backend.adapters.dynamo import entities, writes
+from backend.adapters.dynamo.alert_items import alert_from
 from backend.adapters.dynamo.items import Item
 from backend.adapters.dynamo.judging import Judgement, Rulebook, judge
 from backend.adapters.dynamo.keys import due_partitions, entity_partitions, time_sort
@@ -26,8 +28,12 @@ from backend.services.process import JUDGED, Batch, Key, crossed, quiet_until
 
 SWEEP_STEP_US = HOUR  # one sweep moves the edges by at most this much, as in the embedded store
 REFRESH_LIMIT = 500
-MANY_CHANGES = 50  # beyond this a step announces "*" instead of every name
+EVERY = "*"  # instead of names
+MANY_CHANGES = 50  # beyond this a step announces "*" instead of every entity that changed
+MANY_MOVES = 50  # moves to a worse segment that a step announces: more at once are no news of anybody
+MANY_ALERTS = 10_000  # beyond this a step announces "*": what one transaction takes ends somewhere
 
+log = logging.getLogger("iops.process")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Profile).decode
 
@@ -105,9 +111,13 @@ class Work:
     def changes(self) -> list[Told]:
         """What to announce when the step is done."""
         names = sorted(f"{kind}/{identity}" for kind, identity in self.touched if kind in JUDGED)
-        found: list[Told] = [self._told("alert", alert_id) for alert_id in _shortened(sorted(self._news))]
-        found += [self._told("segment", move) for move in sorted(self._moves)[:MANY_CHANGES]]
-        found += [("entity", name) for name in _shortened(names)]
+        # "*" comes last: it names no request, so what has a name is announced by then.
+        news = _shortened(sorted(set(self._news), key=lambda name: (name == EVERY, name)), MANY_ALERTS)
+        found: list[Told] = [self._told("alert", alert_id) for alert_id in news]
+        if len(self._moves) > MANY_MOVES:
+            log.warning("%d moves to a worse segment are not announced", len(self._moves) - MANY_MOVES)
+        found += [self._told("segment", move) for move in sorted(self._moves)[:MANY_MOVES]]
+        found += [("entity", name) for name in _shortened(names, MANY_CHANGES)]
         if any(event.event_type == "supply_demand_update" for event in self._step.events):
             found.append(("market", "*"))
         return [*found, ("data", "*")] if self.touched else found
@@ -157,11 +167,11 @@ class Work:
     def _attempt(self, held: Mapping[Key, entities.Held]) -> set[Key]:
         """Write every entity that this step has not written yet; those where somebody else came between."""
         todo = {key: h for key, h in held.items() if h.step < self._step.step}
-        if len(todo) < len(held):
-            # A process before us got so far and may not have lived to say so.
-            done = held.keys() - todo.keys()
+        # A process before us got so far and may not have lived to say so.
+        done = held.keys() - todo.keys()
+        if done:
             self.touched.update(done)
-            self._news.append("*")
+            self._news.append(EVERY)
             self._table.each(lambda key: writes.open_alerts(self._table, held[key]), done)
         if self._step.kind == SWEEP:
             # An entity that a fold has brought beyond the target is exact already.
@@ -173,6 +183,9 @@ class Work:
 
         batch = Batch(self._target_us, load)
         batch.fold(self._step.events)
+        for key in done:
+            opened = [alert_from(packed).alert.alert_id for packed in held[key].opened]
+            self._named(opened, self._cause(batch, key))
         assessed = {key: Assessment(batch.profile(key), self._target_us) for key in todo}
         standing = writes.standing_alerts(self._table, todo) if self._judging else {}
         judgements: dict[Key, Judgement] = {}
@@ -227,10 +240,13 @@ class Work:
             return False
         self.touched.add(key)
         if judgement:
-            self._news += judgement.news
-            self._causes |= dict.fromkeys(judgement.news, cause)
+            self._named(judgement.news, cause)
             self._note_segment(key, held.segment, entities.row_from(item)["segment"], cause)
         return True
+
+    def _named(self, alerts: Sequence[str], cause: str) -> None:
+        self._news += alerts
+        self._causes |= dict.fromkeys(alerts, cause)
 
     def _note_segment(self, key: Key, before: str | None, after: str | None, cause: str) -> None:
         """Remember who moved to a segment that is worse: that is announced by name."""
@@ -240,5 +256,5 @@ class Work:
             self._causes[move] = cause
 
 
-def _shortened(names: list[str]) -> Sequence[str]:
-    return ["*"] if len(names) > MANY_CHANGES else names
+def _shortened(names: list[str], most: int) -> Sequence[str]:
+    return [EVERY] if len(names) > most else names
