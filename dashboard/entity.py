@@ -78,7 +78,8 @@ def next_action(alerts: list[AlertRow], why: str, view: View) -> html.Section | 
 
 def alerts_panel(detail: EntityDetail, view: View) -> html.Section:
     """Open alerts with their buttons, then how the last ones ended."""
-    return alerts_of(detail.alerts, f"/alerts?q={quote(detail.entity_id)}&tab=all", view)
+    tab = "living" if living(detail.alerts) else "resolved"
+    return alerts_of(detail.alerts, f"/alerts?q={quote(detail.entity_id)}&tab={tab}", view)
 
 
 def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | None = None) -> html.Section:

@@ -254,9 +254,14 @@ def _in_words(f: dict[str, Any]) -> str:
     return text + (f"; {percent(best['ratio'], 1)} of the best possible ranking" if best else "")
 
 
+def plotted(card: dict[str, Any]) -> list[str]:
+    """Predictions of a chance, which alone can be held against what was seen."""
+    return [name for name, f in card["targets"].items() if f.get("reliability")]
+
+
 def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
     """Is 30 % said really 30 % seen: predicted against observed share, the size of a dot is the number of cases."""
-    chances = [name for name, f in card["targets"].items() if f.get("reliability")]
+    chances = plotted(card)
     if not chances:
         empty = components.empty("Nothing to plot", "This model predicts no probability.", sign="status")
         return components.panel("No probability", empty, view, span="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, no_update
@@ -79,6 +80,10 @@ def register(app: Any, ctx: Context) -> None:
         ClientsideFunction("iopsAlerts", "done"), Output(ALERTS.part("sink"), "data-done"), Input(DONE, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"tab": alert_list.TABS, "sort": alert_list.ORDERS}
 
 
 def fingerprint(children: Any, view: View) -> str:

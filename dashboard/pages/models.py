@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import dash
@@ -104,6 +105,16 @@ def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> 
 def _sentence(error: IopsError) -> str:
     text = str(error)
     return text[:1].upper() + text[1:]
+
+
+def choices(ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    """Predictions whose calibration can be plotted, of the versions in use."""
+    if ctx.models is None:
+        return {}
+    shelf = ctx.models()
+    used = [found["active"] for found in models.overview(ctx.reads, shelf).values() if found["active"]]
+    cards = [models.card(shelf, version) for version in used]
+    return {"tab": [name for card in cards for name in model_panels.plotted(card)]}
 
 
 def body(ctx: Context, view: View) -> Any:

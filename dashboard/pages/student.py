@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +54,10 @@ def register(app: Any, ctx: Context) -> None:
             return dash.no_update  # already on the way to another page
         view, student_id = ctx.view(search), entity_id(pathname)
         return markup.drawn(ctx.guarded("This student", lambda: page(ctx.reads, view, student_id)))
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"tab": [str(days) for days in BACK]}
 
 
 def page(reads: Any, view: View, student_id: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -69,6 +69,11 @@ def register(app: Any, ctx: Context) -> None:
             ("The list of students", lambda: listing(ctx.reads, view)),
         )
         return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Students")]
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    looks = [name for name, _ in student_charts.LOOKS]
+    return {student_charts.KEY: looks, "sort": SORTS, "segment": segments.STUDENT}
 
 
 def fetch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dash import Input, Output, no_update
@@ -35,6 +36,10 @@ def register(app: Any, ctx: Context) -> None:
             return no_update
         view = ctx.view(search)
         return markup.drawn(ctx.guarded("The estimate of costs", lambda: body(ctx, view)))
+
+
+def choices(ctx: Context, view: View) -> dict[str, Collection[str]]:
+    return {"tab": loads(ctx, view)}
 
 
 def loads(ctx: Context, view: View) -> dict[str, tuple[str, Load]]:
