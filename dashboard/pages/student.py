@@ -113,13 +113,11 @@ def body(
         else insight_card.ask_panel("student", detail.entity_id, view),
         prediction_card.panel(detail.scored, view, "student", detail.risks),
         html.Div([parts_panel(health, view), entity.weeks_panel(detail, view)], className="ppl-row b"),
-        html.Div(
-            [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)],
-            className="ppl-row b",
-        ),
+        entity.alerts_panel(detail, view),
     ]
+    side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), entity.timeline_panel(detail, view)], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
     )
     return [
         part

@@ -264,6 +264,16 @@ def test_a_tutor_page_says_load_reliability_and_students(store: SqliteStore) -> 
     assert "Based on" in text
 
 
+def test_a_tutor_page_leads_to_all_students_where_it_lists_the_first(store: SqliteStore) -> None:
+    row = tutors.fetch(store, a_view(), lists.asked(a_view(), list(tutors.SORTS))).rows[0]
+    scope = a_view(f"?tutor={row.tutor_id}").scope
+    first, every = (tutor.queries.students(store, scope, limit=limit) for limit in (1, 100))
+    assert every.total > 1
+    text = words(tutor.students_panel(first, row.tutor_id, a_view()))
+    assert f"All {every.total} students" in text
+    assert f"All {every.total}" not in words(tutor.students_panel(every, row.tutor_id, a_view()))
+
+
 @pytest.mark.parametrize("kind", ["students", "tutors"])
 def test_an_unknown_id_is_said_not_thrown(client: FlaskClient, kind: str) -> None:
     page = "student" if kind == "students" else "tutor"
