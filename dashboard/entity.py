@@ -100,7 +100,8 @@ def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | 
         )
         return components.panel(title, body, view, span="now")
     rows = [_alert_line(a, view) for a in [*waiting, *ended[:PAST_ALERTS]]]
-    more = html.A("All alerts", href=everything)
+    shown = len(rows) if total is None else total
+    more = html.A(f"All {number(shown)} alerts" if shown > len(rows) else "All alerts", href=everything)
     return components.panel(title, html.Ul(rows, className="ppl-alerts"), view, span="now", foot=more)
 
 

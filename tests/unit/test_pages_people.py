@@ -80,7 +80,7 @@ def spread(**counts: int) -> dict[str, Any]:
     ],
 )
 def test_the_title_counts_churned_and_at_risk(counts: dict[str, int], says: str) -> None:
-    assert students.finding(spread(**counts)) == says
+    assert segments.finding(spread(**counts)) == says
 
 
 @pytest.mark.parametrize(
