@@ -259,8 +259,11 @@ def plotted(card: dict[str, Any]) -> list[str]:
     return [name for name, f in card["targets"].items() if f.get("reliability")]
 
 
-def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
-    """Is 30 % said really 30 % seen: predicted against observed share, the size of a dot is the number of cases."""
+def reliability(card: dict[str, Any], target: str, view: View, *, alone: bool = False) -> html.Section:
+    """Is 30 % said really 30 % seen: predicted against observed share, the size of a dot is the number of cases.
+
+    `alone`: over the whole width, with its table beside the chart.
+    """
     chances = plotted(card)
     if not chances:
         empty = components.empty("Nothing to plot", "This model predicts no probability.", sign="status")
@@ -282,9 +285,14 @@ def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
     cells: list[list[Any]] = [
         [percent(r["predicted"], 1), percent(r["observed"], 1), number(r["count"])] for r in rows
     ]
-    chart = components.chart_or_table(
-        components.graph(reliability_figure(rows, view.filters.key), says, 250), ["Said", "Seen", "Cases"], cells, caption=says
-    )  # fmt: skip
+    graph, heads = (
+        components.graph(reliability_figure(rows, view.filters.key), says, 250),
+        ["Said", "Seen", "Cases"],
+    )
+    if alone:
+        chart = html.Div([graph, components.plain_table(heads, cells, says)], className="mdl-beside")
+    else:
+        chart = components.chart_or_table(graph, heads, cells, caption=says)
     title = f"What it says is off by {number(100 * figures['ece'], 1)} points on average"
     foot = html.Span(f"{WORDS[shown][0]}, {number(figures['rows'])} cases kept aside")
     return components.panel(title, html.Div([choose, chart], className="io-pad"), view, span="", foot=foot)
@@ -330,7 +338,7 @@ def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool =
     if not found:
         why = f"Measured daily, and after a start once everybody who is due was scored, if there are 30 {kind}s."
         return components.panel(
-            "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view, span=""
+            "Drift is not measured yet", html.P(why, className="io-pad t2"), view, span=""
         )
     features = found["features"]
     far = [name for name, index in features if index >= DRIFTED]

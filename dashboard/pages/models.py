@@ -149,16 +149,12 @@ def of_version(
     except IopsError as error:
         empty = components.empty("Its file cannot be used", _sentence(error), sign="status")
         return [components.panel("The model in use cannot be read", empty, view, span="")]
+    measured = bool(found["drift"])
+    moved = model_panels.drift(kind, found["drift"], view, card["data"]["source"].startswith("simulated"))
+    said = model_panels.reliability(card, target, view, alone=not measured)
     return [
         model_panels.quality(kind, card, view),
-        html.Div(
-            [
-                model_panels.reliability(card, target, view),
-                model_panels.drift(
-                    kind, found["drift"], view, card["data"]["source"].startswith("simulated")
-                ),
-            ],
-            className="mdl-two",
-        ),
+        # What is not measured yet is a sentence, and leaves its half to the other.
+        html.Div([said, moved], className="mdl-two" if measured else "mdl-one"),
         model_panels.decisions(found, view),
     ]

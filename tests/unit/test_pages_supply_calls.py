@@ -60,6 +60,15 @@ def test_nothing_short_says_so_and_names_the_tightest_cell() -> None:
     assert "Algebra, West with +0.4 h" in drawn
 
 
+def test_beside_few_that_run_short_stand_the_tightest_of_the_rest() -> None:
+    cells = [cell("biology", 1.0), cell("algebra", -1.2), cell("physics", 0.3), cell("latin", None)]
+    drawn = text(supply_panels.runs_short(cells, None, {}, view()))
+    assert drawn.index("Algebra, West") < drawn.index("Enough tutors, tightest first")
+    assert drawn.index("Physics, West") < drawn.index("Biology, West")
+    assert "Latin" not in drawn
+    assert supply_panels.tightest(cells, [], 0) == []
+
+
 @pytest.mark.parametrize(
     ("gap", "css"), [(-9.0, "d4"), (-3.5, "d3"), (-2.0, "d2"), (-1.0, "d1"), (0.0, "v0"), (2.5, "s1"), (4.0, "s2"), (9.0, "s3")]
 )  # fmt: skip
