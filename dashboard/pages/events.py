@@ -104,7 +104,8 @@ def nothing(view: View, ever: bool) -> html.Section:
         empty = components.empty("Nothing was received so far", why, ways, "data")
         return components.panel("No event yet", empty, view, span="", className="evt-none")
     what = " or ".join(pretty(name).lower() for name in types(view)) or "event"
-    why = f"No {what} of {view.filter_text[:1].lower()}{view.filter_text[1:]} happened in {window_text(view.filters, view.zone)}."
+    whose = f" of {view.filter_text}" if view.scope.filtered else ""
+    why = f"No {what}{whose} happened in {window_text(view.filters, view.zone)}."
     ways = [
         components.query_link("Of any type", className="io-btn", type=None) if types(view) else None,
         components.button("Clear filters", data_clear="1") if view.scope.filtered else None,

@@ -41,7 +41,9 @@ def test_the_newest_come_first_in_words_and_every_filter_holds(tmp_path: Path) -
     ]
     both = view(own=(("type", "session_started,session_completed"),))
     assert "Session started, Session completed" in str(markup.nodes(events.kinds(both)))
-    assert "No session started or session completed of" in str(markup.nodes(events.nothing(both, True)))
+    assert "No session started or session completed happened in" in str(
+        markup.nodes(events.nothing(both, True))
+    )
     assert queries_log.newest_events(store, view(tutor="nobody").scope) == []
     assert len(queries_log.newest_events(store, view(range="30d").scope, limit=2)) == 2
     line = events.row(second, view())
