@@ -12,7 +12,7 @@ from dash import ctx as asked
 from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
 from backend.services import models, retraining
-from dashboard import components, html, markup, model_panels, trial_panels
+from dashboard import calibration_panel, components, html, markup, model_panels, trial_panels
 from dashboard.context import Context, View
 from dashboard.ids import MODELS, SHELL
 from dashboard.pages import page_named
@@ -114,7 +114,7 @@ def choices(ctx: Context, _view: View) -> dict[str, Collection[str]]:
     shelf = ctx.models()
     used = [found["active"] for found in models.overview(ctx.reads, shelf).values() if found["active"]]
     cards = [models.card(shelf, version) for version in used]
-    return {"tab": [name for card in cards for name in model_panels.plotted(card)]}
+    return {"tab": [name for card in cards for name in calibration_panel.plotted(card)]}
 
 
 def body(ctx: Context, view: View) -> Any:
@@ -151,7 +151,7 @@ def of_version(
         return [components.panel("The model in use cannot be read", empty, view, span="")]
     measured = bool(found["drift"])
     moved = model_panels.drift(kind, found["drift"], view, card["data"]["source"].startswith("simulated"))
-    said = model_panels.reliability(card, target, view, alone=not measured)
+    said = calibration_panel.reliability(card, target, view, alone=not measured)
     return [
         model_panels.quality(kind, card, view),
         # What is not measured yet is a sentence, and leaves its half to the other.
