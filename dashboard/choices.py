@@ -38,7 +38,7 @@ def corrected(ctx: Context, view: View, page: Any) -> tuple[Filters, list[str]]:
 
 def _says(key: str, value: str, known: Collection[str]) -> str:
     if not known:
-        return f"“{key}” is not something this page can be asked for now; it was removed."
+        return f"“{key}” is not something this page can be asked for; it was removed."
     names = [name for name in known if name]
     if len(names) > _NAMED:
         return f"“{value[:40]}” is not a {key} of this page; it was removed."

@@ -60,7 +60,7 @@ def test_wrong_filters_are_corrected_in_the_address(client: FlaskClient) -> None
         ("/students", "?sort=drop_table", "“drop_table” is not a sort of this page"),
         ("/students/stu_1", "?tab=3", "choose one of 7"),
         ("/tutors", "?segment=star", "not something this page can be asked for"),
-        ("/supply", "?cell=latin|moon", "not something this page can be asked for now"),
+        ("/supply", "?cell=latin|moon", "not something this page can be asked for"),
         ("/system", "?tab=huge", "choose one of busy, full"),
         ("/models", "?tab=luck", "not something this page can be asked for"),
         ("/calls", "?tab=open", "not something this page can be asked for"),
