@@ -83,7 +83,7 @@ def panel(steps: Sequence[Openings], first_us: int | None, view: View) -> html.S
         className="al-legend",
     )
     foot = (
-        f"from the first alert on, {view.zone.moment(first_us)}; a past that is brought in raises none"
+        f"first alert of all, {view.zone.moment(first_us)}; a past that is brought in raises none"
         if first_us
         else None
     )

@@ -268,7 +268,7 @@ def subjects_panel(detail: EntityDetail, view: View, *, with_tutor: bool) -> htm
         if total
         else "No session in 30 days"
     )
-    head = ["Subject", "Sessions, 30 d", "Share"] + (["Tutor"] if with_tutor else [])
+    head = ["Subject", "Sessions", "Share"] + (["Tutor"] if with_tutor else [])
     lines = [_subject(row, total, with_tutor) for row in rows]
     return components.panel(
         title,

@@ -67,10 +67,9 @@ def body(ctx: Context, view: View) -> list[Any]:
     bill = estimate(load)
     tabs = components.tabs(chosen, [(key, name, None) for key, (name, _) in known.items()])
     times = ctx.guarded("Times of answers", lambda: answers_panel(ctx.answers, view))
-    side = html.Div(
-        [times, assumptions_panel(bill, view), moves_panel(load, bill, view)], className="data-side sys-side"
-    )
-    return [tabs, facts(load, bill), html.Div([bill_panel(bill, view), side], className="data-grid")]
+    side = html.Div([times, moves_panel(load, bill, view)], className="data-side sys-side")
+    both = html.Div([bill_panel(bill, view), side], className="data-grid")
+    return [tabs, facts(load, bill), both, assumptions_panel(bill, view)]
 
 
 def facts(load: Load, bill: Bill) -> html.Dl:
@@ -94,7 +93,7 @@ def bill_panel(bill: Bill, view: View) -> html.Section:
             continue
         rows.append([html.B(service), "", html.B(dollars(usd))])
         rows += [
-            [capital(line.what), f"{number(line.quantity)} {line.unit}", dollars(line.usd)]
+            [capital(line.what), quantity(line.quantity, line.unit), dollars(line.usd)]
             for line in bill.lines
             if line.service == service and line.usd >= LEAST
         ]
@@ -166,6 +165,12 @@ def _took(ms: float | None) -> str:
 def scrolled(table: html.Table, label: str) -> html.Div:
     """A table that may be wider than its panel, reachable by keyboard."""
     return html.Div(table, className="sys-table", tabIndex="0", role="region", **wild({"aria-label": label}))
+
+
+def quantity(amount: float, unit: str) -> str:
+    """Units are written as of many: "1 alarms over alarms" reads as one."""
+    what, _, rest = unit.partition(" ")
+    return f"{number(amount)} {what.removesuffix('s') if number(amount) == '1' else what} {rest}".strip()
 
 
 def capital(text: str) -> str:

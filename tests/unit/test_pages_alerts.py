@@ -291,7 +291,7 @@ def test_a_history_of_alerts_that_has_just_begun_is_drawn_from_the_first_one(ctx
     assert steps[1].at_us - steps[0].at_us == MINUTE
     assert 12 <= len(steps) <= 41
     assert sum(map(alert_history.total, steps)) == 3
-    assert "from the first alert on" in text(alert_history.panel(steps, first, view()))
+    assert "first alert of all" in text(alert_history.panel(steps, first, view()))
     hours = queries.alert_history(ctx.reads, view().scope, AT - 20 * HOUR)
     assert (hours[0].at_us, hours[1].at_us - hours[0].at_us) == ((AT - 20 * HOUR) // HOUR * HOUR, HOUR)
     assert alerts.openings(ctx, view("?range=1h"))[1] == first

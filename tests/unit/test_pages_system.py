@@ -64,6 +64,11 @@ def test_sums_have_as_many_digits_as_say_something(usd: float, said: str) -> Non
 NOW = 1_763_649_128_000_000
 
 
+def test_one_of_a_unit_is_written_as_one() -> None:
+    assert system.quantity(1.0, "alarms over alarms") == "1 alarm over alarms"
+    assert system.quantity(56.0, "alarms") == "56 alarms"
+
+
 def of_answers(answers: Answers) -> str:
     asked = Filters()
     return text(system.answers_panel(answers, View(asked, scope(asked, NOW, UTC_ZONE), UTC_ZONE, NOW)))
