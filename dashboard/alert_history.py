@@ -60,8 +60,13 @@ def finding(steps: Sequence[Openings], view: View) -> str:
     return f"{plural(count, 'alert')} opened, {how} {moment}"
 
 
-def panel(steps: Sequence[Openings], view: View) -> html.Section:
-    """The chart, the same numbers as a table, and the words for its colours."""
+def panel(steps: Sequence[Openings], first_us: int | None, view: View) -> html.Section:
+    """The chart, the same numbers as a table, and the words for its colours; `first_us`: the first alert of all, if it begins there."""
+    if not any(map(total, steps)):
+        why = "Rules look at every new event and at every passing hour; a past that is brought in raises no alerts."
+        return components.panel(
+            finding(steps, view), html.P(why, className="io-pad t2"), view, className="al-history"
+        )
     sums = {name: sum(getattr(step, name) for step in steps) for name, _ in LEVELS}
     says = "Alerts opened over time: " + ", ".join(f"{number(n)} {name}" for name, n in sums.items())
     rows: list[list[Any]] = [
@@ -77,6 +82,16 @@ def panel(steps: Sequence[Openings], view: View) -> html.Section:
         [components.severity(name, f"{name.capitalize()} {number(sums[name])}") for name, _ in LEVELS],
         className="al-legend",
     )
+    foot = (
+        f"first alert of all, {view.zone.moment(first_us)}; a past that is brought in raises none"
+        if first_us
+        else None
+    )
     return components.panel(
-        finding(steps, view), html.Div(chart, className="io-pad"), view, end=legend, className="al-history"
+        finding(steps, view),
+        html.Div(chart, className="io-pad"),
+        view,
+        end=legend,
+        foot=foot,
+        className="al-history",
     )

@@ -13,6 +13,7 @@ from backend.services.access import Keys
 from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from dashboard import (
+    answers,
     bundle,
     frame,
     insight_card,
@@ -81,7 +82,16 @@ def create_app(
         **options,
     )  # fmt: skip
     names = lookup.Names(reads)
-    ctx = Context(reads, clock, config, label=names.label, keys=keys, models=models, telling=telling)
+    ctx = Context(
+        reads,
+        clock,
+        config,
+        label=names.label,
+        keys=keys,
+        models=models,
+        telling=telling,
+        answers=answers.Answers(clock()),
+    )
     app.layout = lambda: markup.drawn(shell.layout(config, clock()))[0]
     frame.register(app, ctx, names)
     insight_card.register(app, ctx)
@@ -95,6 +105,7 @@ def create_app(
         return policy[0]
 
     # after_request handlers run in reverse order: headers last, so compression is put in after them
+    answers.install(server, ctx.answers)
     security.install(server, config, lambda: app.callback_map, content_policy)
     own.install(server)
     static_files.install(server)

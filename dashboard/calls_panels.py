@@ -161,7 +161,7 @@ def week(calls: CallBreakdown, view: View) -> html.Section:
     figure = comparisons.heat_map(DAYS, hours, table, view.filters.key, numbers=False, unit="calls an hour")
     figure["layout"]["xaxis"] |= {"tickmode": "array", "tickvals": hours[::3]}
     rows = [[name, *(number(v, 1) for v in row)] for name, row in zip(DAYS, table, strict=True)]
-    both = components.chart_or_table(components.graph(figure, says, 188), ["Day", *hours], rows, caption=says)
+    both = components.chart_or_table(components.graph(figure, says, 216), ["Day", *hours], rows, caption=says)
     zone = view.zone.short(view.now_us)
     return components.panel(
         title, both, view, span="last 4 weeks", sub=f"{number(top, 1)} an hour, {zone}" if top else zone, className="cal-chart"

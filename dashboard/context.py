@@ -19,6 +19,7 @@ from backend.services.access import Keys
 from backend.services.channels import Telling
 from backend.services.models import ModelShelf
 from backend.services.read_models import Freshness, Scope
+from dashboard.answers import Answers
 from dashboard.filters import Filters, parse, scope, window_text
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 
@@ -136,6 +137,7 @@ class Context:
     models: Callable[[], ModelShelf] | None = None  # opens where models are kept; None: not seen from here
     keys: Keys | None = None  # where ingest keys are kept; None: not changed from here
     telling: Telling | None = None  # where people are told about alerts; None: elsewhere (on AWS)
+    answers: Answers = field(default_factory=Answers)  # how quickly this process answers
     _fresh: _Kept = field(default_factory=lambda: _Kept(), repr=False)
 
     def view(self, search: str | None) -> View:
@@ -177,6 +179,7 @@ class Context:
         except Exception:
             request_id = getattr(g, "request_id", "") if has_request_context() else secrets.token_hex(4)
             log.exception("%s could not be drawn (request %s)", title, request_id)
+            self.answers.failed()
             return components.error(title, request_id)
 
     def guarded_all(self, *parts: tuple[str, Callable[[], Any]]) -> list[Any]:

@@ -78,7 +78,8 @@ def next_action(alerts: list[AlertRow], why: str, view: View) -> html.Section | 
 
 def alerts_panel(detail: EntityDetail, view: View) -> html.Section:
     """Open alerts with their buttons, then how the last ones ended."""
-    return alerts_of(detail.alerts, f"/alerts?q={quote(detail.entity_id)}&tab=all", view)
+    tab = "living" if living(detail.alerts) else "resolved"
+    return alerts_of(detail.alerts, f"/alerts?q={quote(detail.entity_id)}&tab={tab}", view)
 
 
 def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | None = None) -> html.Section:
@@ -99,7 +100,8 @@ def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | 
         )
         return components.panel(title, body, view, span="now")
     rows = [_alert_line(a, view) for a in [*waiting, *ended[:PAST_ALERTS]]]
-    more = html.A("All alerts", href=everything)
+    shown = len(rows) if total is None else total
+    more = html.A(f"All {number(shown)} alerts" if shown > len(rows) else "All alerts", href=everything)
     return components.panel(title, html.Ul(rows, className="ppl-alerts"), view, span="now", foot=more)
 
 
@@ -266,7 +268,7 @@ def subjects_panel(detail: EntityDetail, view: View, *, with_tutor: bool) -> htm
         if total
         else "No session in 30 days"
     )
-    head = ["Subject", "Sessions, 30 d", "Share"] + (["Tutor"] if with_tutor else [])
+    head = ["Subject", "Sessions", "Share"] + (["Tutor"] if with_tutor else [])
     lines = [_subject(row, total, with_tutor) for row in rows]
     return components.panel(
         title,

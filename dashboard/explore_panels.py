@@ -133,7 +133,7 @@ def _drawn(
     foot: str,
 ) -> html.Section:
     both = components.chart_or_table(
-        components.graph(figure, title, 420), names, rows[-_TABLE:], caption=title
+        components.graph(figure, title, 520), names, rows[-_TABLE:], caption=title
     )
     return components.panel(
         title, both, view, sub=sub, end=periods.switch(view) if "Usual" in names else None, foot=foot,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.domain.times import DAY, HOUR
+from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services.read_models import MarketPoint, Point
 from dashboard import theme
 from dashboard.words import number, signed
@@ -39,7 +39,9 @@ def time_axis(first_us: int, last_us: int, zone: Zone, count: int = 5) -> dict[s
 
 def _step(wanted_us: float, hourly: bool) -> int:
     choices = (
-        [HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR] if hourly else [n * DAY for n in (1, 2, 7, 14, 28)]
+        [5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR]
+        if hourly
+        else [n * DAY for n in (1, 2, 7, 14, 28)]
     )
     return next((c for c in choices if c >= 0.8 * wanted_us), choices[-1])
 

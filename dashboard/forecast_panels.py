@@ -117,6 +117,8 @@ def runs_short(
     if repeated == len(coming):
         title = f"Last week's value: {title}"
     rest = len(rows) - LISTED
+    told = [*(by_key[s.place] for s in coming), *left]
+    rows += supply_panels.tightest(cells, told, LISTED - len(rows))
     foot = f"{number(hours, 0)} tutor hours missing in all" + (
         f"; and {number(rest)} more" if rest > 0 else ""
     )
@@ -124,7 +126,7 @@ def runs_short(
         foot += f"; {number(repeated)} of {number(len(coming))} by {_REPEATED}, which erred less so far"
     return components.panel(
         title,
-        html.Ol(rows[:LISTED], className="sup-short"),
+        html.Ol(rows[:LISTED] if rest > 0 else rows, className="sup-short"),
         view,
         span="next 24 h",
         sub="by hours missing",

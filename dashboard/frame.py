@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from typing import Any
 
@@ -14,7 +15,7 @@ from backend.domain.errors import Conflict, IopsError
 from backend.domain.times import MINUTE, SECOND, iso
 from backend.services import alerting, queries, simulation
 from backend.services.read_models import Freshness
-from dashboard import components, html, markup
+from dashboard import choices, components, html, markup
 from dashboard.components import icon, wild
 from dashboard.context import Context, View
 from dashboard.filters import ENTITY_KINDS, encode, window_text
@@ -33,7 +34,8 @@ DONE = {"ack": "acknowledged", "unack": "open again", "assign": "assigned", "sno
 
 def register(app: Any, ctx: Context, names: Names) -> None:
     """The callbacks of the frame; each is one line over a function below."""
-    layouts = {module.PAGE.name: module.layout for module in modules()}
+    known = {module.PAGE.name: module for module in modules()}
+    layouts = {name: module.layout for name, module in known.items()}
 
     @app.callback(
         Output(SHELL.page, "children"), Output(SHELL.title, "children"), Input(SHELL.location, "pathname")
@@ -46,9 +48,14 @@ def register(app: Any, ctx: Context, names: Names) -> None:
     rest = [(SHELL.filters_label, "children"), (SHELL.range_label, "children"), (SHELL.zone_label, "children"),
             (SHELL.mode_bar, "children"), (SHELL.notice, "children"), (SHELL.canonical, "data")]  # fmt: skip
 
-    @app.callback(*bar, *(Output(*o) for o in rest), Input(SHELL.location, "search"))
-    def describe(search: str | None) -> Any:
-        return ready(filter_bar(ctx.view(search), names))
+    @app.callback(
+        *bar, *(Output(*o) for o in rest), Input(SHELL.location, "search"), State(SHELL.location, "pathname")
+    )
+    def describe(search: str | None, pathname: str | None) -> Any:
+        view, page = ctx.view(search), page_at(pathname)
+        filters, wrong = choices.corrected(ctx, view, known[page.name]) if page else (view.filters, [])
+        asked = dataclasses.replace(view, filters=filters, notices=(*view.notices, *wrong))
+        return ready(filter_bar(asked, names))
 
     @app.callback(
         Output(SHELL.trust, "children"), Output(SHELL.trust, "className"), Output(SHELL.alerts_count, "children"),

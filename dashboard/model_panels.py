@@ -7,10 +7,9 @@ from typing import Any
 from dash import dcc
 
 from backend.services.models import DRIFTED, MOVED, RELIES_ON
-from dashboard import components, html, theme
+from dashboard import components, html
 from dashboard.components import wild
 from dashboard.context import View
-from dashboard.figures import Figure
 from dashboard.ids import MODELS
 from dashboard.prediction_card import WORDS, feature_text
 from dashboard.words import number, percent, plural, readable
@@ -254,78 +253,12 @@ def _in_words(f: dict[str, Any]) -> str:
     return text + (f"; {percent(best['ratio'], 1)} of the best possible ranking" if best else "")
 
 
-def reliability(card: dict[str, Any], target: str, view: View) -> html.Section:
-    """Is 30 % said really 30 % seen: predicted against observed share, the size of a dot is the number of cases."""
-    chances = [name for name, f in card["targets"].items() if f.get("reliability")]
-    if not chances:
-        empty = components.empty("Nothing to plot", "This model predicts no probability.", sign="status")
-        return components.panel("No probability", empty, view, span="")
-    shown = (
-        target
-        if target in chances
-        else next((t for t in ("churn_30d", "retention_30d") if t in chances), chances[0])
-    )
-    figures = card["targets"][shown]
-    rows = figures["reliability"]
-    choose = html.Span(
-        [_choice(name, name == shown) for name in chances], className="io-seg", role="group",
-        **wild({"aria-label": "Which prediction"}),
-    )  # fmt: skip
-    says = f"{WORDS[shown][0]}: " + ", ".join(
-        f"{percent(r['predicted'])} said, {percent(r['observed'])} seen in {r['count']}" for r in rows
-    )
-    cells: list[list[Any]] = [
-        [percent(r["predicted"], 1), percent(r["observed"], 1), number(r["count"])] for r in rows
-    ]
-    chart = components.chart_or_table(
-        components.graph(reliability_figure(rows, view.filters.key), says, 250), ["Said", "Seen", "Cases"], cells, caption=says
-    )  # fmt: skip
-    title = f"What it says is off by {number(100 * figures['ece'], 1)} points on average"
-    foot = html.Span(f"{WORDS[shown][0]}, {number(figures['rows'])} cases kept aside")
-    return components.panel(title, html.Div([choose, chart], className="io-pad"), view, span="", foot=foot)
-
-
-def _choice(target: str, on: bool) -> html.A:
-    link = components.query_link(WORDS[target][0], tab=target, className="on" if on else "")
-    if on:
-        setattr(link, "aria-current", "true")
-    return link
-
-
-def reliability_figure(rows: list[dict[str, Any]], revision: str) -> Figure:
-    """Dots on the diagonal are honest; above it happens more often than was said."""
-    most = max(r["count"] for r in rows)
-    dots = {
-        "type": "scatter", "mode": "markers", "cliponaxis": False,
-        "x": [100 * r["predicted"] for r in rows], "y": [100 * r["observed"] for r in rows],
-        "customdata": [r["count"] for r in rows],
-        "marker": {"size": [5 + 19 * (r["count"] / most) ** 0.5 for r in rows], "color": theme.D1,
-                   "line": {"width": 2, "color": theme.SURFACE}},
-        "hovertemplate": "said <b>%{x:.0f} %</b>, seen <b>%{y:.0f} %</b><br>%{customdata} cases<extra></extra>",
-    }  # fmt: skip
-    line = {"type": "line", "x0": 0, "x1": 100, "y0": 0, "y1": 100, "layer": "below",
-            "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}}  # fmt: skip
-    texts = [
-        {"text": text, "xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": anchor, "yanchor": "bottom",
-         "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}}
-        for text, x, y, anchor in (("seen, %", 0.01, 0.93, "left"), ("said, %", 1, 0.01, "right"))
-    ]  # fmt: skip
-    axis = {"range": [0, 102], "tickvals": [0, 25, 50, 75, 100], "showspikes": False, "fixedrange": True}
-    return {
-        "data": [dots],
-        "layout": theme.layout(
-            revision, hovermode="closest", shapes=[line], annotations=texts, margin={"l": 28, "r": 14, "t": 10, "b": 22},
-            xaxis=axis, yaxis=axis,
-        ),
-    }  # fmt: skip
-
-
 def drift(kind: str, found: dict[str, Any] | None, view: View, simulated: bool = False) -> html.Section:
     """Which inputs have moved away from those of the training, the most moved first."""
     if not found:
         why = f"Measured daily, and after a start once everybody who is due was scored, if there are 30 {kind}s."
         return components.panel(
-            "Drift is not measured yet", components.empty("No figures yet", why, sign="cal"), view, span=""
+            "Drift is not measured yet", html.P(why, className="io-pad t2"), view, span=""
         )
     features = found["features"]
     far = [name for name, index in features if index >= DRIFTED]

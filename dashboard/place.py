@@ -13,7 +13,9 @@ from dash import Input
 
 from backend.domain.errors import NotFound
 from backend.domain.rules import RULES
+from backend.domain.times import DAY
 from backend.services import places, queries
+from backend.services.queries_counts import filters_of, totals
 from backend.services.read_models import Cell, Page, Point, Scope, StudentRow, TutorRow
 from dashboard import components, entity, figures, html, markup, segments, supply_panels
 from dashboard.context import Context, View
@@ -23,7 +25,18 @@ from dashboard.words import money, number, percent, plural, readable, signed
 
 LISTED = 8
 OTHER = {"subject": "region", "region": "subject"}
-_WINDOWS = (("Sessions held", "sessions"), ("Inbound calls", "ib_calls"))
+_CELLS = 12  # cells listed, the tightest first; more than a region has subjects or a subject regions
+_DAYS = (7, 14, 30)
+# What is counted over the windows: words, the counter, and the word for one of them where the title speaks of it.
+_COUNTED = (
+    ("Sessions held", "completed"),
+    ("Sessions missed", "no_show"),
+    ("Sessions cancelled", "cancelled"),
+    ("Inbound calls", "calls"),
+    ("Calls unresolved", "unresolved"),
+    ("Calls in a bad mood", "negative"),
+    ("Calls escalated", "escalated"),
+)
 
 
 def skeleton(ids: PageIds) -> html.Div:
@@ -67,20 +80,20 @@ def page(ctx: Context, view: View, kind: str, name: str) -> Any:
             "Its course", lambda: course_panel(metric, queries.timeseries(reads, scope, metric), view)
         )
 
-    cells = queries.market(reads, scope)
+    cells, spread = queries.market(reads, scope), queries.health_histogram(reads, scope)
     return [
-        part("Facts", lambda: facts(found["metrics"], queries.health_histogram(reads, scope), cells, view)),
+        part("Facts", lambda: facts(found["metrics"], spread, cells, view)),
         html.Div([course("sessions"), course("ib_calls")], className="ppl-row half"),
         html.Div(
             [
-                part("Windows", lambda: windows(found["metrics"], view)),
-                part("Supply", lambda: supply(cells, kind, view)),
+                part("Windows", lambda: windows(counted(reads, scope), view)),
+                part("Supply", lambda: supply(cells, kind, name, view)),
             ],
             className="ppl-row half",
         ),
         html.Div(
             [
-                part("Students", lambda: students(queries.students(reads, scope, limit=LISTED), kind, name, view)),
+                part("Students", lambda: students(queries.students(reads, scope, limit=LISTED), spread, kind, name, view)),
                 part("Tutors", lambda: tutors(queries.tutors(reads, scope, limit=LISTED), kind, name, view)),
             ],
             className="ppl-row half",
@@ -90,6 +103,13 @@ def page(ctx: Context, view: View, kind: str, name: str) -> Any:
             lambda: alerts(queries.alerts(reads, scope, limit=LISTED), kind, name, view),
         ),
     ]  # fmt: skip
+
+
+def counted(reads: Any, scope: Scope) -> list[list[int]]:
+    """Counts of the last 7, 14 and 30 days, one list for each of _COUNTED."""
+    names = [counter for _, counter in _COUNTED]
+    spans = [totals(reads, filters_of(scope), names, scope.at_us - days * DAY, scope.at_us) for days in _DAYS]
+    return [list(of_one) for of_one in zip(*spans, strict=True)]
 
 
 def within(scope: Scope, kind: str, name: str) -> Scope:
@@ -140,22 +160,23 @@ def course_panel(metric: str, points: Sequence[Point], view: View) -> html.Secti
     return components.panel(title, both, view, className="cal-chart")
 
 
-def windows(metrics: dict[str, Any], view: View) -> html.Section:
-    """Sessions and calls of the last 7, 14 and 30 days, and the pace of a week that they make."""
-    rows: list[list[Any]] = []
-    for label, key in _WINDOWS:
-        counts = [metrics[f"{key}_{days}d"] for days in (7, 14, 30)]
-        rows.append([label, *(number(n) for n in counts), number(counts[2] * 7 / 30, 1)])
-    table = components.plain_table(["", "7 d", "14 d", "30 d", "a week"], rows, "Windows of this place")
-    last, usual = metrics["sessions_7d"], metrics["sessions_30d"] * 7 / 30
+def windows(counts: list[list[int]], view: View) -> html.Section:
+    """What is counted over the last 7, 14 and 30 days, and the pace of a week that the longest makes."""
+    rows: list[list[Any]] = [
+        [name, *map(number, spans), number(spans[-1] * 7 / _DAYS[-1], 1)]
+        for (name, _), spans in zip(_COUNTED, counts, strict=True)
+    ]
+    heads = ["Counted", *(f"{days} d" for days in _DAYS), "A week, of 30 d"]
+    table = components.plain_table(heads, rows, "Windows of this place")
+    last, usual = counts[0][0], counts[0][-1] * 7 / _DAYS[-1]
     title = f"{plural(last, 'session')} in 7 days, {number(usual, 0)} in a mean week of 30 days"
     return components.panel(title, table, view, span="last 7, 14 and 30 d", className="ppl-subjects")
 
 
-def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
+def supply(cells: Sequence[Cell], kind: str, name: str, view: View) -> html.Section:
     """The cells of the place, the tightest first."""
     other = OTHER[kind]
-    known = sorted(cells, key=lambda c: (c.gap_hours is None, c.gap_hours or 0, c.ratio or 0))[:LISTED]
+    known = sorted(cells, key=lambda c: (c.gap_hours is None, c.gap_hours or 0, c.ratio or 0))[:_CELLS]
     if not known:
         why = "Supply and demand come with supply_demand_update events; none was seen for this place."
         return components.panel(
@@ -175,17 +196,18 @@ def supply(cells: Sequence[Cell], kind: str, view: View) -> html.Section:
     table = components.plain_table(
         [other.capitalize(), "Gap, h", "Tutors", "Waiting", "Sessions, 7 d"], lines, "Supply by cell"
     )
+    every = f"All {number(len(cells))} cells in the map" if len(cells) > len(known) else "In the map"
+    more = html.A(every, href=link("/supply", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, span="now", sub="supply less demand, tightest first", className="ppl-subjects"
-    )
+        title, table, view, span="now", sub="supply less demand, tightest first", foot=more, className="ppl-subjects"
+    )  # fmt: skip
 
 
-def students(found: Page, kind: str, name: str, view: View) -> html.Section:
-    """Students by what may be lost."""
+def students(found: Page, spread: dict[str, Any], kind: str, name: str, view: View) -> html.Section:
+    """How many need attention, and the first of all by what may be lost."""
     rows: list[StudentRow] = found.rows
     if not rows:
         return components.panel("No student yet", components.empty("No student yet", "Students come with sessions and calls.", sign="students"), view, span="now")  # fmt: skip
-    need = sum(row.segment in segments.ATTENTION for row in rows)
     lines = [
         [html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"), segments.mark("student", row.segment),
          number(row.health, 0), money(row.expected_loss)]
@@ -194,15 +216,16 @@ def students(found: Page, kind: str, name: str, view: View) -> html.Section:
     table = components.plain_table(
         ["Student", "Segment", "Health", "Exp. loss"], lines, "Students by expected loss"
     )
-    title = (
-        f"{number(need)} of the first {number(len(rows))} {'needs' if need == 1 else 'need'} attention"
-        if need
-        else "None of the first needs attention"
-    )
     more = html.A(f"All {number(found.total)} students", href=link("/students", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, span="now", sub="by expected loss a month", foot=more, className="ppl-subjects"
-    )
+        segments.finding(spread), table, view, span="now", sub=first(rows, found, "by expected loss a month"), foot=more,
+        className="ppl-subjects",
+    )  # fmt: skip
+
+
+def first(rows: Sequence[Any], found: Page, order: str) -> str:
+    """The order of a list, and how many of all it shows where that is not all."""
+    return f"the first {number(len(rows))} {order}" if found.total > len(rows) else order
 
 
 def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
@@ -227,8 +250,9 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
     )
     more = html.A(f"All {number(found.total)} tutors", href=link("/tutors", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, span="now", sub="by share of hours booked", foot=more, className="ppl-subjects"
-    )
+        title, table, view, span="now", sub=first(rows, found, "by share of hours booked"), foot=more,
+        className="ppl-subjects",
+    )  # fmt: skip
 
 
 def alerts(found: Page, kind: str, name: str, view: View) -> html.Section:

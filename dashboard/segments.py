@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dashboard import html
 from dashboard.components import severity
+from dashboard.words import number, plural
 
 # segment -> (mark, word); the order is the one lists show them in
 STUDENT = {
@@ -37,6 +40,17 @@ def mark(kind: str, segment: str) -> html.Span:
     """Shape, then word, then colour."""
     level, text = of(kind).get(segment, of(kind)["unknown"])
     return severity(level, text)
+
+
+def finding(spread: dict[str, Any]) -> str:
+    """For instance `14 of 312 students need attention`."""
+    total = spread["total"]
+    need = sum(n for name, n in spread["segments"].items() if name in ATTENTION)
+    if not total:
+        return "No student yet"
+    if not need:
+        return f"None of {plural(total, 'student')} needs attention"
+    return f"{number(need)} of {plural(total, 'student')} {'needs' if need == 1 else 'need'} attention"
 
 
 IDLE_BELOW, FULL_ABOVE = (

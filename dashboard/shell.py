@@ -186,6 +186,7 @@ def _at_menu() -> html.Details:
     )
     body = [
         html.Label(["Moment", _moment("io-at")]),
+        html.P(id="io-at-says", className="io-says", role="status"),
         button("Show that moment", kind="pri", data_at="io-at"),
         *(_choice(label, data_at_back=str(seconds)) for label, seconds in presets),
     ]
@@ -243,6 +244,7 @@ def _filter_bar() -> html.Div:
     absolute = [
         html.Label(["From", _moment("io-from")]),
         html.Label(["To", _moment("io-to")]),
+        html.P(id="io-range-says", className="io-says", role="status"),
         button("Apply", kind="pri", data_absolute="1"),
     ]
     zones = [_choice(label, data_set=json.dumps({"zone": value or None})) for value, label in CHOICES]

@@ -159,7 +159,7 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
     ]
     title = f"{readable(rows[0][0])} is the commonest, {percent(most / total)}"
     return components.panel(
-        title, html.Ol(items, className="sim-mix io-pad"), view, span="", sub=f"of {number(total)} events"
+        title, html.Ol(items, className="sim-mix io-pad"), view, span="", foot=f"{number(total)} events sent"
     )
 
 

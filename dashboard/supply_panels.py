@@ -193,9 +193,11 @@ def runs_short(
             if closest
             else "No cell has sent hours yet."
         )
-        body: Any = components.empty("Every cell has enough tutors", why, sign="check")
+        rest = html.Ol(tightest(cells, [], LISTED), className="sup-short")
+        body: Any = [components.empty("Every cell has enough tutors", why, sign="check"), rest]
         return components.panel("Nothing runs short", body, view, span="now")  # fmt: skip
     rows = [short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
+    rows += tightest(cells, need, LISTED - len(need))
     rest = len(need) - LISTED
     foot = f"and {plural(rest, 'more cell')} in the map" if rest > 0 else "all cells that run short"
     total = sum(-(c.gap_hours or 0) for c in need if (c.gap_hours or 0) < 0)
@@ -204,6 +206,22 @@ def runs_short(
     )  # fmt: skip
     return components.panel(
         title, html.Ol(rows, className="sup-short"), view, span="now", sub="by hours short", foot=foot
+    )
+
+
+def tightest(cells: Sequence[Cell], told: Sequence[Cell], most: int) -> list[html.Li]:
+    """Who comes next: cells with enough tutors, the fewest spare hours first, one line each; nothing without `most` > 0."""
+    rest = [c for c in cells if c.gap_hours is not None and not any(c is other for other in told)]
+    rest = sorted(rest, key=lambda c: (c.gap_hours or 0, key_of(c)))[: max(0, most)]
+    lines = [
+        html.Li(
+            [components.query_link(name_of(c), cell=key_of(c)), html.Span(f"{signed(c.gap_hours, 1)} h")],
+            className="near", key=key_of(c),
+        )
+        for c in rest
+    ]  # fmt: skip
+    return (
+        [html.Li("Enough tutors, tightest first", className="near hd", key="near"), *lines] if lines else []
     )
 
 

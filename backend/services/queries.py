@@ -12,6 +12,7 @@ from backend.services.queries_alerts import (
     alert_groups,
     alert_history,
     alerts,
+    first_alert,
     queue,
     severity_counts,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "candidates",
     "csv_text",
     "export_rows",
+    "first_alert",
     "freshness",
     "health_histogram",
     "health_series",

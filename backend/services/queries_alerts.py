@@ -16,6 +16,7 @@ from backend.domain.limits import DOCUMENT, book_of
 from backend.domain.matters import by_matter, newest_first, worst
 from backend.domain.rules import RULES, pretty
 from backend.domain.stakes import HOUR_VALUE, loss_of
+from backend.domain.times import HOUR, MINUTE
 from backend.domain.wording import counted, percent
 from backend.ports import Reads
 from backend.services.memory import Memory
@@ -182,6 +183,10 @@ def severity_counts(reads: Reads, scope: Scope, statuses: Sequence[str]) -> dict
     return counts
 
 
+_FINE = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR)  # steps of a history that has just begun
+_BARS, _FEWEST = 40, 12  # bars that it may have, and has at least
+
+
 class Openings(msgspec.Struct, frozen=True, kw_only=True):
     """How many alerts opened in one step of time, by the severity they have now. `at_us` is the step's start."""
 
@@ -191,12 +196,23 @@ class Openings(msgspec.Struct, frozen=True, kw_only=True):
     info: int = 0
 
 
-def alert_history(reads: Reads, scope: Scope) -> list[Openings]:
-    """Alerts opened in the range by hour, or by day where it is longer than a week; steps without any count zero."""
-    step = scope.step_us
-    counts: dict[int, dict[str, int]] = {
-        at: {} for at in range(scope.start_us - scope.start_us % step, scope.at_us + 1, step)
-    }
+def first_alert(reads: Reads) -> int | None:
+    """When the first alert of all was opened: none before it, for a past that is brought in raises none."""
+    found, _ = reads.alert_list({}, status=(), sort="oldest", limit=1, counted=False)
+    return found[0].opened_us if found else None
+
+
+def alert_history(reads: Reads, scope: Scope, since_us: int | None = None) -> list[Openings]:
+    """Alerts opened in the range by hour, or by day where it is longer than a week; steps without any count zero.
+
+    From `since_us` on where that is later: in steps that make a readable row of bars of what is left, a minute at least.
+    """
+    step, start = scope.step_us, scope.start_us
+    if since_us is not None and since_us > start:
+        length = scope.at_us - since_us
+        step = next((fine for fine in _FINE if length <= _BARS * fine < _BARS * step), step)
+        start = max(start, min(since_us, scope.at_us - _FEWEST * step))
+    counts: dict[int, dict[str, int]] = {at: {} for at in range(start - start % step, scope.at_us + 1, step)}
     for at, severity, n in reads.alert_openings(filters_of(scope), scope.start_us, scope.at_us, step):
         counts.setdefault(at, {})[severity] = n
     return [Openings(at_us=at, **by_severity) for at, by_severity in counts.items()]

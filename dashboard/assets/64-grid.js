@@ -18,8 +18,9 @@
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.iops = Object.assign(window.dash_clientside.iops || {}, {
     grid: async (rows, table) => {
-      if (!rows) return window.dash_clientside.no_update;
-      if (document.getElementById(table.props.id)) {
+      const drawn = document.getElementById(table.props.id);
+      if (!rows || (!rows.length && !drawn)) return window.dash_clientside.no_update; // nothing to show: the script is not fetched for that
+      if (drawn) {
         window.dash_clientside.set_props(table.props.id, { rowData: rows });
         return window.dash_clientside.no_update;
       }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 
 from dash import ClientsideFunction, Input, Output, State, dcc, no_update
@@ -15,6 +16,7 @@ from backend.domain.errors import IopsError, NotFound
 from backend.domain.insights import Insight
 from backend.domain.times import WEEK
 from backend.services import alerting, queries
+from backend.services.queries_alerts import Openings
 from backend.services.read_models import AlertGroup, AlertRow, Scope
 from dashboard import (
     alert_drawer,
@@ -81,6 +83,10 @@ def register(app: Any, ctx: Context) -> None:
     )  # fmt: skip
 
 
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"tab": alert_list.TABS, "sort": alert_list.ORDERS}
+
+
 def fingerprint(children: Any, view: View) -> str:
     """The same for drawings that differ only in when they were computed."""
     text = json.dumps(children, cls=PlotlyJSONEncoder, sort_keys=True).replace(view.computed_when, "")
@@ -97,9 +103,20 @@ def main(ctx: Context, view: View, opened: str, held: Any) -> list[Any]:
     """How many there were, and the list."""
     history = ctx.guarded(
         "Alerts over time",
-        lambda: alert_history.panel(queries.alert_history(ctx.reads, view.scope), view),
+        lambda: alert_history.panel(*openings(ctx, view), view),
     )
     return [history, ctx.guarded("Alerts", lambda: the_list(ctx, view, opened, held))]
+
+
+def openings(ctx: Context, view: View) -> tuple[list[Openings], int | None]:
+    """When alerts were opened, and the first of all where that is within the range: the chart begins with it then."""
+    steps = queries.alert_history(ctx.reads, view.scope)
+    if not steps or alert_history.total(steps[0]):
+        return steps, None
+    first = queries.first_alert(ctx.reads)
+    if first is None or not view.scope.start_us < first <= view.scope.at_us:
+        return steps, None
+    return queries.alert_history(ctx.reads, view.scope, first), first
 
 
 def side(ctx: Context, view: View, opened: str) -> list[Any]:

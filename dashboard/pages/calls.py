@@ -64,8 +64,10 @@ def body(ctx: Context, view: View) -> list[Any]:
         panels.unattributed(
             calls, view
         ),  # or None, so that what follows keeps its place and is not drawn anew
-        html.Div([part("Volume", volume), part("What drives it", panels.drivers)], className="cal-top"),
-        html.Div([part("Reasons", panels.reasons), part("When", panels.week)], className="cal-two"),
+        html.Div([part("Volume", volume), part("When", panels.week)], className="cal-top"),
+        html.Div(
+            [part("Reasons", panels.reasons), part("What drives it", panels.drivers)], className="cal-two"
+        ),
         part("Repeat callers", panels.callers),
         part("How good forecasts were", quality),
     ]

@@ -221,9 +221,10 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     chart = components.chart_or_table(
         components.graph(figure, says, 196), ["Minute", "Events"], rows, caption="Arrivals by minute"
     )
-    mean = f"mean of {plural(len(recent), 'minute')}; " if rate else ""
-    sub = f"{mean}{number(hour)} in the last 60"
-    return components.panel(title, html.Div(chart, className="io-pad"), view, span="last 60 minutes", sub=sub)
+    mean = f"mean of {plural(len(recent), 'minute')}" if rate else ""
+    return components.panel(
+        title, html.Div(chart, className="io-pad"), view, span="last 60 minutes", sub=mean, foot=f"{number(hour)} in the last 60"
+    )  # fmt: skip
 
 
 def drift_panel(counts: dict[str, int], view: View) -> html.Section:

@@ -55,9 +55,9 @@ def register(app: Any, ctx: Context) -> None:
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
         found = queries_log.newest_events(ctx.reads, view.scope, types=types(view))
-        return markup.nodes(ctx.guarded("Events", lambda: facts(found, view))), [
-            row(event, view) for event in found
-        ]
+        ever = bool(found) or ctx.freshness().total_events > 0
+        head = ctx.guarded("Events", lambda: facts(found, view) if found else nothing(view, ever))
+        return markup.nodes(head), [row(event, view) for event in found]
 
 
 def types(view: View) -> tuple[str, ...]:
@@ -75,13 +75,6 @@ def kinds(view: View) -> html.Details:
 
 def facts(found: list[LoggedEvent], view: View) -> list[Any]:
     """What the rows come to; how many there are beyond them is not counted."""
-    if not found:
-        what = " or ".join(pretty(name).lower() for name in types(view)) or "event"
-        why = f"No {what} of {view.filter_text.lower()} happened in {window_text(view.filters, view.zone)}."
-        act = [html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")]
-        empty = components.empty("Nothing came", why, act, "data")
-        panel = components.panel("No event in this range", empty, view)
-        return [html.Div([html.Div(kinds(view), className="evt-end"), panel], className="evt-head")]
     late = sum(event.late_s >= _LATE_S for event in found)
     commonest, count = Counter(event.type for event in found).most_common(1)[0]
     senders = Counter(event.source for event in found)
@@ -98,6 +91,28 @@ def facts(found: list[LoggedEvent], view: View) -> list[Any]:
             f"{plural(len(found), 'event')} in numbers",
         ), html.Div([kinds(view), html.Span(className="grow"), components.export_links("events")], className="evt-end")], className="evt-head"),
     ]  # fmt: skip
+
+
+def nothing(view: View, ever: bool) -> html.Section:
+    """In place of numbers and table (the style sheet hides it then): why there is nothing, and how there would be."""
+    if not ever:
+        why = "Each event is listed here within a second of its arrival, with what it says, about whom, and from where."
+        ways = [
+            html.A("How to send the first event", href="/data", className="io-btn pri"),
+            html.A("Start the simulator", href="/simulator", className="io-btn"),
+        ]
+        empty = components.empty("Nothing was received so far", why, ways, "data")
+        return components.panel("No event yet", empty, view, span="", className="evt-none")
+    what = " or ".join(pretty(name).lower() for name in types(view)) or "event"
+    whose = f" of {view.filter_text}" if view.scope.filtered else ""
+    why = f"No {what}{whose} happened in {window_text(view.filters, view.zone)}."
+    ways = [
+        components.query_link("Of any type", className="io-btn", type=None) if types(view) else None,
+        components.button("Clear filters", data_clear="1") if view.scope.filtered else None,
+        html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn") if view.filters.range != "30d" else None,
+    ]  # fmt: skip
+    empty = components.empty("Nothing came", why, [way for way in ways if way], "data")
+    return components.panel("No event in this range", empty, view, end=kinds(view), className="evt-none")
 
 
 def row(event: LoggedEvent, view: View) -> dict[str, Any]:

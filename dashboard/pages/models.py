@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import dash
@@ -11,7 +12,7 @@ from dash import ctx as asked
 from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
 from backend.services import models, retraining
-from dashboard import components, html, markup, model_panels, trial_panels
+from dashboard import calibration_panel, components, html, markup, model_panels, trial_panels
 from dashboard.context import Context, View
 from dashboard.ids import MODELS, SHELL
 from dashboard.pages import page_named
@@ -106,6 +107,16 @@ def _sentence(error: IopsError) -> str:
     return text[:1].upper() + text[1:]
 
 
+def choices(ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    """Predictions whose calibration can be plotted, of the versions in use."""
+    if ctx.models is None:
+        return {}
+    shelf = ctx.models()
+    used = [found["active"] for found in models.overview(ctx.reads, shelf).values() if found["active"]]
+    cards = [models.card(shelf, version) for version in used]
+    return {"tab": [name for card in cards for name in calibration_panel.plotted(card)]}
+
+
 def body(ctx: Context, view: View) -> Any:
     """Both kinds, each with its versions, quality, calibration, drift and decisions."""
     if ctx.models is None:
@@ -138,16 +149,12 @@ def of_version(
     except IopsError as error:
         empty = components.empty("Its file cannot be used", _sentence(error), sign="status")
         return [components.panel("The model in use cannot be read", empty, view, span="")]
+    measured = bool(found["drift"])
+    moved = model_panels.drift(kind, found["drift"], view, card["data"]["source"].startswith("simulated"))
+    said = calibration_panel.reliability(card, target, view, alone=not measured)
     return [
         model_panels.quality(kind, card, view),
-        html.Div(
-            [
-                model_panels.reliability(card, target, view),
-                model_panels.drift(
-                    kind, found["drift"], view, card["data"]["source"].startswith("simulated")
-                ),
-            ],
-            className="mdl-two",
-        ),
+        # What is not measured yet is a sentence, and leaves its half to the other.
+        html.Div([said, moved], className="mdl-two" if measured else "mdl-one"),
         model_panels.decisions(found, view),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +54,10 @@ def register(app: Any, ctx: Context) -> None:
             return dash.no_update  # already on the way to another page
         view, student_id = ctx.view(search), entity_id(pathname)
         return markup.drawn(ctx.guarded("This student", lambda: page(ctx.reads, view, student_id)))
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"tab": [str(days) for days in BACK]}
 
 
 def page(reads: Any, view: View, student_id: str) -> Any:
@@ -108,13 +113,11 @@ def body(
         else insight_card.ask_panel("student", detail.entity_id, view),
         prediction_card.panel(detail.scored, view, "student", detail.risks),
         html.Div([parts_panel(health, view), entity.weeks_panel(detail, view)], className="ppl-row b"),
-        html.Div(
-            [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)],
-            className="ppl-row b",
-        ),
+        entity.alerts_panel(detail, view),
     ]
+    side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), entity.timeline_panel(detail, view)], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
     )
     return [
         part

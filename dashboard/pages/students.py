@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -71,6 +71,11 @@ def register(app: Any, ctx: Context) -> None:
         return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Students")]
 
 
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    looks = [name for name, _ in student_charts.LOOKS]
+    return {student_charts.KEY: looks, "sort": SORTS, "segment": segments.STUDENT}
+
+
 def fetch(
     reads: Any, view: View, want: Asked, limit: int = lists.PER_PAGE, offset: int | None = None
 ) -> Page:
@@ -102,17 +107,6 @@ def overview(reads: Any, view: View) -> html.Div:
     return html.Div([chart, segment_panel(spread, view)], className="ppl-top")
 
 
-def finding(spread: dict[str, Any]) -> str:
-    """For instance `14 of 312 students need attention`."""
-    total = spread["total"]
-    need = sum(n for name, n in spread["segments"].items() if name in segments.ATTENTION)
-    if not total:
-        return "No student yet"
-    if not need:
-        return f"None of {plural(total, 'student')} needs attention"
-    return f"{number(need)} of {plural(total, 'student')} {'needs' if need == 1 else 'need'} attention"
-
-
 def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
     """The distribution in 20 bins with the threshold; students without a score stand apart."""
     bins, unknown, mean = spread["bins"], spread["unknown"], spread["mean"]
@@ -123,7 +117,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
             "No health score yet", "A score needs a completed session or a reported score; both come as events.",
             [html.A("How to send the first event", href="/data", className="io-btn")], "students",
         )  # fmt: skip
-        return components.panel(finding(spread), body, view, span="now")
+        return components.panel(segments.finding(spread), body, view, span="now")
     edges = [5.0 * i for i in range(21)]
     figure = histogram(
         edges, bins, view.filters.key, threshold=(segments.AT_RISK_BELOW, " at risk below 60"), unit="health"
@@ -149,7 +143,7 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
     )
     body = html.Div([html.Div(chart, className="grow"), facts], className="ppl-spread io-pad")
     return components.panel(
-        finding(spread),
+        segments.finding(spread),
         body,
         view,
         span="now",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,10 @@ def register(app: Any, ctx: Context) -> None:
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
         return markup.nodes(ctx.guarded("Supply", lambda: body(ctx, view)))
+
+
+def choices(ctx: Context, view: View) -> dict[str, Collection[str]]:
+    return {"cell": [panels.key_of(cell) for cell in queries.market(ctx.reads, view.scope)]}
 
 
 def body(ctx: Context, view: View) -> list[Any]:

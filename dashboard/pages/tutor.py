@@ -15,6 +15,7 @@ from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRo
 from dashboard import components, entity, html, markup, prediction_card, segments
 from dashboard.components import wild
 from dashboard.context import Context, View
+from dashboard.filters import link
 from dashboard.ids import SHELL, TUTOR
 from dashboard.pages import entity_id, page_named
 from dashboard.words import money, number, percent, plural, readable, signed
@@ -68,15 +69,14 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
         html.Div([load_panel(row, view), reliability_panel(detail, row, view)], className="ppl-row half"),
         prediction_card.panel(detail.scored, view, "tutor", detail.risks),
         html.Div(
-            [entity.weeks_panel(detail, view), students_panel(students, view)], className="ppl-row half"
-        ),
-        html.Div(
-            [entity.alerts_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)],
+            [entity.weeks_panel(detail, view), students_panel(students, row.tutor_id, view)],
             className="ppl-row half",
         ),
+        entity.alerts_panel(detail, view),
     ]
+    side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), entity.timeline_panel(detail, view)], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
     )
     reach = f"{plural(row.students_30d, 'student')} had a session in 30 days."
     return [
@@ -108,7 +108,7 @@ def facts(detail: EntityDetail, row: TutorRow, view: View) -> html.Dl:
     )  # fmt: skip
 
 
-def students_panel(page: Page, view: View) -> html.Section:
+def students_panel(page: Page, tutor_id: str, view: View) -> html.Section:
     """This tutor's students, largest expected loss first."""
     rows: list[StudentRow] = page.rows
     if not rows:
@@ -134,9 +134,10 @@ def students_panel(page: Page, view: View) -> html.Section:
     table = components.plain_table(
         ["Student", "Segment", "Health", "Exp. loss"], lines, "Students of this tutor"
     )
-    shown = html.Span(f"{number(len(rows))} of {number(page.total)}") if page.total > len(rows) else None
+    href = link("/students", view.filters, student=None, tutor=tutor_id, subject=None, region=None)
+    more = html.A(f"All {number(page.total)} students", href=href) if page.total > len(rows) else None
     return components.panel(
-        title, table, view, span="now", sub="by expected loss a month", foot=shown, className="ppl-subjects"
+        title, table, view, span="now", sub="by expected loss a month", foot=more, className="ppl-subjects"
     )
 
 

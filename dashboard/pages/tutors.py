@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +68,10 @@ def register(app: Any, ctx: Context) -> None:
         )
         found = ctx.guarded("The list of tutors", lambda: listing(ctx.reads, view))
         return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Tutors")]
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"sort": SORTS}
 
 
 def fetch(

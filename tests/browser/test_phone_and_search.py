@@ -107,3 +107,18 @@ def test_the_grid_of_events_shades_its_edge_as_long_as_columns_lie_beyond(produc
     expect(grid).to_have_attribute("data-beyond", "")
     page.locator(".ag-center-cols-viewport").evaluate("el => { el.scrollLeft = el.scrollWidth }")
     expect(grid).not_to_have_attribute("data-beyond", "")
+
+
+def test_a_chosen_range_is_written_out_as_dates_are_written_elsewhere(product, open_user):
+    page = open_user(product).go("/calls?zone=UTC")
+    page.locator("#shell-range-label").click()
+    says = page.locator("#io-range-says")
+    expect(says).to_have_text("Times are in UTC.")
+    page.get_by_label("From").fill("2026-03-04T09:00")
+    expect(says).to_have_text("Wed, 4 Mar 2026, 09:00 UTC to …")
+    page.get_by_label("To", exact=True).fill("2026-03-03T09:00")
+    expect(says).to_have_text("The start must be before the end.")
+    page.get_by_label("To", exact=True).fill("2026-03-05T18:30")
+    expect(says).to_have_text("Wed, 4 Mar 2026, 09:00 to Thu, 5 Mar 2026, 18:30 UTC")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("from=2026-03-04T09:00"))

@@ -270,25 +270,6 @@ def test_the_sign_of_a_failing_panel_is_an_id_not_a_trace(tmp_path: Path) -> Non
     assert "Traceback" not in answer.text
 
 
-def test_wrong_filters_are_corrected_in_the_address(client: FlaskClient) -> None:
-    bar = "".join(f"...shell-chip-{kind}.children" for kind in ("student", "tutor", "subject", "region"))[1:]
-    rest = [
-        "filters-label.children",
-        "range-label.children",
-        "zone-label.children",
-        "mode-bar.children",
-        "notice.children",
-        "canonical.data",
-    ]
-    output = f"{bar}...{'...'.join('shell-' + name for name in rest)}.."
-    got = callback(
-        client, output, [("shell-location", "search", "?range=5y&subject=zzz&region=")]
-    ).get_json()["response"]
-    assert got["shell-canonical"]["data"] == ""
-    assert "5y" in json.dumps(got["shell-notice"])
-    assert "zzz" in json.dumps(got["shell-notice"])
-
-
 def command(client: FlaskClient, data: Any) -> dict[str, Any]:
     return callback(client, "shell-result.data", [("shell-command", "data", data)]).get_json()["response"][
         "shell-result"

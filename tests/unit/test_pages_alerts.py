@@ -14,7 +14,7 @@ import pytest
 from flask import Flask, g
 
 from backend.adapters.sqlite.store import SqliteStore
-from backend.domain.times import DAY, MINUTE, to_us
+from backend.domain.times import DAY, HOUR, MINUTE, to_us
 from backend.services import alerting, queries
 from dashboard import alert_drawer, alert_history, alert_list, markup
 from dashboard.context import Context, View, WebConfig
@@ -277,11 +277,25 @@ def test_alerts_over_time_add_up_and_name_the_busiest_hour(ctx: Context) -> None
     steps = queries.alert_history(ctx.reads, view().scope)
     assert len(steps) == 25
     assert (sum(s.critical for s in steps), sum(s.warning for s in steps)) == (1, 2)
-    drawn = alert_history.panel(steps, view())
+    drawn = alert_history.panel(steps, None, view())
     assert "3 alerts opened, all from" in text(drawn)
+    assert "first alert" not in text(drawn)
     bars = alert_history.figure(steps, UTC_ZONE, "k")["data"]
     assert [bar["name"] for bar in bars] == ["Critical", "Warning", "Info"]
     assert sum(sum(bar["y"]) for bar in bars) == 3
+
+
+def test_a_history_of_alerts_that_has_just_begun_is_drawn_from_the_first_one(ctx: Context) -> None:
+    steps, first = alerts.openings(ctx, view())
+    assert first == queries.first_alert(ctx.reads)
+    assert steps[1].at_us - steps[0].at_us == MINUTE
+    assert 12 <= len(steps) <= 41
+    assert sum(map(alert_history.total, steps)) == 3
+    assert "first alert of all" in text(alert_history.panel(steps, first, view()))
+    hours = queries.alert_history(ctx.reads, view().scope, AT - 20 * HOUR)
+    assert (hours[0].at_us, hours[1].at_us - hours[0].at_us) == ((AT - 20 * HOUR) // HOUR * HOUR, HOUR)
+    assert alerts.openings(ctx, view("?range=1h"))[1] == first
+    assert "a past that is brought in raises no alerts" in text(alert_history.panel([], None, view()))
 
 
 def test_alerts_over_time_obey_the_filter_and_the_range(ctx: Context) -> None:

@@ -95,8 +95,8 @@ def test_the_title_names_the_stream_that_is_late(rows: list[dict[str, Any]], say
 @pytest.mark.parametrize(
     ("minutes", "title", "sub"),
     [
-        ([480] * 60, "480 events a minute", "mean of 5 minutes; 28,800 in the last 60"),
-        ([0] * 57 + [200, 480, 90], "480 events a minute", "mean of 1 minute; 770 in the last 60"),
+        ([480] * 60, "480 events a minute", "mean of 5 minutes"),
+        ([0] * 57 + [200, 480, 90], "480 events a minute", "mean of 1 minute"),
         ([0] * 59 + [90], "90 events in this minute", "90 in the last 60"),
         ([60] * 10 + [0] * 50, "No event in the last 5 minutes", "600 in the last 60"),
     ],
@@ -109,6 +109,7 @@ def test_the_rate_is_a_mean_of_whole_minutes_since_the_stream_began(
     drawn = words(data.flow_panel(freshness(throughput=course), a_view()))
     assert title in drawn
     assert sub in drawn
+    assert f"{sum(minutes):,} in the last 60" in drawn
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ def test_the_newest_come_first_in_words_and_every_filter_holds(tmp_path: Path) -
     ]
     both = view(own=(("type", "session_started,session_completed"),))
     assert "Session started, Session completed" in str(markup.nodes(events.kinds(both)))
-    assert "No session started or session completed of" in str(markup.nodes(events.facts([], both)))
+    assert "No session started or session completed happened in" in str(
+        markup.nodes(events.nothing(both, True))
+    )
     assert queries_log.newest_events(store, view(tutor="nobody").scope) == []
     assert len(queries_log.newest_events(store, view(range="30d").scope, limit=2)) == 2
     line = events.row(second, view())
@@ -49,5 +51,13 @@ def test_the_newest_come_first_in_words_and_every_filter_holds(tmp_path: Path) -
     assert set(line) == {column["field"] for column in events._COLUMNS}
     said = str(markup.nodes(events.facts([first, second], view())))
     assert "all of last 24 h" in said
-    assert "Nothing came" in str(markup.nodes(events.facts([], view())))
     store.close()
+
+
+def test_without_an_event_one_panel_says_why_and_what_to_do() -> None:
+    narrow = view(region="west", own=(("type", "ib_call_logged"),))
+    said = str(markup.nodes(events.nothing(narrow, True)))
+    assert all(words in said for words in ("Nothing came", "Of any type", "Clear filters", "Look at 30 days"))
+    wide = str(markup.nodes(events.nothing(view(range="30d"), True)))
+    assert not any(words in wide for words in ("Of any type", "Clear filters", "Look at 30 days"))
+    assert "How to send the first event" in str(markup.nodes(events.nothing(view(), False)))

@@ -16,7 +16,7 @@ from backend.ml.model_files import SHIPPED, FolderFiles
 from backend.ml.promotion import ModelRegistry
 from backend.services import retraining
 from backend.services.read_models import Point
-from dashboard import model_panels, prediction_card
+from dashboard import calibration_panel, model_panels, prediction_card
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import models
@@ -267,7 +267,7 @@ def test_an_honest_dot_lies_on_the_diagonal() -> None:
         {"from": 0.2, "count": 9, "predicted": 0.25, "observed": 0.3},
         {"from": 0.9, "count": 36, "predicted": 0.9, "observed": 0.9},
     ]
-    figure = model_panels.reliability_figure(rows, "r")
+    figure = calibration_panel.reliability_figure(rows, "r")
     dots = figure["data"][0]
     assert (dots["x"], dots["y"]) == ([25.0, 90.0], [30.0, 90.0])
     assert dots["marker"]["size"][0] < dots["marker"]["size"][1]

@@ -80,7 +80,7 @@ def spread(**counts: int) -> dict[str, Any]:
     ],
 )
 def test_the_title_counts_churned_and_at_risk(counts: dict[str, int], says: str) -> None:
-    assert students.finding(spread(**counts)) == says
+    assert segments.finding(spread(**counts)) == says
 
 
 @pytest.mark.parametrize(
@@ -262,6 +262,16 @@ def test_a_tutor_page_says_load_reliability_and_students(store: SqliteStore) -> 
     assert re.search(r"\d+ % of the hours are booked", text)
     assert theirs.rows[0].name in text
     assert "Based on" in text
+
+
+def test_a_tutor_page_leads_to_all_students_where_it_lists_the_first(store: SqliteStore) -> None:
+    row = tutors.fetch(store, a_view(), lists.asked(a_view(), list(tutors.SORTS))).rows[0]
+    scope = a_view(f"?tutor={row.tutor_id}").scope
+    first, every = (tutor.queries.students(store, scope, limit=limit) for limit in (1, 100))
+    assert every.total > 1
+    text = words(tutor.students_panel(first, row.tutor_id, a_view()))
+    assert f"All {every.total} students" in text
+    assert f"All {every.total}" not in words(tutor.students_panel(every, row.tutor_id, a_view()))
 
 
 @pytest.mark.parametrize("kind", ["students", "tutors"])

@@ -58,6 +58,27 @@ def test_a_region_holds_the_people_of_all_its_subjects(store: SqliteStore) -> No
     assert "All 4 students" in shown(store, "region", "west")
 
 
+def test_a_list_says_how_many_there_are_and_leads_to_all(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place, "LISTED", 2)
+    text = shown(store, "region", "west")
+    assert "None of 4 students needs attention" in text
+    assert "the first 2 by expected loss a month" in text
+    assert "All 4 students" in text
+
+
+def test_the_windows_of_a_place_count_what_was_missed_and_called(store: SqliteStore) -> None:
+    store.append([session("gone", NOW - 9 * DAY, subject="algebra", region="west", no_show=True)])
+    store.fold(100, NOW)
+    ctx = Context(store, lambda: NOW, WebConfig(token="T"))
+    counts = dict(zip([name for name, _ in place._COUNTED], place.counted(
+        ctx.reads, place.within(a_view().scope, "subject", "algebra")), strict=True))  # fmt: skip
+    assert counts["Sessions held"] == [7, 9, 9]
+    assert counts["Sessions missed"] == [0, 1, 1]
+    assert counts["Inbound calls"] == [1, 1, 1]
+
+
 def test_a_place_nobody_named_says_so(store: SqliteStore) -> None:
     assert "There is no subject “latin”" in shown(store, "subject", "latin")
 

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Cell, MarketPoint, Point
-from dashboard import calls_panels, supply_panels
+from dashboard import calls_panels, choices, supply_panels
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import supply
@@ -60,6 +60,15 @@ def test_nothing_short_says_so_and_names_the_tightest_cell() -> None:
     assert "Algebra, West with +0.4 h" in drawn
 
 
+def test_beside_few_that_run_short_stand_the_tightest_of_the_rest() -> None:
+    cells = [cell("biology", 1.0), cell("algebra", -1.2), cell("physics", 0.3), cell("latin", None)]
+    drawn = text(supply_panels.runs_short(cells, None, {}, view()))
+    assert drawn.index("Algebra, West") < drawn.index("Enough tutors, tightest first")
+    assert drawn.index("Physics, West") < drawn.index("Biology, West")
+    assert "Latin" not in drawn
+    assert supply_panels.tightest(cells, [], 0) == []
+
+
 @pytest.mark.parametrize(
     ("gap", "css"), [(-9.0, "d4"), (-3.5, "d3"), (-2.0, "d2"), (-1.0, "d1"), (0.0, "v0"), (2.5, "s1"), (4.0, "s2"), (9.0, "s3")]
 )  # fmt: skip
@@ -104,6 +113,16 @@ def test_a_chosen_cell_leads_the_charts_and_the_rest_are_the_worst() -> None:
     assert chosen is cells[0]
     assert [c.subject for c in supply.charted(cells, chosen)] == ["biology", "physics", "algebra"]
     assert supply.chosen_cell(cells, "nothing|here") is None
+
+
+def test_cells_that_may_be_asked_for_are_those_within_the_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supply.queries, "market", lambda _reads, _scope: [cell("biology", 1.0)])
+    ctx = Context(None, lambda: NOW, WebConfig(token="t"))
+    kept, said = choices.corrected(ctx, view(own=(("cell", "biology|west"),)), supply)
+    assert (kept.get("cell"), said) == ("biology|west", [])
+    kept, said = choices.corrected(ctx, view(own=(("cell", "latin|moon"), ("q", "x"))), supply)
+    assert kept.own == (("q", "x"),)
+    assert said == ["“latin|moon” is not a cell of this page; choose one of biology|west."]
 
 
 def test_history_says_how_much_of_the_time_was_short_and_names_both_lines() -> None:
