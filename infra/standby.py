@@ -9,10 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from infra.retention import OLD_DAYS, archive_rules
 from infra.stages import Stage
-from infra.stores import archive_rules
-
-OLD_DAYS = 1  # that versions which were written over stay: people who were forgotten are in them
 
 
 class StandbyStack(cdk.Stack):

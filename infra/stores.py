@@ -16,15 +16,15 @@ from constructs import Construct
 from backend.adapters.dynamo import keys
 from backend.topology import TTL_ATTRIBUTE, on_path, resource
 from infra.grants import Place
+from infra.retention import GLACIER, GONE, INFREQUENT, OLD_DAYS, archive_rules
 from infra.stages import Stage
+from infra.standby import replicate
 
 _DEFINITIONS = {
     "state": keys.table_definition,
     "events": keys.events_table_definition,
     "connections": keys.connections_table_definition,
 }
-# Days after which an archived object moves to a cheaper class, and after which it goes.
-INFREQUENT, GLACIER, GONE = 30, 90, 365
 ANSWERS = 7  # days that results of questions are kept
 
 
@@ -45,8 +45,6 @@ class Stores(Construct):
         )
         self.archive = self._bucket("archive", archive_rules())
         if stage.standby:
-            from infra.standby import OLD_DAYS, replicate
-
             self.archive.add_lifecycle_rule(noncurrent_version_expiration=cdk.Duration.days(OLD_DAYS))
             replicate(self.archive, self.places["archive"].value, stage)
         self.kept = {
@@ -163,24 +161,6 @@ class Stores(Construct):
         )  # fmt: skip
         self.places[name] = Place("secret", secret.secret_arn, (secret.secret_arn,))
         return secret
-
-
-def archive_rules() -> list[s3.LifecycleRule]:
-    """What becomes of the archive as it ages."""
-    moves = (
-        (s3.StorageClass.INFREQUENT_ACCESS, INFREQUENT),
-        (s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, GLACIER),
-    )
-    return [
-        s3.LifecycleRule(
-            expiration=cdk.Duration.days(GONE),
-            abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-            transitions=[
-                s3.Transition(storage_class=kind, transition_after=cdk.Duration.days(days))
-                for kind, days in moves
-            ],
-        )
-    ]
 
 
 def _key(schema: list[dict[str, str]]) -> dict[str, Any]:
