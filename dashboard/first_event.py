@@ -15,6 +15,7 @@ LOCAL_API = (
     "http://127.0.0.1:8051"  # where the API of a local installation listens unless it was told otherwise
 )
 _ELEMENT = "data-first-event"
+_WELCOME = "now-first-event"
 
 
 def api_url(config: WebConfig) -> str:
@@ -44,6 +45,28 @@ def sample_command(config: WebConfig) -> str:
     key = f"$(cat {shlex.quote(config.key_file)})" if config.key_file else "$IOPS_INGEST_KEY"
     sample = json.dumps({"source": "web-1", "name": "cpu_usage", "value": 41.5, "unit": "%"})
     return f"curl -sS {api_url(config)}/v1/metrics \\\n  -H 'Content-Type: application/json' \\\n  -H \"X-API-Key: {key}\" \\\n  -d '{sample}'"
+
+
+def welcome(config: WebConfig, view: View) -> list[Any]:
+    """In place of what needs a person while no event ever came: how one comes, with the command at hand."""
+    empty = components.empty(
+        "No event yet",
+        "Students, tutors and cells (a subject in a region) appear with their events, and rules watch them from then on.",
+        [html.A("How to send the first event", href="/data", className="io-btn pri"),
+         html.A("Start the simulator", href="/simulator", className="io-btn")], "students",
+    )  # fmt: skip
+    told = html.Pre(
+        command(config, view.now_us), className="data-code", tabIndex=0,
+        **wild({"aria-label": "Command that sends one event", "data-copied": _WELCOME}),
+    )  # fmt: skip
+    head = html.Div(
+        [
+            html.Span("Or from a terminal:", className="t2 fs12 grow"),
+            components.button("Copy", data_copy=_WELCOME),
+        ],
+        className="row-f",
+    )
+    return [empty, html.Div([head, told], className="io-pad now-first")]
 
 
 def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:

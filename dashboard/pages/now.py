@@ -13,7 +13,7 @@ from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.anomalies import anomalies
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
-from dashboard import components, forecast_panels, html, markup, periods, supply_panels, tiles
+from dashboard import components, first_event, forecast_panels, html, markup, periods, supply_panels, tiles
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context, View
 from dashboard.filters import link
@@ -57,7 +57,8 @@ def body(ctx: Context, view: View) -> list[Any]:
 
     def queue() -> html.Section:
         items, counts = queries.queue(reads, scope, limit=ROWS), queries.alert_counts(reads, scope)
-        return queue_panel(items, counts, view, begun=ctx.freshness().total_events > 0)
+        first = None if ctx.freshness().total_events else first_event.welcome(ctx.config, view)
+        return queue_panel(items, counts, view, first)
 
     def trust() -> html.Dl:
         return trust_strip(ctx.freshness(), queries.alert_counts(reads, scope), view)
@@ -144,16 +145,16 @@ def _completeness(fresh: Freshness) -> tuple[str, str]:
 
 
 def queue_panel(
-    items: list[QueueItem], counts: dict[str, int], view: View, *, begun: bool = True
+    items: list[QueueItem], counts: dict[str, int], view: View, first: list[Any] | None = None
 ) -> html.Section:
-    """The action queue: one row per thing, most urgent first, one button each. `begun`: an event ever came."""
+    """The action queue: one row per thing, most urgent first, one button each. `first`: what stands there before any event came."""
     taken, critical = counts.get("acknowledged", 0), counts.get("unowned_critical", 0)
     open_now = max(sum(item.status == "open" for item in items), counts.get("open", 0))
     title = components.count_title(
         open_now,
         "thing",
         "need a person" if open_now != 1 else "needs a person",
-        "Nothing needs a person now" if begun else "Waiting for the first event",
+        "Nothing needs a person now" if first is None else "Waiting for the first event",
     )
     title += f", {number(critical)} critical without an owner" if critical else ""
     title += f", {number(taken)} taken" if taken else ""
@@ -165,13 +166,8 @@ def queue_panel(
         inside: Any = html.Ol(
             [queue_row(item, i == 0, view) for i, item in enumerate(items)], className="io-q"
         )
-    elif not begun:
-        inside = components.empty(
-            "No event yet",
-            "Students, tutors and cells (a subject in a region) appear with their events, and rules watch them from then on.",
-            [html.A("How to send the first event", href="/data", className="io-btn"),
-             html.A("Start the simulator", href="/simulator", className="io-btn")], "students",
-        )  # fmt: skip
+    elif first is not None:
+        inside = first
     else:
         inside = components.empty(
             "No open alert within this filter",

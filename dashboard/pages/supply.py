@@ -80,11 +80,15 @@ def ended(reads: Any, scope: Scope) -> tuple[int, int]:
 
 def nothing(view: View) -> html.Section:
     """No snapshot within the filter."""
-    why = "Supply and demand come with supply_demand_update events, cell by cell; none is known within this filter."
+    where = "within this filter" if view.scope.filtered else "yet"
+    why = f"Supply and demand come with supply_demand_update events, cell by cell; none is known {where}."
     act = (
         [components.button("Clear filters", kind="quiet", data_clear="1")]
         if view.scope.filtered
-        else [html.A("Start the simulator", href="/simulator", className="io-btn")]
+        else [
+            html.A("How to send the first event", href="/data", className="io-btn"),
+            html.A("Start the simulator", href="/simulator", className="io-btn"),
+        ]
     )
     return components.panel("No supply known", components.empty("No cell has sent supply and demand", why, act), view, span="now")  # fmt: skip
 

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 
 from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
+from dashboard import first_event
 from dashboard.context import Context, View, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.frame import completeness, trust_badge
@@ -83,7 +84,8 @@ def test_the_title_counts_all_and_says_how_many_are_shown() -> None:
     assert "20 things need a person, 5 critical without an owner, 7 taken" in panel
     assert "the first 1" in panel
     assert "Nothing needs a person now" in text(now.queue_panel([], {}, view()))
-    empty = text(now.queue_panel([], {}, view(), begun=False))
+    empty = text(now.queue_panel([], {}, view(), first_event.welcome(WebConfig(token="t"), view())))
+    assert "/v1/events" in empty
     assert "Nothing needs" not in empty
     assert "How to send the first event" in empty
 
