@@ -26,7 +26,7 @@ from dashboard.zones import Zone, span
 LISTED = 5
 _REPEATED = "last week's value, or its mean with the forecast"
 ENOUGH_HOURS = 24  # published and judged, from which on they are shown instead of the trial
-UNUSUAL = 4
+UNUSUAL = 3
 SHOWN_AHEAD = (1, 24)  # hours; the API has 6 as well
 _LEVELS = {
     "all": "all together",
@@ -266,7 +266,7 @@ def unusual_now(found: Anomalies, view: View) -> html.Section:
     """What is out of its usual course at this moment, rarest first; or that nothing is."""
     rows = sorted((row for row in found.rows if row.end_us is None), key=lambda row: -row.score)
     if found.through_us is None:
-        text = f"Once there are events, what is usual is learned from them: {found.learning}."
+        text = f"What is usual at each hour is learned from past events: {found.learning}."
         return components.panel(
             "Not watched yet", html.P(text, className="io-pad t3 now-calm"), view, span="now"
         )

@@ -26,7 +26,7 @@ from dashboard.zones import ago, span
 PAGE = page_named("now")
 ROWS = 8  # of the queue: what fits the first screen
 CELLS = 5  # worst cells shown
-NEWS = 4
+NEWS = 5
 _AMOUNT = re.compile(r"^(\S+(?: (?:h|min|%|calls?|sessions?|students?))?)\s*(.*)$")
 _KPI_PAGE = {"students_at_risk": "/students", "ib_calls": "/calls", "supply_gaps": "/supply", "fill_rate": "/supply",
              "open_criticals": "/alerts", "open_alerts": "/alerts"}  # fmt: skip
@@ -41,7 +41,15 @@ def _skeleton() -> list[Any]:
     return [
         components.loading(1, 54),
         html.Div([components.loading(1, 432), side], className="now-grid"),
-        html.Div([components.loading(1, 176) for _ in range(4)], className="io-kpis"),
+        html.Div(
+            [
+                html.Div(
+                    [components.loading(1, 176) for _ in range(2)], className="now-kpis io-kpis now-two"
+                ),
+                components.loading(1, 176),
+            ],
+            className="now-courses",
+        ),
     ]
 
 
@@ -63,7 +71,7 @@ def body(ctx: Context, view: View) -> list[Any]:
     def trust() -> html.Dl:
         return trust_strip(ctx.freshness(), queries.alert_counts(reads, scope), view)
 
-    numbers, first, *side, strip = ctx.guarded_all(
+    numbers, first, gaps, unusual, news, strip = ctx.guarded_all(
         ("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),
         ("What needs a person", queue),
         ("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
@@ -74,8 +82,8 @@ def body(ctx: Context, view: View) -> list[Any]:
         ("What changed", lambda: changed(newest_alerts(reads, scope), view)),
         ("Trust", trust),
     )
-    grid = html.Div([first, html.Div(side, className="now-side")], className="now-grid")
-    return [strip, grid, numbers]
+    grid = html.Div([first, html.Div([gaps, news], className="now-side")], className="now-grid")
+    return [strip, grid, html.Div([numbers, unusual], className="now-courses")]
 
 
 def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
