@@ -19,7 +19,8 @@
   window.dash_clientside.iops = Object.assign(window.dash_clientside.iops || {}, {
     grid: async (rows, table) => {
       const drawn = document.getElementById(table.props.id);
-      if (!rows || (!rows.length && !drawn)) return window.dash_clientside.no_update; // nothing to show: the script is not fetched for that
+      if (!rows) return window.dash_clientside.no_update;
+      if (!rows.length && !drawn) return null; // nothing to show: the script is not fetched for that
       if (drawn) {
         window.dash_clientside.set_props(table.props.id, { rowData: rows });
         return window.dash_clientside.no_update;
