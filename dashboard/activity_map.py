@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backend.services.read_models import Cell
 from dashboard import components, html
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 
 MANY = 8  # more columns than this have their names written upwards

@@ -20,10 +20,10 @@ from backend.services.read_models import (
     TimelineEntry,
     TutorRow,
 )
-from dashboard import alert_list, components, figures, html, insight_card, theme
+from dashboard import alert_list, components, entity_links, figures, html, insight_card, theme
 from dashboard.components import button, icon, section, severity
-from dashboard.context import View
 from dashboard.supply_panels import demand_over_supply
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 from dashboard.zones import ago, span
 
@@ -89,7 +89,7 @@ def missing(alert_id: str, why: str) -> html.Aside:
 
 
 def _about(alert: AlertRow, view: View) -> list[Any]:
-    where, kind = alert_list.where(alert)
+    where, kind = entity_links.where(alert)
     who = alert.owner or "nobody yet"
     quiet = None
     if alert.quiet_until_us is not None and view.now_us < alert.quiet_until_us:

@@ -10,7 +10,8 @@ from backend.domain.rules import RULES
 from backend.services.read_models import AlertGroup, AlertRow
 from dashboard import components, html
 from dashboard.components import button, icon, severity
-from dashboard.context import View
+from dashboard.entity_links import where
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 from dashboard.zones import span
 
@@ -90,8 +91,6 @@ def claim_of(rule_id: str) -> str:
 
 def row(group: AlertGroup, view: View) -> html.Li:
     """Fold, worst mark, whom it is about with the rules, how long, one acknowledgement for all."""
-    from dashboard.alert_list import where
-
     open_ = is_unfolded(group, view)
     name, newest = group.entity_name, group.alerts[0]
     title = components.query_link(

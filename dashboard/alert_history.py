@@ -8,8 +8,8 @@ from typing import Any
 from backend.domain.times import DAY, HOUR
 from backend.services.queries_alerts import Openings
 from dashboard import components, html, theme
-from dashboard.context import View
 from dashboard.figures import Figure, time_axis
+from dashboard.view import View
 from dashboard.words import number, plural
 from dashboard.zones import Zone
 

@@ -11,7 +11,8 @@ from backend.domain.rules import RULES
 from backend.services.read_models import AlertGroup, AlertRow
 from dashboard import alert_groups, components, html, menus
 from dashboard.components import button, icon, severity
-from dashboard.context import View
+from dashboard.entity_links import where
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 from dashboard.zones import ago, span
 
@@ -196,20 +197,6 @@ def row(alert: AlertRow, view: View, *, opened: bool, inside: bool = False) -> h
         ],
         key=alert.alert_id, className=" ".join(("sel" * opened, "al-in" * inside)).strip(), **components.wild({"data-row": alert.alert_id}),
     )  # fmt: skip
-
-
-def where(alert: AlertRow) -> Any:
-    """The entity as a link to its page."""
-    from dashboard.pages.now import entity_href
-
-    name = alert.entity_name
-    if alert.entity_type == "cell" and alert.subject and alert.region:
-        href: str | None = f"/supply?cell={quote(alert.subject + '|' + alert.region)}"
-        name = f"{readable(alert.subject)}, {readable(alert.region)}"
-    else:
-        href = entity_href(alert.entity_type, alert.entity_id)
-    kind = html.Span(alert.entity_type.capitalize(), className="t3")
-    return [html.A(name, href=href) if href else html.Span(name), kind]
 
 
 def sentence(text: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from dashboard import components, html, theme
 from dashboard.components import wild
-from dashboard.context import View
 from dashboard.figures import Figure
 from dashboard.prediction_card import WORDS
+from dashboard.view import View
 from dashboard.words import number, percent
 
 

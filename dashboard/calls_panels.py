@@ -10,9 +10,9 @@ from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Point, StudentRow
 from dashboard import comparisons, components, figures, forecast_figures, html, periods
 from dashboard.components import severity
-from dashboard.context import View
 from dashboard.filters import window_text
 from dashboard.forecast_panels import NOTHING_EXPECTED, Expected
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 from dashboard.zones import ago
 

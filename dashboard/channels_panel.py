@@ -17,8 +17,9 @@ from backend.services.channels import Tally, Telling
 from backend.services.notifying import FAILED, Delivery
 from dashboard import components, html, markup
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SETTINGS, SHELL
+from dashboard.view import View
 from dashboard.words import number, plural
 
 BOX, LIST, SAID, DONE = (SETTINGS.part(f"channels-{name}") for name in ("box", "list", "said", "done"))

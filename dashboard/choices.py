@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import Filters
+from dashboard.view import View
 
 log = logging.getLogger(__name__)
 JUDGED = ("tab", "cell", "sort", "segment")

@@ -11,8 +11,8 @@ from dash import dcc
 
 from backend.services.read_models import AlertRow, QueueItem
 from dashboard import html, theme
-from dashboard.context import View
 from dashboard.figures import Figure
+from dashboard.view import View
 from dashboard.words import initials, number, plural
 from dashboard.zones import span
 

@@ -11,8 +11,8 @@ from backend.domain.times import DAY
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
 from dashboard import components, html
 from dashboard.components import icon, severity, wild
-from dashboard.context import View
 from dashboard.figures_people import weeks
+from dashboard.view import View
 from dashboard.words import money, number, percent, plural, readable
 from dashboard.zones import ago, span
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from backend.services.insights import explainer
 from dashboard import components, html
-from dashboard.context import View
 from dashboard.insight_card import SOURCES
+from dashboard.view import View
 from dashboard.words import number, percent, plural
 
 

@@ -11,8 +11,8 @@ from backend.services.queries_series import SampleCourse, SampleHead
 from backend.services.read_models import Point
 from dashboard import components, figures, html, periods, theme
 from dashboard.components import wild
-from dashboard.context import View
 from dashboard.filters import window_text
+from dashboard.view import View
 from dashboard.words import number, plural, readable, signed
 from dashboard.zones import ago
 

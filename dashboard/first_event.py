@@ -9,7 +9,8 @@ from typing import Any
 from backend.domain.times import iso
 from dashboard import components, html
 from dashboard.components import wild
-from dashboard.context import View, WebConfig
+from dashboard.context import WebConfig
+from dashboard.view import View
 
 LOCAL_API = (
     "http://127.0.0.1:8051"  # where the API of a local installation listens unless it was told otherwise

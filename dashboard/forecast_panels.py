@@ -16,10 +16,10 @@ from backend.services.queries_forecast import BandPoint, Score, ScoreRow, Shorta
 from backend.services.read_models import AlertRow, Cell, MarketPoint, Point
 from dashboard import components, html, supply_panels, theme
 from dashboard.components import icon, severity
-from dashboard.context import View
 from dashboard.figures import note
 from dashboard.filters import link
 from dashboard.forecast_figures import Hours, market_ahead
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import Zone, span
 

@@ -17,11 +17,12 @@ from backend.services import alerting, queries, simulation
 from backend.services.read_models import Freshness
 from dashboard import choices, components, html, markup
 from dashboard.components import icon, wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import ENTITY_KINDS, encode, window_text
 from dashboard.ids import SHELL
 from dashboard.lookup import Names
 from dashboard.pages import modules, page_at
+from dashboard.view import View
 from dashboard.words import number, percent
 from dashboard.zones import span
 

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from backend.domain.times import iso
-from dashboard.context import View
 from dashboard.filters import encode
+from dashboard.view import View
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -19,9 +19,10 @@ from backend.services import insights
 from backend.services.read_models import AlertRow, TutorRow
 from dashboard import components, html, taking_up
 from dashboard.components import button
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import link
 from dashboard.ids import SHELL
+from dashboard.view import View
 from dashboard.words import plural
 
 VERDICT, REASON, ASK = "insight-verdict", "insight-reason", "insight-ask"

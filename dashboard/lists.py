@@ -16,8 +16,8 @@ from dash import ClientsideFunction, Input, Output, State, dcc
 from backend.services.read_models import Page
 from dashboard import components, html, markup
 from dashboard.components import icon, wild
-from dashboard.context import View
 from dashboard.ids import SHELL, PageIds
+from dashboard.view import View
 from dashboard.words import UNKNOWN, number
 
 PER_PAGE = 50

@@ -12,10 +12,11 @@ from flask import Flask, Response, g, jsonify, request
 from backend.domain.times import iso
 from backend.services import queries, views
 from dashboard import frames
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES, moment_of
 from dashboard.pages import PAGES
 from dashboard.security import problem
+from dashboard.view import View
 from dashboard.words import plural, readable
 
 _NEWS = 20  # new alerts told of at once

@@ -13,8 +13,9 @@ from backend.services import mending
 from backend.services.read_models import RejectRow
 from dashboard import components, html
 from dashboard.components import button
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SHELL
+from dashboard.view import View
 
 REPLAY, BODY = "reject-replay", "reject-body"
 _LEVELS = {"critical": "critical", "error": "warning", "warning": "info"}

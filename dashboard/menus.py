@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dashboard import components, html
-from dashboard.context import View
+from dashboard.view import View
 
 
 def key_menu(

@@ -9,9 +9,9 @@ from dash import dcc
 from backend.services.models import DRIFTED, MOVED, RELIES_ON
 from dashboard import components, html
 from dashboard.components import wild
-from dashboard.context import View
 from dashboard.ids import MODELS
 from dashboard.prediction_card import WORDS, feature_text
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import ago, span
 

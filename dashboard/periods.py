@@ -9,8 +9,8 @@ import msgspec
 from backend.services.read_models import Point, Scope
 from dashboard import components, html, theme
 from dashboard.components import wild
-from dashboard.context import View
 from dashboard.figures import Figure, line_trace
+from dashboard.view import View
 from dashboard.zones import Zone, span
 
 KEY = "compare"

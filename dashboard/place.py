@@ -18,9 +18,10 @@ from backend.services import places, queries
 from backend.services.queries_counts import filters_of, totals
 from backend.services.read_models import Cell, Page, Point, Scope, StudentRow, TutorRow
 from dashboard import components, entity, figures, html, markup, segments, supply_panels
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import link, window_text
 from dashboard.ids import SHELL, PageIds
+from dashboard.view import View
 from dashboard.words import money, number, percent, plural, readable, signed
 
 LISTED = 8

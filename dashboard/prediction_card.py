@@ -9,7 +9,7 @@ from typing import Any
 from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored, feature_words
 from backend.services.read_models import Point
 from dashboard import components, html
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import chance, number, percent, plural
 from dashboard.zones import ago
 

@@ -9,7 +9,7 @@ from backend.services import queries
 from backend.services.read_models import Page, RejectRow
 from dashboard import components, html, mending
 from dashboard.components import query_link, severity, wild
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 
 KEPT = 10_000  # refused items that are looked through and exported at most

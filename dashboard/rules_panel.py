@@ -14,8 +14,9 @@ from backend.services import limits
 from dashboard import components, html
 from dashboard.alert_drawer import limit, quiet_for
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SETTINGS, SHELL
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 
 BOX, RULE, ON, QUIET, NOTE, SAVE, SAID, DONE, SEEN = (

@@ -6,8 +6,8 @@ from typing import Any
 
 from dashboard import components, html
 from dashboard.components import button, icon
-from dashboard.context import View
 from dashboard.ids import SIMULATOR
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import span
 

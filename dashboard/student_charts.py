@@ -10,7 +10,7 @@ from backend.domain.rules import RULES, pretty
 from backend.services import queries
 from backend.services.read_models import StudentRow
 from dashboard import comparisons, components, html
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import number, plural, signed
 
 KEY = "tab"

@@ -11,8 +11,8 @@ from backend.services.read_models import AlertRow, Cell, MarketPoint
 from dashboard import components, figures, html, theme
 from dashboard.activity_map import MANY
 from dashboard.components import icon, severity
-from dashboard.context import View
 from dashboard.filters import link, window_text
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 
 FEW, USUAL = 3, 6  # fewer snapshots than FEW are doubtful where the median cell has at least USUAL

@@ -12,7 +12,7 @@ from backend.services.queries_tutors import free_hours
 from backend.services.read_models import AlertRow, TutorRow
 from dashboard import components, html
 from dashboard.components import button
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import number
 
 _DOES = {drafts.CALL: "Draft call notes", drafts.INVITE: "Draft an invitation", drafts.TASK: "Take on"}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from backend.services.read_models import Kpi
 from dashboard import html
 from dashboard.components import Children, graph, severity, wild
-from dashboard.context import View
 from dashboard.figures import Figure, line_on_band
+from dashboard.view import View
 from dashboard.words import number
 
 

@@ -9,7 +9,7 @@ from backend.services.notifying import Delivery
 from dashboard import html
 from dashboard.channels_panel import state_words
 from dashboard.components import section
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import plural
 from dashboard.zones import span
 

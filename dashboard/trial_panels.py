@@ -7,9 +7,9 @@ from typing import Any
 from backend.domain.trials import FAR, LEAST_JUDGED
 from dashboard import components, html
 from dashboard.components import wild
-from dashboard.context import View
 from dashboard.model_panels import menu
 from dashboard.prediction_card import WORDS
+from dashboard.view import View
 from dashboard.words import number, percent, plural
 
 _COLUMNS = [

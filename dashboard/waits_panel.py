@@ -6,7 +6,7 @@ from typing import Any
 
 from backend.services.queries_waits import REQUESTS, Wait
 from dashboard import components, html
-from dashboard.context import View
+from dashboard.view import View
 from dashboard.words import number, plural, readable
 
 

@@ -30,9 +30,10 @@ from dashboard import (
     markup,
     told,
 )
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import ALERTS, SHELL
 from dashboard.pages import entity_id, page_named
+from dashboard.view import View
 from dashboard.words import plural
 
 PAGE = page_named("alerts")

@@ -11,9 +11,10 @@ from backend.services.queries_counts import filters_of, series
 from backend.services.read_models import CallBreakdown, Point
 from dashboard import calls_panels as panels
 from dashboard import components, forecast_panels, frames, html, markup, periods
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import CALLS, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 
 PAGE = page_named("calls")
 

@@ -12,10 +12,11 @@ from backend.services import queries
 from backend.services.read_models import Freshness
 from dashboard import components, explainer_panel, first_event, frames, html, markup, mending, rejects
 from dashboard.components import severity, wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.figures import line_on_band
 from dashboard.ids import DATA, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import span
 

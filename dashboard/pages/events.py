@@ -12,10 +12,11 @@ from backend.domain.rules import pretty
 from backend.services import queries_log
 from backend.services.queries_log import LoggedEvent
 from dashboard import components, frames, html, markup, menus, tables
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import window_text
 from dashboard.ids import EVENTS, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import number, percent, plural
 
 PAGE = page_named("events")

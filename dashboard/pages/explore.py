@@ -11,9 +11,10 @@ from backend.services import queries, queries_series
 from backend.services.queries_series import SampleHead
 from dashboard import components, first_event, frames, html, markup, periods
 from dashboard import explore_panels as panels
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import EXPLORE, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 
 PAGE = page_named("explore")
 FIRST = "sessions"

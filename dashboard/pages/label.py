@@ -13,9 +13,10 @@ from backend.services import labelling
 from backend.services.labelling import Candidate, Queue
 from dashboard import components, html, markup, prediction_card
 from dashboard.components import button
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import LABEL, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import chance, money, number, percent, plural
 
 PAGE = page_named("label")

@@ -13,9 +13,10 @@ from backend.domain.errors import IopsError
 from backend.domain.predictions import ENTITY_TYPES
 from backend.services import models, retraining
 from dashboard import calibration_panel, components, html, markup, model_panels, trial_panels
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import MODELS, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import readable
 
 PAGE = page_named("models")

@@ -15,11 +15,13 @@ from backend.services.anomalies import anomalies
 from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
 from dashboard import components, first_event, forecast_panels, html, markup, periods, supply_panels, tiles
 from dashboard.components import icon, severity, wild
-from dashboard.context import Context, View
+from dashboard.context import Context
+from dashboard.entity_links import entity_href
 from dashboard.filters import link
 from dashboard.frame import LATE_AFTER_S, completeness
 from dashboard.ids import NOW, SHELL
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import initials, number, plural, readable, signed
 from dashboard.zones import ago, span
 
@@ -236,17 +238,6 @@ def _owner(item: QueueItem, view: View) -> Any:
         "+", className="io-ava none", title="Nobody has it, take it", type="button",
         **wild({"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)}),
     )  # fmt: skip
-
-
-def entity_href(entity_type: str, entity_id: str) -> str | None:
-    """The page of an entity; a cell "algebra|west" is chosen on the supply page."""
-    if entity_type in ("student", "tutor"):
-        return f"/{entity_type}s/{quote(entity_id, safe='')}"
-    if entity_type == "cell":
-        return f"/supply?cell={quote(entity_id, safe='')}"
-    if entity_type in ("subject", "region"):
-        return f"/{entity_type}/{quote(entity_id, safe='')}"
-    return "/data" if entity_type == "system" else None
 
 
 def worst_cells(cells: list[Cell], view: View) -> html.Section:

@@ -12,10 +12,11 @@ from backend.domain.errors import IopsError
 from backend.services import access, limits
 from dashboard import channels_panel, components, html, markup, rules_panel
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SETTINGS, SHELL
 from dashboard.pages import page_named
 from dashboard.shell import NOTIFY, THEMES
+from dashboard.view import View
 from dashboard.zones import CHOICES, ago
 
 PAGE = page_named("settings")

@@ -13,9 +13,10 @@ from backend.services import simulation
 from dashboard import components, html, markup
 from dashboard import simulator_panels as panels
 from dashboard.components import button
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SHELL, SIMULATOR
 from dashboard.pages import page_named
+from dashboard.view import View
 
 PAGE = page_named("simulator")
 MAX_SLIDER, MAX_RATE, MAX_STREAMS = 100, 500, 500

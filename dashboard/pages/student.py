@@ -17,10 +17,11 @@ from backend.services import queries
 from backend.services.read_models import EntityDetail, Health, HealthPart, StudentRow
 from dashboard import components, entity, html, insight_card, markup, prediction_card, segments
 from dashboard.components import query_link, wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.figures_people import health_path, staircase
 from dashboard.ids import SHELL, STUDENT
 from dashboard.pages import entity_id, page_named
+from dashboard.view import View
 from dashboard.words import money, number, percent, readable, signed
 from dashboard.zones import span
 

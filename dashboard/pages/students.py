@@ -14,10 +14,11 @@ from backend.services.read_models import Page, StudentRow
 from dashboard import components, frames, html, lists, markup, segments, student_charts
 from dashboard.comparisons import histogram
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SHELL, STUDENTS
 from dashboard.lists import Asked, Column, Found
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import UNKNOWN, chance, money, number, percent, plural, readable, signed
 from dashboard.zones import ago
 

@@ -16,9 +16,10 @@ from backend.services.read_models import AlertRow, Cell, Scope
 from dashboard import components, forecast_panels, frames, html, markup, waits_panel
 from dashboard import supply_panels as panels
 from dashboard.activity_map import activity_map, is_known, unknown_panel
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SHELL, SUPPLY
 from dashboard.pages import page_named
+from dashboard.view import View
 
 PAGE = page_named("supply")
 MULTIPLES = 3

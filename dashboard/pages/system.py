@@ -12,9 +12,10 @@ from backend.services.prices import REGION
 from dashboard import components, html, markup
 from dashboard.answers import RECENT, Answers
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.ids import SHELL, SYSTEM
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import UNKNOWN, number, plural
 
 PAGE = page_named("system")

@@ -14,10 +14,11 @@ from backend.services import queries
 from backend.services.read_models import EntityDetail, Page, StudentRow, TutorRow
 from dashboard import components, entity, html, markup, prediction_card, segments
 from dashboard.components import wild
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.filters import link
 from dashboard.ids import SHELL, TUTOR
 from dashboard.pages import entity_id, page_named
+from dashboard.view import View
 from dashboard.words import money, number, percent, plural, readable, signed
 
 PAGE = page_named("tutor")

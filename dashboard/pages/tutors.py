@@ -13,11 +13,12 @@ from dash import Input
 from backend.services import queries
 from backend.services.read_models import Page, TutorRow
 from dashboard import components, frames, html, lists, markup, segments
-from dashboard.context import Context, View
+from dashboard.context import Context
 from dashboard.figures_people import load_and_rating
 from dashboard.ids import SHELL, TUTORS
 from dashboard.lists import Asked, Column, Found
 from dashboard.pages import page_named
+from dashboard.view import View
 from dashboard.words import UNKNOWN, number, percent, plural, readable
 from dashboard.zones import ago
 

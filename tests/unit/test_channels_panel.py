@@ -11,8 +11,9 @@ import pytest
 from backend.domain.times import MINUTE
 from backend.services.channels import Telling
 from dashboard import channels_panel, told
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.services.notify_world import World
 

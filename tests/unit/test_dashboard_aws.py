@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 from backend.adapters.sqlite.store import SqliteStore
 from backend.services import simulation
 from dashboard.app import create_app
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, encode, parse, scope
 from dashboard.pages import simulator
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 
 NOW, TOKEN = 1_780_000_000_000_000, "the-token"

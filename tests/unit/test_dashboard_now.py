@@ -12,10 +12,11 @@ from dash.development.base_component import Component
 from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
 from dashboard import first_event
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.frame import completeness, trust_badge
 from dashboard.pages import now
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 
 NOW = 1_763_649_128_000_000

@@ -11,8 +11,8 @@ import pytest
 from backend.domain.insights import Answer, Insight, by_model, by_rules
 from backend.domain.times import HOUR
 from dashboard import insight_card
-from dashboard.context import View
 from dashboard.filters import parse, scope
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW
 from tests.services.llm_stubs import cases, student_profile

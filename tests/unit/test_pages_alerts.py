@@ -17,9 +17,10 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.times import DAY, HOUR, MINUTE, to_us
 from backend.services import alerting, queries
 from dashboard import alert_drawer, alert_history, alert_list, markup
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import alerts
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, call, fold_all
 

@@ -18,10 +18,11 @@ from backend.services import queries
 from backend.services.ingest import reject_row
 from backend.services.read_models import Freshness, Point
 from dashboard import first_event, mending, rejects
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse as parse_filters
 from dashboard.filters import scope
 from dashboard.pages import data
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 
 NOW = 1_795_200_000_000_000

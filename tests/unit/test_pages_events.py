@@ -8,9 +8,9 @@ from typing import Any
 from backend.domain.times import DAY, HOUR
 from backend.services import queries_log
 from dashboard import markup
-from dashboard.context import View
 from dashboard.filters import Filters, scope
 from dashboard.pages import events
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, call, fold_all, open_store, session
 

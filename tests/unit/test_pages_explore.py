@@ -14,9 +14,10 @@ from backend.services.queries_series import SampleCourse, SampleHead, Unusual
 from backend.services.read_models import Point
 from dashboard import explore_panels as panels
 from dashboard import markup
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import explore
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, event, fold_all, open_store, session
 

@@ -17,9 +17,10 @@ from backend.ml.promotion import ModelRegistry
 from backend.services import retraining
 from backend.services.read_models import Point
 from dashboard import calibration_panel, model_panels, prediction_card
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import models
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 
 NOW = to_us(datetime(2026, 11, 20, 18, tzinfo=UTC))

@@ -20,10 +20,11 @@ from backend.services import queries
 from backend.services.read_models import Health, HealthPart, Point, TimelineEntry
 from dashboard import entity, figures_people, lists, segments, student_charts
 from dashboard.app import create_app
-from dashboard.context import View, WebConfig
+from dashboard.context import WebConfig
 from dashboard.filters import parse as parse_filters
 from dashboard.filters import scope
 from dashboard.pages import student, students, tutor, tutors
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from simulator.generate import history
 

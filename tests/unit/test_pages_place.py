@@ -9,10 +9,11 @@ import pytest
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.times import DAY, HOUR
 from dashboard import lookup, place
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse as parse_filters
 from dashboard.filters import scope
 from dashboard.pages import entity_id, page_at
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, call, session
 from tests.unit.test_pages_data import words

@@ -17,9 +17,10 @@ from backend.domain.times import DAY, MINUTE
 from backend.services import limits
 from dashboard import lookup, rules_panel
 from dashboard.alert_drawer import limit
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import settings
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW, call, fold_all
 

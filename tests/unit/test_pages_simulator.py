@@ -11,9 +11,10 @@ import pytest
 from backend.adapters.sqlite.store import SqliteStore
 from backend.services import simulation
 from dashboard import simulator_panels as panels
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import simulator
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 
 NOW = 1_780_000_000_000_000

@@ -13,9 +13,10 @@ from dash.development.base_component import Component
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import CallBreakdown, Cell, MarketPoint, Point
 from dashboard import calls_panels, choices, supply_panels
-from dashboard.context import Context, View, WebConfig
+from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.pages import supply
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW as SENT_AT
 from tests.builders import fold_all, open_store, session

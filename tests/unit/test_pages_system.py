@@ -14,9 +14,10 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.services.cost import Load, estimate
 from dashboard.answers import OTHER, RECENT, Answers
 from dashboard.app import create_app
-from dashboard.context import View, WebConfig
+from dashboard.context import WebConfig
 from dashboard.filters import Filters, parse, scope
 from dashboard.pages import system
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.unit.test_dashboard_web import TOKEN, callback
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from backend.domain.times import DAY, HOUR
 from backend.services.read_models import Point
 from dashboard import figures, periods
-from dashboard.context import View
 from dashboard.filters import parse, scope
+from dashboard.view import View
 from dashboard.zones import UTC_ZONE
 from tests.builders import NOW
 
