@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored, feature_words
 from backend.services.read_models import Point
@@ -39,17 +38,14 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
             if view.scope.time_travel
             else f"Each {entity_type} is scored within moments of a change, and at least every six hours."
         )
-        body: Any = components.empty("Not predicted yet", why, [models], sign="status")
-        return components.panel("No prediction", body, view, span="now")
+        return _silent("Not predicted yet", why, models, view)
     shown = sorted(scored.predictions.values(), key=lambda p: _ORDER.index(p.target))
     lead = next((scored.predictions[t] for t in _LEADS if t in scored.predictions), None)
     if lead is None:
         why = (
             f"There is too little to go by: {plural(len(scored.missing), 'input')} of the model are unknown."
         )
-        return components.panel(
-            "No prediction", components.empty("Nothing to say", why, [models], "status"), view, span="now"
-        )
+        return _silent("No prediction", why, models, view)
     facts = [(WORDS[p.target][0], value_text(p), range_text(p)) for p in shown]
     parts = [
         components.strip(facts, "Predictions", "six" if len(facts) > 5 else ""),
@@ -73,6 +69,12 @@ def panel(scored: Scored | None, view: View, entity_type: str, risks: Sequence[P
         end=html.Span([way(risks), f"scored {ago(scored.at_us, view.now_us)}"], className="t3 fs12 prd-end"),
         foot=foot,
     )
+
+
+def _silent(title: str, why: str, models: html.A, view: View) -> html.Section:
+    """A sentence has the height of a sentence: the panel is as wide as the page."""
+    said = html.P([why, " ", models], className="io-pad prd-note t2")
+    return components.panel(title, said, view, span="now")
 
 
 def way(risks: Sequence[Point]) -> html.Span | None:

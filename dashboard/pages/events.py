@@ -104,7 +104,7 @@ def nothing(view: View, ever: bool) -> html.Section:
         ]
         empty = components.empty("Nothing was received so far", why, ways, "data")
         return components.panel("No event yet", empty, view, span="", className="evt-none")
-    what = " or ".join(pretty(name).lower() for name in types(view)) or "event"
+    what = " or ".join(_inside(pretty(name)) for name in types(view)) or "event"
     whose = f" of {view.filter_text}" if view.scope.filtered else ""
     why = f"No {what}{whose} happened in {window_text(view.filters, view.zone)}."
     ways = [
@@ -114,6 +114,11 @@ def nothing(view: View, ever: bool) -> html.Section:
     ]  # fmt: skip
     empty = components.empty("Nothing came", why, [way for way in ways if way], "data")
     return components.panel("No event in this range", empty, view, end=kinds(view), className="evt-none")
+
+
+def _inside(words: str) -> str:
+    """A name within a sentence: "session started", but "IB call logged"."""
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
 
 
 def row(event: LoggedEvent, view: View) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_without_an_event_one_panel_says_why_and_what_to_do() -> None:
     narrow = view(region="west", own=(("type", "ib_call_logged"),))
     said = str(markup.nodes(events.nothing(narrow, True)))
     assert all(words in said for words in ("Nothing came", "Of any type", "Clear filters", "Look at 30 days"))
+    assert "No IB call logged of west happened" in said
     wide = str(markup.nodes(events.nothing(view(range="30d"), True)))
     assert not any(words in wide for words in ("Of any type", "Clear filters", "Look at 30 days"))
     assert "How to send the first event" in str(markup.nodes(events.nothing(view(), False)))
