@@ -76,49 +76,41 @@ def test_a_version_is_shown_promoted_given_a_share_and_taken_back(folder: Path) 
     assert (refused.exit_code, "no model student-nobody" in refused.output) == (1, True)
 
 
-def test_the_same_data_and_seed_give_the_same_model(tmp_path: Path) -> None:
-    found = []
-    for name in "ab":
-        options = (
-            "--rows",
-            str(tmp_path / f"rows-{name}"),
-            "--customers",
-            "400",
-            "--trials",
-            "1",
-            "--until",
-            "2026-11-01",
-            "--out",
-            str(tmp_path / name),
-        )
-        assert iops(tmp_path, "train", *options).exit_code == 0
-        models = sorted((tmp_path / name).glob("student/*/model.json"))
-        targets = json.loads(models[0].read_text())["targets"]
-        found.append((models[0].parent.name.rpartition("-")[2], targets))
-    assert found[0] == found[1]
-    assert not (tmp_path / "models").exists()
-    for file in (tmp_path / "rows-a").iterdir():
-        assert file.read_bytes() == (tmp_path / "rows-b" / file.name).read_bytes(), file.name
-
-
-def test_the_rows_are_written_as_they_were_used_with_statistics(folder: Path, tmp_path: Path) -> None:
-    options = (
-        "--customers",
-        "400",
-        "--trials",
-        "1",
-        "--out",
-        str(tmp_path / "out"),
-        "--rows",
-        str(tmp_path / "rows"),
-    )
-    done = iops(folder, "train", *options)
+def written(folder: Path) -> Path:
+    """What the same small training leaves in `folder`: rows/ and models/."""
+    small = ("--customers", "400", "--trials", "1", "--until", "2026-11-01")
+    done = iops(folder, "train", *small, "--rows", str(folder / "rows"), "--out", str(folder / "out"))
     assert done.exit_code == 0, done.output
-    told = json.loads((tmp_path / "rows" / "student_statistics.json").read_text())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("once"))
+
+
+def test_the_same_data_and_seed_give_the_same_model(once: Path, tmp_path: Path) -> None:
+    again = written(tmp_path)
+    made = [
+        {
+            path.parent.name: json.loads(path.read_text())["targets"]
+            for path in folder.glob("out/*/*/model.json")
+        }
+        for folder in (once, again)
+    ]
+    assert len(made[0]) == 2  # the full model and the compact one
+    assert made[0] == made[1]
+    assert not (again / "models").exists()
+    for file in (once / "rows").iterdir():
+        assert file.read_bytes() == (again / "rows" / file.name).read_bytes(), file.name
+
+
+def test_the_rows_are_written_as_they_were_used_with_statistics(once: Path) -> None:
+    told = json.loads((once / "rows" / "student_statistics.json").read_text())
     for part, count in told["rows"].items():
-        with (tmp_path / "rows" / f"student_{part}.csv").open() as file:
+        with (once / "rows" / f"student_{part}.csv").open() as file:
             rows = list(csv.DictReader(file))
-        lines = (tmp_path / "rows" / f"student_{part}.ndjson").read_text().splitlines()
+        lines = (once / "rows" / f"student_{part}.ndjson").read_text().splitlines()
         assert len(rows) == len(lines) == count > 0
         assert {row["part"] for row in rows} == {part}
         assert json.loads(lines[0])["entity"] == rows[0]["entity"]

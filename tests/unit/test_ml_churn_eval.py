@@ -135,16 +135,15 @@ def test_which_rows_are_asked_for_changes_no_prediction(tmp_path: Path) -> None:
     asked = pd.read_csv(paths["targets"]).drop(columns="y")
     rng = np.random.default_rng(8)
     only = (asked["horizon"] == 5) | (asked["target"] == "silent") & (rng.random(len(asked)) < 0.2)
-    lists = {"all": asked, "shuffled": asked.sample(frac=1, random_state=1), "some": asked[only]}
+    lists = {"all": asked, "some": asked[only].sample(frac=1, random_state=1)}
     found = {}
     for name, rows in lists.items():
         rows.to_csv(paths["targets"], index=False)
         out = str(tmp_path / f"{name}.csv")
         found[name] = evaluate_targets(paths["events"], paths["train"], paths["targets"], out)
-    for name in ("shuffled", "some"):
-        both = found[name].merge(found["all"], on=KEY, validate="one_to_one")
-        assert len(both) == len(lists[name])
-        assert np.allclose(both["p_x"], both["p_y"], rtol=1e-9, atol=0)
+    both = found["some"].merge(found["all"], on=KEY, validate="one_to_one")
+    assert len(both) == len(lists["some"])
+    assert np.allclose(both["p_x"], both["p_y"], rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(("base", "better"), [(0.5, True), (0.005, False)])
