@@ -1,4 +1,4 @@
-"""Learning a whole past in a process that ends with it: a minute of computing in some three, after the history of a demo or an import.
+"""Learning a whole past in a process that ends with it: computing that pages would feel, after the history of a demo or an import.
 
 It gives way to everything else on the machine, and what it needs of memory is free again afterwards. The engine holds the other end
 of its standard input; when that closes the engine is gone, and so is the child. Killing it at any moment loses nothing: what
