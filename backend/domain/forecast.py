@@ -37,6 +37,7 @@ FORGETTING = 0.9998
 CAUTION = 30.0  # prior precision of the regression
 MOST_VARIANCE = 1000.0  # trace of the covariance at which forgetting pauses
 PAUSE_SECONDS = 3 * 3600
+MISS = 0.05  # of the values lie below the band, and as many above
 CLIP = 4.0  # errors beyond this many spreads teach no more than this
 LARGEST = 1e150
 LOCAL = 0.8  # weight of the noise at this time of day in the spread; the rest is the noise of all day
@@ -80,7 +81,7 @@ class Forecaster:
         self._weights = np.zeros(count)
         self._weights[3], self._weights[USUAL_TERMS + 2] = 1.0, 0.7  # the weekday's own, the middle mean
         self._covariance = np.eye(count) / CAUTION
-        self._under, self._over = Tracker(NORMAL_90, 0.05), Tracker(NORMAL_90, 0.05)
+        self._under, self._over = Tracker(NORMAL_90, MISS), Tracker(NORMAL_90, MISS)
         self._ahead = Ahead()
         self._variance, self._count, self._lowest = 0.0, 0, math.inf
         self._last_second = 0.0

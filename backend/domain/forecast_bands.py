@@ -14,6 +14,7 @@ from typing import Any
 
 STEP = 0.03  # of the scaled error, for each record
 STEP_AHEAD = 0.08  # further ahead misses come in clusters, a whole busy day at once
+MISS_AHEAD = 0.1  # of the values lie outside of the band
 HORIZONS = (1, 4, 12, 24)  # steps; between them radius and carry-over are interpolated
 NORMAL_90, NORMAL_50 = (
     1.645,
@@ -44,7 +45,7 @@ class Ahead:
             tuple[int, int], tuple[float, float]
         ] = {}  # (due step, horizon) -> (forecast, spread)
         self.product, self.square = dict.fromkeys(HORIZONS, 0.0), dict.fromkeys(HORIZONS, 0.0)
-        self.wide = {horizon: Tracker(NORMAL_90, 0.1, STEP_AHEAD) for horizon in HORIZONS}
+        self.wide = {horizon: Tracker(NORMAL_90, MISS_AHEAD, STEP_AHEAD) for horizon in HORIZONS}
 
     def carry(self, horizon: int) -> float:
         """Share of today's level expected `horizon` steps later, 0..1; 0 beyond the longest tracked horizon."""

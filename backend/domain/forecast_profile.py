@@ -23,14 +23,16 @@ _ARRAYS = ("common", "seen", "deviation", "weekday_seen", "noise", "last_error")
 
 
 class Profile:
-    """Slots of `step_seconds`, at least five minutes, over one day; seven weekdays."""
+    """Slots of `step_seconds`, at least five minutes, over one day; seven weekdays. `series`: the leading axes, where one profile
+    holds those of many series."""
 
-    def __init__(self, step_seconds: int) -> None:
+    def __init__(self, step_seconds: int, series: tuple[int, ...] = ()) -> None:
         self.slot_seconds = max(SHORTEST_SLOT, step_seconds)
         self.slots = max(1, -(-DAY_SECONDS // self.slot_seconds))
-        self.common, self.seen = np.zeros(self.slots), np.zeros(self.slots)
-        self.deviation, self.weekday_seen = np.zeros((7, self.slots)), np.zeros((7, self.slots))
-        self.noise, self.last_error = np.zeros(self.slots), np.zeros(self.slots)
+        self._layers = np.zeros((*series, 3, self.slots))  # side by side, as their means are taken in one go
+        self.common, self.last_error, self.noise = (self._layers[..., place, :] for place in range(3))
+        self.seen = np.zeros((*series, self.slots))
+        self.deviation, self.weekday_seen = np.zeros((2, *series, 7, self.slots))
         self._kernels = _kernels(self.slots)
 
     def slot(self, second_of_day: int) -> int:
@@ -42,15 +44,18 @@ class Profile:
         return bool(self.seen[slot] > 0)
 
     def near(self, slots: list[int], weekdays: list[int]) -> np.ndarray:
-        """(slots, 7): Gaussian means around each slot over the slots that were seen, 0.0 where nothing near was: the common profile over 1
+        """(..., slots, 7): Gaussian means around each slot over the slots that were seen, 0.0 where nothing near was: the common profile over 1
         and 4 slots, the weekday's own over 1, 4 and 12, the last errors over 4, the noise over 2."""
         kernels = self._kernels[slots]
-        every = kernels[:, :3] * (self.seen > 0)
-        layers = every @ np.array((self.common, self.last_error, self.noise)).T
-        layers /= _or_one(every.sum(axis=2))[:, :, None]
-        own = kernels[:, _OWN] * (self.weekday_seen[weekdays] > 0)[:, None, :]
-        means = (own @ self.deviation[weekdays][:, :, None])[:, :, 0] / _or_one(own.sum(axis=2))
-        return np.column_stack((layers[:, 0, 0], layers[:, 1, 0], means, layers[:, 1, 1], layers[:, 2, 2]))
+        every = kernels[:, :3] * (self.seen > 0)[..., None, None, :]
+        layers = every @ np.swapaxes(self._layers, -1, -2)[..., None, :, :]
+        layers /= _or_one(every.sum(axis=-1))[..., None]
+        own = kernels[:, _OWN] * (self.weekday_seen[..., weekdays, :] > 0)[..., None, :]
+        means = (own @ self.deviation[..., weekdays, :][..., None])[..., 0] / _or_one(own.sum(axis=-1))
+        found = np.empty((*means.shape[:-1], 7))
+        found[..., 0:2], found[..., 2:5] = layers[..., :2, 0], means
+        found[..., 5], found[..., 6] = layers[..., 1, 1], layers[..., 2, 2]
+        return found
 
     def learn(self, slot: int, weekday: int, level: float, error: float) -> None:
         """Moves both layers towards `level` (root scale); `error` is the forecast's error there."""
@@ -64,14 +69,14 @@ class Profile:
         self.noise[slot] += noise * (error * error - self.noise[slot])
         self.last_error[slot] = level - self.common[slot] - self.deviation[weekday, slot]
 
-    def to_state(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {name: getattr(self, name).ravel().tolist() for name in _ARRAYS}
+    def to_state(self, series: tuple[int, ...] = ()) -> dict[str, Any]:
+        """Plain JSON values, of one series."""
+        return {name: getattr(self, name)[series].ravel().tolist() for name in _ARRAYS}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes the layers back; ValueError when they are of another step."""
+    def restore(self, state: dict[str, Any], series: tuple[int, ...] = ()) -> None:
+        """Takes the layers of one series back; ValueError when they are of another step."""
         for name in _ARRAYS:
-            array = getattr(self, name)
+            array = getattr(self, name)[series]
             array[...] = np.array(state[name], dtype=float).reshape(array.shape)
 
 

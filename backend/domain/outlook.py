@@ -8,6 +8,7 @@ what is said then is never changed, so that it can be judged (`Day`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 
 from backend.domain.better_of import BetterOf
 from backend.domain.forecast import Forecaster, Step, forecaster
+from backend.domain.forecast_together import Together
 from backend.domain.times import DAY, HOUR, MINUTE, from_us
 
 MEASURES = ("calls", "demand", "supply", "gap")
@@ -114,6 +116,16 @@ class Course:
         """
         if hour_us <= self.through_us:
             return
+        self._note(hour_us, value)
+        if not math.isnan(value):
+            self._forecaster.update(from_us(hour_us), value)
+        if say and self.known >= NEEDED_HOURS:
+            for horizon in HORIZONS:
+                (own,) = self._ahead(hour_us + horizon * HOUR, 1)
+                self._say(own, hour_us + horizon * HOUR, horizon, now_us)
+
+    def _note(self, hour_us: int, value: float) -> None:
+        """What came, and how well what was said of it did; the forecaster learns it elsewhere."""
         self.through_us = hour_us
         slot = hour_us // HOUR % WEEK_HOURS
         row = self._row(hour_us)
@@ -122,24 +134,17 @@ class Course:
             own = self._own.pop((horizon, hour_us), math.nan)
             better.learn(value, own, float(row[NAIVE]))
         self._week[slot] = value
-        if not math.isnan(value):
-            self._forecaster.update(from_us(hour_us), value)
-            self.known += 1
-        if say and self.known >= NEEDED_HOURS:
-            for horizon in HORIZONS:
-                self._say(hour_us + horizon * HOUR, horizon, now_us)
+        self.known += not math.isnan(value)
 
-    def _say(self, target_us: int, horizon: int, now_us: int) -> None:
-        (own,) = self._ahead(target_us, 1)
+    def _say(self, own: Step, target_us: int, horizon: int, now_us: int) -> None:
         self._own[horizon, target_us] = own.mean
         step, column = self._given(own, target_us, horizon), column_of(horizon)
         in_time = now_us < target_us + HOUR
         self._row(target_us)[column : column + 1 + len(step)] = (float(in_time), *step)
 
     def _ahead(self, first_us: int, hours: int) -> list[Step]:
-        """The model's forecasts of so many hours; a mean that stands a hair outside of a band without width is moved to its end."""
-        found = self._forecaster.predict_ahead(from_us(first_us), hours)
-        return [step._replace(mean=min(max(step.mean, step.low90), step.high90)) for step in found]
+        """The model's forecasts of so many hours."""
+        return [_in_band(step) for step in self._forecaster.predict_ahead(from_us(first_us), hours)]
 
     def _given(self, own: Step, target_us: int, horizon: int) -> Step:
         """What is given out of an hour: the model's forecast, or last week's value where that was the better one."""
@@ -213,3 +218,39 @@ class Course:
         self._better |= {h: BetterOf.from_state(one) for h, one in zip(HORIZONS, known, strict=False)}
         self._own = {(horizon, at_us): mean for horizon, at_us, mean in state.get("own", ())}
         return self
+
+
+def learn_together(
+    courses: Sequence[Course],
+    first_us: int,
+    values: np.ndarray,
+    now_us: int,
+    *,
+    say_from: int,
+    rest: Callable[[], None] = lambda: None,
+) -> None:
+    """Each course learns its row of `values`, hours from `first_us` on, as by `Course.learn`; hours from the `say_from`th on are forecast.
+
+    For many hours at once, where it takes a fraction of the time. `rest` is called after each hour.
+    """
+    together = Together([course._forecaster for course in courses], from_us(first_us))
+    for hour in range(values.shape[1]):
+        hour_us = first_us + hour * HOUR
+        new = [hour_us > course.through_us for course in courses]
+        column = np.where(new, values[:, hour], np.nan)
+        together.learn(column)
+        said = together.ahead(HORIZONS).tolist() if hour >= say_from else [()] * len(courses)
+        for course, fresh, value, steps in zip(courses, new, column.tolist(), said, strict=True):
+            if fresh:
+                course._note(hour_us, value)
+                if course.known >= NEEDED_HOURS:
+                    for horizon, step in zip(HORIZONS, steps, strict=False):
+                        course._say(_in_band(Step(*step)), hour_us + horizon * HOUR, horizon, now_us)
+        rest()
+    for course, learned in zip(courses, together.forecasters(), strict=True):
+        course._forecaster = learned
+
+
+def _in_band(step: Step) -> Step:
+    """A mean that stands a hair outside of a band without width is moved to its end."""
+    return step._replace(mean=min(max(step.mean, step.low90), step.high90))

@@ -1,6 +1,6 @@
 """Closes hours in the background: forecasts, anomalies and their alerts. It works in small pieces, and lets others go first.
 
-A whole past, minutes of work, is learned by a process of its own where there is one (`learning_process`).
+A whole past, work of up to a minute, is learned by a process of its own where there is one (`learning_process`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Learning a whole past in a process that ends with it: a minute of computing in some three, after the history of a demo or an import.
+"""Learning a whole past in a process that ends with it: computing that pages would feel, after the history of a demo or an import.
 
 It gives way to everything else on the machine, and what it needs of memory is free again afterwards. The engine holds the other end
 of its standard input; when that closes the engine is gone, and so is the child. Killing it at any moment loses nothing: what
@@ -22,6 +22,7 @@ from backend.services.forecasting import Forecasting
 
 LOOK_SECONDS = 0.2
 NICENESS = 19  # a hundredth of a core that others want
+NOTHING_SETTLED = 3  # exit code: by then there was nothing to learn, or too much waited to be counted
 SHARE = 0.35  # of one that nobody wants: more of it makes pages a quarter slower all the same
 
 
@@ -36,7 +37,7 @@ class LearningProcess:
         self._command = [sys.executable, "-m", "backend.runtime.learning_process", str(path), log_level]
 
     def run(self, stop: threading.Event) -> bool:
-        """Learn; True when it is saved, False when `stop` came first. Raises LearningFailed."""
+        """Learn; True when it is saved, False when `stop` came first or nothing was settled by then. Raises LearningFailed."""
         child = subprocess.Popen(self._command, stdin=subprocess.PIPE)
         try:
             while child.poll() is None:
@@ -47,6 +48,8 @@ class LearningProcess:
             child.wait()
             assert child.stdin is not None
             child.stdin.close()
+        if child.returncode == NOTHING_SETTLED:
+            return False
         if child.returncode:
             raise LearningFailed(f"learning from the past ended with {child.returncode}")
         return True
@@ -57,8 +60,8 @@ def _end_with_engine() -> None:
     os._exit(1)
 
 
-def main(path: Path, log_level: str) -> None:
-    """Learn everything from the first hour on."""
+def main(path: Path, log_level: str) -> int:
+    """Learn everything from the first hour on; the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the supervisor
     os.nice(NICENESS)
     log_to_stderr(log_level)
@@ -66,9 +69,10 @@ def main(path: Path, log_level: str) -> None:
     store = SqliteStore(path)
     pace = Pace(SHARE, threading.Event().wait)
     pace.begin()
-    Forecasting(store, pace).step(time.time_ns() // 1_000)
+    closed = Forecasting(store, pace).step(time.time_ns() // 1_000)
     store.close()
+    return 0 if closed else NOTHING_SETTLED
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

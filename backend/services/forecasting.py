@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.domain.episodes import Episode, Watch
 from backend.domain.errors import Unavailable
-from backend.domain.outlook import GRACE_US, UNITS, Course, Day, Key, Outlook
+from backend.domain.outlook import GRACE_US, UNITS, Course, Day, Key, Outlook, learn_together
 from backend.domain.times import DAY, HOUR, floor_hour
 from backend.ports import Closed, HoursHead
 from backend.services import learned
@@ -35,6 +35,7 @@ LATE_US = 2 * HOUR  # what is closed later than this is history: it is noted, an
 REWRITTEN, REWRITTEN_SHARE = 500, 0.1
 KEEP_DAYS_US, KEEP_EPISODES_US = 35 * DAY, 400 * DAY
 TOLD = 40  # times that it is written down how far learning a whole past is
+LONG_HOURS = 48  # from so many on series are learned side by side
 _SLICE = 24  # hours learned between two rests
 
 
@@ -65,7 +66,7 @@ class Forecasting:
         return True
 
     def whole_past(self, now_us: int) -> bool:
-        """Whether the next step would learn everything from the first hour on: work of minutes, not of moments."""
+        """Whether the next step would learn everything from the first hour on: not the work of a moment."""
         if not self._settled(now_us):
             return False
         head, _, first_us, last_us = self._due(now_us)
@@ -121,14 +122,10 @@ class Forecasting:
     def _close(self, head: HoursHead | None, first_us: int, last_us: int, now_us: int, *, anew: bool) -> None:
         known = {place for _, place in (*self._courses, *self._watches)}
         readings = read_hours(self._store, first_us, last_us, known)
-        told = self._telling(readings, now_us) if head is None else _untold
+        series = self._series(readings)
+        told = self._telling(len(readings.watched) + len(series), now_us) if head is None else _untold
         episodes = [*self._watch(readings, now_us, told)]
-        for place, values in readings.counts.items():
-            self._learn(("calls", place), "calls", values, readings, now_us)
-            told()
-        for place, market in readings.market.items():
-            self._learn_market(place, market, readings, now_us)
-            told()
+        self._learn(series, readings, now_us, told)
         # Only what is recent enough is watched for late events: what is older may have been removed by its age meanwhile.
         since_us = max(head.since_us if head else first_us, last_us - LEARN_HOURS * HOUR)
         after = HoursHead(
@@ -144,9 +141,8 @@ class Forecasting:
         self._store.save_forecasts(closed, last_us - KEEP_DAYS_US, last_us - KEEP_EPISODES_US)
         self._head = after
 
-    def _telling(self, readings: Readings, now_us: int) -> Callable[[], None]:
-        """What is called after each series of a whole past, so that pages can say how far it is: now and then it is written down."""
-        total = len(readings.watched) + len(readings.counts) + len(readings.market)
+    def _telling(self, total: int, now_us: int) -> Callable[[], None]:
+        """What is called after each of so many series of a whole past, so that pages can say how far it is: now and then it is written down."""
         done = iter(range(1, total + 1))
 
         def told() -> None:
@@ -173,21 +169,55 @@ class Forecasting:
                     self._rest()
             told()
 
-    def _learn(self, key: Key, unit: str, values: np.ndarray, readings: Readings, now_us: int) -> None:
-        course = self._courses.get(key)
-        if course is None:
-            course = self._courses[key] = Course(*key, unit, readings.first_us)
-        for hour, value in enumerate(values):
-            say = hour >= readings.hours - SAY_HOURS
-            course.learn(readings.at(hour), float(value), now_us, say=say)
-            if hour % _SLICE == 0:
+    def _learn(
+        self,
+        series: list[tuple[Course, np.ndarray]],
+        readings: Readings,
+        now_us: int,
+        told: Callable[[], None],
+    ) -> None:
+        """A few hours one series after the other, a long past all series together: for an hour that would not be worth it."""
+        say_from = readings.hours - SAY_HOURS
+        if readings.hours >= LONG_HOURS and series:
+            hours = iter(range(1, readings.hours + 1))
+
+            def rest() -> None:
+                done = next(hours)
+                for _ in range(
+                    (done - 1) * len(series) // readings.hours, done * len(series) // readings.hours
+                ):
+                    told()
                 self._rest()
 
-    def _learn_market(self, place: str, market: Market, readings: Readings, now_us: int) -> None:
+            courses, values = zip(*series, strict=True)
+            learn_together(courses, readings.first_us, np.stack(values), now_us, say_from=say_from, rest=rest)
+            return
+        for course, own in series:
+            for hour, value in enumerate(own):
+                course.learn(readings.at(hour), float(value), now_us, say=hour >= say_from)
+                if hour % _SLICE == 0:
+                    self._rest()
+            told()
+
+    def _series(self, readings: Readings) -> list[tuple[Course, np.ndarray]]:
+        """What is learned, with the hours' values of each."""
+        found = []
+        for place, counts in readings.counts.items():
+            course = self._courses.get(("calls", place))
+            if course is None:
+                course = self._courses["calls", place] = Course("calls", place, "calls", readings.first_us)
+            found.append((course, counts))
+        for place, market in readings.market.items():
+            found += self._market_series(place, market, readings)
+        return found
+
+    def _market_series(
+        self, place: str, market: Market, readings: Readings
+    ) -> list[tuple[Course, np.ndarray]]:
         """A cell's demand, supply and gap in one unit; a more telling unit than before begins the series anew."""
         known = ~np.isnan(market.demand)
         if not known.any() and ("gap", place) not in self._courses:
-            return
+            return []
         best = int(known.any(axis=1).argmax()) if known.any() else len(UNITS) - 1
         held = self._courses.get(("gap", place))
         if held is None or best < UNITS.index(held.unit):
@@ -196,8 +226,8 @@ class Forecasting:
                 self._courses[measure, place] = Course(measure, place, UNITS[best], first)
         unit = UNITS.index(self._courses["gap", place].unit)
         demand, supply = market.demand[unit], market.supply[unit]
-        for measure, values in (("demand", demand), ("supply", supply), ("gap", supply - demand)):
-            self._learn((measure, place), UNITS[unit], values, readings, now_us)
+        values = (("demand", demand), ("supply", supply), ("gap", supply - demand))
+        return [(self._courses[measure, place], own) for measure, own in values]
 
     def _outlooks(self, now_us: int) -> list[Outlook]:
         found = []

@@ -13,8 +13,8 @@ from backend.domain.outlook import MEASURES
 from backend.domain.times import DAY, HOUR, floor_hour
 from backend.runtime.forecast_follower import ForecastFollower
 from backend.runtime.learning_process import LearningFailed, LearningProcess
-from backend.services.forecasting import Forecasting
-from tests.builders import open_store
+from backend.services.forecasting import BACKLOG, Forecasting
+from tests.builders import call, open_store
 from tests.services.forecast_world import calls, snapshots, take
 
 pytestmark = pytest.mark.slow
@@ -63,6 +63,16 @@ def test_the_past_is_learned_there_and_known_here(store, apart):
         store.forecast_head().through_us == next(iter(there.values())).through_us
     ):  # no hour has ended meanwhile
         assert said(store) == there
+
+
+def test_a_child_that_finds_nothing_settled_has_closed_no_hour(store, apart, monkeypatch):
+    """Between the engine's look and the child's own, events began to pour in."""
+    monkeypatch.setattr(Forecasting, "whole_past", lambda _, now_us: True)
+    store.append([call(f"waiting-{n}", now() - DAY, received_us=now()) for n in range(BACKLOG)])
+    follower = ForecastFollower(store, now, apart)
+    assert not follower.look()
+    assert follower.figures()["forecast_hours_closed"] == 0
+    assert store.forecast_head() is None
 
 
 def test_it_is_given_up_when_the_engine_stops(store, apart):
