@@ -62,7 +62,7 @@ class Cloud:
         self.deployed: Deployed = deploy(assembly, emulator.client)
         self.poller = Poller(emulator.client, f"iops-{self.stage}-").start()
         self._tokens: dict[str, str] = {}
-        self.http = urllib3.PoolManager(maxsize=32, timeout=60.0, retries=False)
+        self.http = urllib3.PoolManager(maxsize=32, timeout=120.0, retries=False)
 
     @property
     def outputs(self) -> dict[str, str]:

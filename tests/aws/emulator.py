@@ -28,6 +28,7 @@ from tests.builders import NOW
 VERSION = "1.5.33"  # an older one accepts what AWS refuses
 _INSTALL = Path(__file__).with_name("ensure-ministack")
 _DEADLINE_S = 30
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30
 # Test events lie in the past of a real clock. Forecasts are cleared day by day as far back as markers live: no longer than needed.
 LONG = Lifetimes(
     markers=int((time.time() * SECOND - NOW) // DAY) + 200, changes=9_999, rejects=9_999, buckets=9_999
@@ -38,7 +39,7 @@ class Emulator:
     """A running emulator. `client` gives boto3 clients that talk to it and to nothing else."""
 
     def __init__(self, python: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ministack-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"ministack-{os.getpid()}-", dir=_in_memory()))
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with (self.folder / "log").open("w") as log:
@@ -123,6 +124,20 @@ def _opened(emulator: Emulator, client: Any, name: str, meter: Any) -> DynamoSto
     source = StreamSource(emulator.client("dynamodbstreams"), arn)
     tables = Table(client, name, meter=meter), Table(client, events, meter=meter)
     return DynamoStore(*tables, source=source, lifetimes=LONG)
+
+
+def _in_memory() -> Path | None:
+    """Where files lie in memory, if there is room and code may be run from it. Each start of a function unpacks thousands of
+    small files, some 40,000 in a run, and a busy disk takes minutes to write and remove those."""
+    try:
+        found = os.statvfs(_MEMORY)
+    except OSError:
+        return None
+    for left in _MEMORY.glob("ministack-*-*"):
+        if not Path("/proc", left.name.split("-")[1]).exists():  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+    roomy = found.f_bavail * found.f_frsize >= _ROOM
+    return _MEMORY if roomy and not found.f_flag & os.ST_NOEXEC else None
 
 
 def _free_port() -> int:

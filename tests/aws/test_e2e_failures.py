@@ -19,7 +19,7 @@ from backend.adapters.dynamo.keys import event_key
 from backend.domain.insights import HIGH_RISK
 from backend.domain.times import iso
 from backend.services import partner
-from tests.aws.cloud import Cloud, eventually
+from tests.aws.cloud import PATIENCE_S, Cloud, eventually
 from tests.aws.made import call, health
 
 pytestmark = [pytest.mark.aws, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -92,7 +92,8 @@ def test_what_failed_for_a_while_is_done_again_from_its_queue(cloud: Cloud) -> N
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": broken})
     try:
         cloud.post([call("outage-1", "stu_outage")])
-        waiting = eventually(lambda: _waiting(cloud, "ProcessDlqUrl"))
+        # Four tries, each of a function that starts anew.
+        waiting = eventually(lambda: _waiting(cloud, "ProcessDlqUrl"), 3 * PATIENCE_S)
     finally:
         functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
     assert waiting == 1
