@@ -74,9 +74,9 @@ def toggle(view: View) -> html.A:
         group=FLAT if on else None,
         unfold=None,
         page=None,
+        title="Alerts about the same person or place as one row",
     )
     setattr(link, "aria-current", "true" if on else "false")
-    link.title = "Alerts about the same person or place as one row"
     return link
 
 

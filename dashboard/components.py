@@ -128,10 +128,12 @@ def command_button(
     return button(label, kind="" if view.forbidden else kind, sign=sign, disabled=view.forbidden, **more)
 
 
-def query_link(label: Children, *, className: str = "", **changes: str | None) -> html.A:
+def query_link(
+    label: Children, *, className: str = "", title: str | None = None, **changes: str | None
+) -> html.A:
     """Changes the page's part of the address and keeps the rest: `query_link("Open", open="al_1")`; None removes a key."""
     query = "&".join(f"{key}={quote(value or '')}" for key, value in changes.items())
-    return html.A(label, href="?" + query, className=className)
+    return html.A(label, href="?" + query, className=className, title=title)
 
 
 def export_links(name: str) -> html.Span:

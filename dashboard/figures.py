@@ -170,7 +170,7 @@ def top_of(traces: list[dict[str, Any]]) -> dict[str, Any]:
 
 def line_trace(
     x: list[str],
-    y: list[float | None],
+    y: Sequence[float | None],
     color: str,
     width: float,
     *,

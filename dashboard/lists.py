@@ -41,7 +41,7 @@ class Column:
 
     @property
     def css(self) -> str:
-        return " ".join(filter(None, (f"c-{self.key}", self.right and "ppl-r", not self.card and "no-phone")))
+        return " ".join([f"c-{self.key}", *["ppl-r"] * self.right, *["no-phone"] * (not self.card)])
 
 
 @dataclass(frozen=True)

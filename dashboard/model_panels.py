@@ -52,7 +52,9 @@ def registry(kind: str, found: dict[str, Any], view: View, forbidden: str | None
         role="region",
         **wild({"aria-label": f"Models of {kind}s"}),
     )
-    label = [" · ", html.A("Label those it is unsure about", href="/label")] if kind == "student" else []
+    label: list[components.Children] = (
+        [" · ", html.A("Label those it is unsure about", href="/label")] if kind == "student" else []
+    )
     foot = html.Span(["Train anew: ", _command(), ", or --source simulator", *label])
     return components.panel(_title(kind, found), table, view, span="", foot=foot)
 

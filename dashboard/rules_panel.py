@@ -153,7 +153,8 @@ def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
         return (*[True] * len(ROWS), *[no_update] * len(FIELDS + WORDS), no_update, no_update, None)
     by_severity = {level.severity: level for level in found.levels}
     hidden = [level not in by_severity for level in LEVELS]
-    values, words = [], []
+    values: list[Any] = []
+    words: list[Any] = []
     for severity in LEVELS:
         level = by_severity.get(severity)
         values += [said(v, rising)[0] for v, rising in _ends(found, level)] if level else [no_update] * 2

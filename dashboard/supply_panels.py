@@ -193,8 +193,8 @@ def runs_short(
             if closest
             else "No cell has sent hours yet."
         )
-        rest = html.Ol(tightest(cells, [], LISTED), className="sup-short")
-        body: Any = [components.empty("Every cell has enough tutors", why, sign="check"), rest]
+        tight = html.Ol(tightest(cells, [], LISTED), className="sup-short")
+        body: Any = [components.empty("Every cell has enough tutors", why, sign="check"), tight]
         return components.panel("Nothing runs short", body, view, span="now")  # fmt: skip
     rows = [short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
     rows += tightest(cells, need, LISTED - len(need))

@@ -8,7 +8,7 @@ from backend.services.channels import Telling
 from backend.services.notifying import Delivery
 from dashboard import html
 from dashboard.channels_panel import state_words
-from dashboard.components import section
+from dashboard.components import Children, section
 from dashboard.view import View
 from dashboard.words import plural
 from dashboard.zones import span
@@ -39,7 +39,7 @@ def told(found: Sequence[Delivery], coming: tuple[str, int] | None, view: View) 
         )
     for one in found:
         reason = f": {one.reason}" if one.reason else ""
-        words = [html.B(one.channel), f" {state_words(one, view)}{reason}"]
+        words: list[Children] = [html.B(one.channel), f" {state_words(one, view)}{reason}"]
         items.append(
             html.Li([html.Time(view.zone.moment(one.created_us)), html.Span(words)], key=one.delivery_id)
         )

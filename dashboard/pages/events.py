@@ -107,12 +107,12 @@ def nothing(view: View, ever: bool) -> html.Section:
     what = " or ".join(_inside(pretty(name)) for name in types(view)) or "event"
     whose = f" of {view.filter_text}" if view.scope.filtered else ""
     why = f"No {what}{whose} happened in {window_text(view.filters, view.zone)}."
-    ways = [
+    offers = [
         components.query_link("Of any type", className="io-btn", type=None) if types(view) else None,
         components.button("Clear filters", data_clear="1") if view.scope.filtered else None,
         html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn") if view.filters.range != "30d" else None,
     ]  # fmt: skip
-    empty = components.empty("Nothing came", why, [way for way in ways if way], "data")
+    empty = components.empty("Nothing came", why, [way for way in offers if way], "data")
     return components.panel("No event in this range", empty, view, end=kinds(view), className="evt-none")
 
 
