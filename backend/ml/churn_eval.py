@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backend.ml.cohort_log import CohortLog, families
-from backend.ml.estimators import BoostedTrees, RidgeOnScores, blend, expit, logit
+from backend.ml.elog_eval import evaluate_elog
+from backend.ml.estimators import blend, expit, logit
 from backend.ml.hindsight import agrees, cautious
+from backend.ml.in_time import RARE, days_of, predict_in_time, write_predictions
 from backend.ml.log_features import log_features
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 _COMMON_KIND = (
     0.01  # a kind of activity gets features of its own from this share of the training part's activity
 )
-_REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
-_MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
-_FEW_POSITIVES = 1500  # below this the trees get fewer rounds
-_RARE = 0.03  # share of positives below which an outcome is rare
 _COLUMNS = ["target", "entity", "cutoff", "horizon"]
 
 
@@ -82,7 +79,7 @@ def _longer_of_rare(given: pd.DataFrame) -> dict[tuple[str, int], int]:
     """(target, horizon) of each rare outcome -> the next longer horizon of its target."""
     rates = given.groupby(["target", "horizon"])["y"].mean()
     found = {}
-    for target, horizon in rates.index[rates < _RARE]:
+    for target, horizon in rates.index[rates < RARE]:
         longer = [h for t, h in rates.index if t == target and h > horizon]
         if longer:
             found[target, horizon] = min(longer)
@@ -95,37 +92,6 @@ def _same_days(part: pd.DataFrame) -> np.ndarray:
 
     places = pd.MultiIndex.from_frame(part[["cohort", "day"]])
     return places.isin(places[part["y"].notna()])
-
-
-def predict_in_time(
-    x: np.ndarray,
-    y: np.ndarray,
-    day: np.ndarray,
-    horizon: int,
-    observed: np.ndarray,
-    same_days: np.ndarray | None = None,
-) -> np.ndarray:
-    """Probability of y = 1 for the rows without y, cut-off by cut-off; NaN for the others.
-
-    `observed`: the outcome as it has shown at day + horizon, NaN where it has not; used for rows without y from that day on.
-    `same_days`: rows whose cohort and day are among those trained on. There the trees need no steadying, unless cases are rare.
-    """
-    known = ~np.isnan(y)
-    given = x[known]
-    x = x[:, np.nanmax(given, axis=0, initial=-np.inf) > np.nanmin(given, axis=0, initial=np.inf)]
-    p = np.full(len(y), np.nan)
-    near = np.zeros(len(y), bool) if same_days is None or y[known].mean() < _RARE else same_days & ~known
-    if near.any():
-        p[near] = BoostedTrees().fit(*_few_enough(x[known], y[known])).predict(x[near])
-    fitted, trained_on = None, 0
-    for cutoff in np.unique(day[~known & ~near]):
-        now = ~known & ~near & (day == cutoff)
-        use = known | (~known & (day + horizon <= cutoff) & ~np.isnan(observed))
-        if fitted is None or use.sum() >= trained_on * _REFIT_GROWTH:
-            outcome = np.where(known, y, observed)[use]
-            fitted, trained_on = _fit(x[use], outcome), int(use.sum())
-        p[now] = blend([member.predict(x[now]) for member in fitted])
-    return p
 
 
 def _steadied(rows: pd.DataFrame, p: np.ndarray) -> np.ndarray:
@@ -153,23 +119,6 @@ def _entity_days(rows: pd.DataFrame, index: np.ndarray) -> pd.MultiIndex:
     import pandas as pd
 
     return pd.MultiIndex.from_frame(rows.iloc[index][["entity", "day"]])
-
-
-def _few_enough(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The rows to train on: all, or _MOST_ROWS of them taken evenly."""
-    if len(y) <= _MOST_ROWS:
-        return x, y
-    kept = np.linspace(0, len(y) - 1, _MOST_ROWS).astype(int)
-    return x[kept], y[kept]
-
-
-def _fit(x: np.ndarray, y: np.ndarray) -> list[BoostedTrees | RidgeOnScores]:
-    x, y = _few_enough(x, y)
-    few = min(y.sum(), len(y) - y.sum()) < _FEW_POSITIVES
-    # A weak penalty helps an outcome that hardly ever happens; a common one carries over better to new cohorts with a strong.
-    strength = 0.003 if y.mean() < _RARE else 0.0005 if few else 0.001
-    trees = BoostedTrees(rounds=150 if few else 300)
-    return [trees.fit(x, y), RidgeOnScores(strength).fit(x, y)]
 
 
 def cohorts(entities: pd.Series, among: pd.Series | None = None) -> np.ndarray:
@@ -221,21 +170,6 @@ def _common_kinds(log: pd.DataFrame, train_entities: pd.Series) -> tuple[str, ..
     return tuple(sorted(share.index[share >= _COMMON_KIND]))
 
 
-def days_of(texts: pd.Series) -> np.ndarray:
-    """Days since 1970-01-01 of dates or times written as ISO text or yyyymmdd."""
-    import pandas as pd
-
-    codes, different = pd.factorize(texts.astype(str))
-    form = "%Y%m%d" if different[:1].str.fullmatch(r"\d{8}").all() else "ISO8601"
-    times = pd.to_datetime(different, format=form, utc=True).tz_localize(None)
-    return times.to_numpy().astype("datetime64[D]").astype(np.int64)[codes]
-
-
-def write_predictions(result: pd.DataFrame, out: str) -> None:
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    result.to_csv(out, index=False, float_format="%.6g")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """`--events E --train T --targets Q --out P`, or `--elog FILE --horizon 30 --out P`; 0 when the file is written."""
     parser = argparse.ArgumentParser(prog="churn-eval", description=main.__doc__)
@@ -245,8 +179,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", required=True)
     args = parser.parse_args(argv)
     if args.elog:
-        from backend.ml.elog_eval import evaluate_elog
-
         result = evaluate_elog(args.elog, args.horizon, args.out)
     elif args.events and args.train and args.targets:
         result = evaluate_targets(args.events, args.train, args.targets, args.out)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backend.ml.cohort_log import CohortLog
+from backend.ml.in_time import days_of, predict_in_time, write_predictions
 from backend.ml.log_features import log_features
 from backend.ml.repeat_buying import fit_repeat_buying
 
@@ -25,8 +26,6 @@ _TRAIN_SHARE = 2 / 3  # of the cut-offs, the earlier ones
 def evaluate_elog(elog: str, horizon: int, out: str) -> pd.DataFrame:
     """Write cust, cutoff, horizon, p for every customer seen by each later cut-off. Raises ValueError for too short a log."""
     import pandas as pd
-
-    from backend.ml.churn_eval import predict_in_time, write_predictions
 
     events = read_elog(elog)
     entities = np.unique(events["entity"].to_numpy(str)).astype(object)
@@ -74,8 +73,6 @@ def _table(log: CohortLog, cutoff: int, horizon: int) -> tuple[np.ndarray, np.nd
 def read_elog(path: str) -> pd.DataFrame:
     """Columns entity, day, kind, amount of a log whose columns are customer, date[, ...]: commas or blanks, header or none."""
     import pandas as pd
-
-    from backend.ml.churn_eval import days_of
 
     opener = gzip.open if path.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8") as lines:

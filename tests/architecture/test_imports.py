@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import subprocess
 import sys
@@ -131,6 +132,41 @@ def test_only_runtime_and_composition_roots_read_the_environment():
             if "os.environ" in text or "getenv(" in text:
                 wrong.append(where)
     assert wrong == []
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the product by its name."""
+    found = {}
+    for part in ("backend", "dashboard", "simulator", "infra"):
+        for path in files(part):
+            name = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def needed(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules that one needs when it runs, at once or later."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {name if name in known else node.module for name in inside}
+    return {name for name in names if name in known and known[name] != path}
+
+
+def test_no_modules_need_each_other_in_a_circle():
+    known = modules()
+    graph = {name: needed(path, known) for name, path in known.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
 
 
 def test_numpy_starts_no_threads_of_its_own():

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from backend.ml import scorecard
-from backend.ml.churn_eval import cohorts, evaluate_targets, main, predict_in_time
+from backend.ml.churn_eval import cohorts, evaluate_targets, main
 from backend.ml.cohort_log import CohortLog
 from backend.ml.elog_eval import evaluate_elog, read_elog
 from backend.ml.event_series import EventSeries
+from backend.ml.in_time import predict_in_time
 from backend.ml.log_features import log_features
 
 KEY = ["target", "entity", "cutoff", "horizon"]
