@@ -10,7 +10,7 @@ from urllib.parse import quote
 from backend.domain.impact import LEAST, Impact
 from backend.domain.insights import Insight
 from backend.domain.limits import said
-from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.times import DAY
 from backend.services.read_models import (
     AlertDetail,
     AlertRow,
@@ -20,21 +20,38 @@ from backend.services.read_models import (
     TimelineEntry,
     TutorRow,
 )
-from dashboard import alert_list, components, entity_links, figures, html, insight_card, theme
-from dashboard.components import button, icon, section, severity
-from dashboard.supply_panels import demand_over_supply
+from dashboard import alert_actions, alert_list, components, entity_links, figures, html, insight_card, theme
+from dashboard.components import button, section, severity
+from dashboard.supply_figures import demand_over_supply
 from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 from dashboard.zones import ago, span
 
-MORNING_H = 8
-_DONE = {"ack": "acknowledged", "unack": "took the acknowledgement back", "assign": "assigned", "snooze": "snoozed",
-         "resolve": "resolved", "reopen": "reopened", "dismiss": "dismissed", "note": "noted"}  # fmt: skip
+_DONE = {
+    "ack": "acknowledged",
+    "unack": "took the acknowledgement back",
+    "assign": "assigned",
+    "snooze": "snoozed",
+    "resolve": "resolved",
+    "reopen": "reopened",
+    "dismiss": "dismissed",
+    "note": "noted",
+}
 _SHARES = ("utilisation", "no_show_rate", "cancellation_rate", "share")
-_LABELS = {"ib_calls_14d": "Inbound calls, 14 d", "ib_calls_7d": "Inbound calls, 7 d", "sessions_7d": "Sessions, 7 d",
-           "sessions_14d": "Sessions, 14 d", "gap_hours": "Gap, h", "health_score": "Health", "risk_score": "Risk",
-           "avg_rating": "Mean rating, 30 d", "available_hours": "Hours offered", "booked_hours": "Hours booked",
-           "balance_status": "Balance", "basis": "Judged by"}  # fmt: skip
+_LABELS = {
+    "ib_calls_14d": "Inbound calls, 14 d",
+    "ib_calls_7d": "Inbound calls, 7 d",
+    "sessions_7d": "Sessions, 7 d",
+    "sessions_14d": "Sessions, 14 d",
+    "gap_hours": "Gap, h",
+    "health_score": "Health",
+    "risk_score": "Risk",
+    "avg_rating": "Mean rating, 30 d",
+    "available_hours": "Hours offered",
+    "booked_hours": "Hours booked",
+    "balance_status": "Balance",
+    "basis": "Judged by",
+}
 
 
 def drawer(
@@ -55,8 +72,11 @@ def drawer(
         if alert.status == "open"
         else alert.status.capitalize()
     )
-    head = [severity(alert.severity), components.tag(firing, css if alert.status == "open" else ""),  # type: ignore[arg-type]  # "crit", "warn" or ""
-            components.tag("demo", "doubt") if alert.simulated else None]  # fmt: skip
+    head = [
+        severity(alert.severity),
+        components.tag(firing, css if alert.status == "open" else ""),  # type: ignore[arg-type]  # "crit", "warn" or ""
+        components.tag("demo", "doubt") if alert.simulated else None,
+    ]
     sections = [
         html.P(alert_list.sentence(alert.message), className="al-message"),
         html.Div(_about(alert, view), className="al-about"),
@@ -72,7 +92,10 @@ def drawer(
         audit(detail.audit, view),
     ]
     aside = components.drawer(
-        alert.title, [s for s in sections if s is not None], head=head, actions=actions(alert, view)
+        alert.title,
+        [s for s in sections if s is not None],
+        head=head,
+        actions=alert_actions.actions(alert, view),
     )
     setattr(aside, "data-alert", alert.alert_id)
     setattr(aside, "data-version", str(alert.version))
@@ -100,71 +123,17 @@ def _about(alert: AlertRow, view: View) -> list[Any]:
             else "Up to then the rule opens no fresh alert, unless it gets worse"
         )
         quiet = html.Span([html.Span("Quiet until ", className="t3"), until], title=why)
-    return [html.Span([kind, " ", where]), html.Span([html.Span("Owner ", className="t3"), who]),
-            html.Span([html.Span("Seen ", className="t3"), f"{number(alert.occurrences)}×, last {ago(alert.last_seen_us, view.now_us)}"]),
-            quiet]  # fmt: skip
-
-
-def actions(alert: AlertRow, view: View) -> list[Any]:
-    """The first one is the next step; assign, snooze and dismiss open a small form."""
-    if alert.status in alert_list.ENDED:
-        return [alert_list.command("Reopen", alert, "reopen", view, kind="pri")]
-    main = (
-        alert_list.command("Un-ack", alert, "unack", view)
-        if alert.status == "acknowledged"
-        else alert_list.command("Acknowledge", alert, "ack", view, kind="pri")
-    )
-    snooze = [
-        alert_list.command(label, alert, "snooze", view, until_us=until_us)
-        for label, until_us in _snoozes(view)
-    ]
     return [
-        main,
-        _form("Assign", "assign", "Who takes it", "owner", alert, view, value=alert.owner or view.actor),
-        _menu("Snooze", snooze, view),
-        alert_list.command("Resolve", alert, "resolve", view),
-        _form("Dismiss", "dismiss", "Why it needs nobody", "note", alert, view),
-    ]  # fmt: skip
-
-
-def _snoozes(view: View) -> list[tuple[str, int]]:
-    """What is offered, with its end: the shift, the next morning, the next week."""
-    minute = view.now_us - view.now_us % MINUTE
-    to_monday = 7 - view.zone.local(view.now_us).weekday()
-    tomorrow, monday = (_morning(view, days) for days in (1, to_monday))
-    found = [("For 1 h", minute + HOUR), ("For 4 h", minute + 4 * HOUR)]
-    found.append((f"Until tomorrow {view.zone.clock(tomorrow)}", tomorrow))
-    return found if to_monday == 1 else [*found, (f"Until Monday {view.zone.clock(monday)}", monday)]
-
-
-def _morning(view: View, days: int) -> int:
-    """The morning so many local days from now, whatever the clocks do in between."""
-    noon = view.zone.midnight(view.now_us) + days * DAY + 12 * HOUR
-    return view.zone.midnight(noon) + MORNING_H * HOUR
-
-
-def _menu(label: str, inside: Any, view: View) -> html.Details | html.Button:
-    if view.forbidden:
-        return button(label, disabled=view.forbidden)
-    pop = html.Div(inside, className="io-pop", role="group", **components.wild({"aria-label": label}))
-    return html.Details(
-        [html.Summary([label, icon("down", 12)], className="io-btn"), pop], className="io-menu"
-    )
-
-
-def _form(
-    label: str, action: str, asks: str, field: str, alert: AlertRow, view: View, value: str = ""
-) -> Any:
-    """A command that needs a word: alerts.js reads the field and sends it with the version on the drawer."""
-    area = html.Textarea(
-        rows=1,
-        className="io-input al-field",
-        maxLength="120",
-        placeholder=value,
-        **components.wild({"aria-label": asks}),
-    )
-    extra: dict[str, Any] = {"data_alert_form": action, "data_field": field, "data_default": value}
-    return _menu(label, [html.Label([asks, area]), button(label, kind="pri", aria=f"{label}: {alert.title}", **extra)], view)  # fmt: skip
+        html.Span([kind, " ", where]),
+        html.Span([html.Span("Owner ", className="t3"), who]),
+        html.Span(
+            [
+                html.Span("Seen ", className="t3"),
+                f"{number(alert.occurrences)}×, last {ago(alert.last_seen_us, view.now_us)}",
+            ]
+        ),
+        quiet,
+    ]
 
 
 def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> html.Section | None:
@@ -192,17 +161,32 @@ def chart(detail: AlertDetail, market: Sequence[MarketPoint], view: View) -> htm
     ended = alert.resolved_us or view.now_us
     if alert.opened_us <= newest and ended > first:
         figure["layout"].setdefault("shapes", []).append(
-            {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": view.zone.axis(max(alert.opened_us, first)),
-             "x1": view.zone.axis(min(ended, newest)), "fillcolor": theme.CRITICAL_SOFT, "line": {"width": 0}, "layer": "below"}
-        )  # fmt: skip
+            {
+                "type": "rect",
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "x0": view.zone.axis(max(alert.opened_us, first)),
+                "x1": view.zone.axis(min(ended, newest)),
+                "fillcolor": theme.CRITICAL_SOFT,
+                "line": {"width": 0},
+                "layer": "below",
+            }
+        )
     return section(title, components.graph(figure, says, 150), end)
 
 
 def per_day(points: Sequence[Point], what: str, view: View) -> figures.Figure:
     """Counts of single days as bars from zero: most days of one person have none."""
     x = [view.zone.axis(p.at_us) for p in points]
-    bar = {"type": "bar", "x": x, "y": [p.value for p in points], "marker": {"color": theme.D1},
-           "width": 0.72 * DAY / 1000, "hovertemplate": "<b>%{y}</b> " + what + "<extra></extra>"}  # fmt: skip
+    bar = {
+        "type": "bar",
+        "x": x,
+        "y": [p.value for p in points],
+        "marker": {"color": theme.D1},
+        "width": 0.72 * DAY / 1000,
+        "hovertemplate": "<b>%{y}</b> " + what + "<extra></extra>",
+    }
     first, last = points[0].at_us - DAY // 2, points[-1].at_us + DAY // 2
     axis = figures.time_axis(first, last, view.zone, 5)
     top = max(p.value or 0 for p in points)
@@ -224,7 +208,7 @@ def numbers(alert: AlertRow) -> html.Section | None:
         html.Div([html.Dt(_LABELS.get(key, readable(key))), html.Dd(_fact(key, value))])
         for key, value in facts
     ]
-    return section("Why it fired", html.Dl(pairs, className="al-facts"), "as of the last event")  # fmt: skip
+    return section("Why it fired", html.Dl(pairs, className="al-facts"), "as of the last event")
 
 
 def _fact(key: str, value: Any) -> str:
@@ -251,7 +235,11 @@ def rule(detail: AlertDetail) -> html.Section | None:
         html.P(f"Watches {r.get('measure', '')}: {'; '.join(levels)}.", className="t2"),
         html.P(f"Quiet for {quiet_for(r.get('quiet_minutes', 0))} after an end.", className="t2"),
     ]
-    return section("What to do", html.Div(body, className="al-text"), f"rule {r.get('rule_id', '')}, version {r.get('version', '')}")  # fmt: skip
+    return section(
+        "What to do",
+        html.Div(body, className="al-text"),
+        f"rule {r.get('rule_id', '')}, version {r.get('version', '')}",
+    )
 
 
 def quiet_for(minutes: int) -> str:
@@ -293,7 +281,9 @@ def notes(detail: AlertDetail, view: View) -> html.Section:
         html.Ul(items, className="al-notes") if items else None,
         html.Div([field, send], className="al-write"),
     ]
-    return section(plural(len(written), "note") if written else "No note yet", html.Div(body), "Ctrl Enter sends")  # fmt: skip
+    return section(
+        plural(len(written), "note") if written else "No note yet", html.Div(body), "Ctrl Enter sends"
+    )
 
 
 def evidence(entries: Sequence[TimelineEntry], view: View) -> html.Section | None:
@@ -306,7 +296,9 @@ def evidence(entries: Sequence[TimelineEntry], view: View) -> html.Section | Non
         )
         for e in entries[:6]
     ]
-    return section("Newest events behind it", html.Ul(items, className="al-log"), f"{len(items)} of {len(entries)}")  # fmt: skip
+    return section(
+        "Newest events behind it", html.Ul(items, className="al-log"), f"{len(items)} of {len(entries)}"
+    )
 
 
 def brought(found: Impact | None) -> html.Section | None:
@@ -334,12 +326,18 @@ def similar(rows: Sequence[AlertRow], view: View) -> html.Section | None:
     ended = [r for r in rows if r.resolved_us]
     items = [
         html.Li(
-            [html.A(r.title, href=f"?open={quote(r.alert_id)}"),
-             html.Span(f"{r.status} after {span((r.resolved_us or view.now_us) - r.opened_us)}" + (f": {r.cause}" if r.cause else ""), className="t2")],
+            [
+                html.A(r.title, href=f"?open={quote(r.alert_id)}"),
+                html.Span(
+                    f"{r.status} after {span((r.resolved_us or view.now_us) - r.opened_us)}"
+                    + (f": {r.cause}" if r.cause else ""),
+                    className="t2",
+                ),
+            ],
             key=r.alert_id,
         )
         for r in rows[:4]
-    ]  # fmt: skip
+    ]
     return section(
         "Alerts of the same kind", html.Ul(items, className="al-like"), f"{len(ended)} of {len(rows)} ended"
     )
@@ -349,9 +347,15 @@ def audit(rows: Sequence[AuditRow], view: View) -> html.Section:
     """Who did what, newest first."""
     ordered = sorted(rows, key=lambda a: a.sequence, reverse=True)
     items = [
-        html.Li([html.Time(view.zone.moment(a.at_us)), html.Span([html.B("Rule" if a.actor == "rule" else a.actor), f" {_said(a)}"])], key=str(a.sequence))
+        html.Li(
+            [
+                html.Time(view.zone.moment(a.at_us)),
+                html.Span([html.B("Rule" if a.actor == "rule" else a.actor), f" {_said(a)}"]),
+            ],
+            key=str(a.sequence),
+        )
         for a in ordered[:12]
-    ]  # fmt: skip
+    ]
     return section(
         "Audit",
         html.Ul(items, className="al-log"),

@@ -24,21 +24,28 @@ def figure(steps: Sequence[Openings], zone: Zone, revision: str) -> Figure:
     x = [zone.axis(step.at_us + width // 2) for step in steps]
     traces: list[dict[str, Any]] = [
         {
-            "type": "bar", "name": name.capitalize(), "x": x, "y": [getattr(step, name) for step in steps],
+            "type": "bar",
+            "name": name.capitalize(),
+            "x": x,
+            "y": [getattr(step, name) for step in steps],
             "marker": {"color": color, "line": {"width": 0.5, "color": theme.SURFACE}},
             "hovertemplate": f"{name} <b>%{{y}}</b><extra></extra>",
         }
         for name, color in LEVELS
-    ]  # fmt: skip
+    ]
     axis = time_axis(steps[0].at_us, steps[-1].at_us + width, zone, 6) if steps else {}
     highest = max((total(step) for step in steps), default=0)
     return {
         "data": traces,
         "layout": theme.layout(
-            revision, barmode="stack", bargap=0.15, margin={"l": 30, "r": 10, "t": 6, "b": 20}, xaxis=axis,
+            revision,
+            barmode="stack",
+            bargap=0.15,
+            margin={"l": 30, "r": 10, "t": 6, "b": 20},
+            xaxis=axis,
             yaxis={"range": [0, max(2, highest * 1.1)], "tickformat": ",d"},
         ),
-    }  # fmt: skip
+    }
 
 
 def total(step: Openings) -> int:
@@ -76,8 +83,10 @@ def panel(steps: Sequence[Openings], first_us: int | None, view: View) -> html.S
     ]
     chart = components.chart_or_table(
         components.graph(figure(steps, view.zone, view.filters.key), says, HEIGHT),
-        ["Since", *(name.capitalize() for name, _ in LEVELS)], rows[:100], caption="Alerts opened",
-    )  # fmt: skip
+        ["Since", *(name.capitalize() for name, _ in LEVELS)],
+        rows[:100],
+        caption="Alerts opened",
+    )
     legend = html.Span(
         [components.severity(name, f"{name.capitalize()} {number(sums[name])}") for name, _ in LEVELS],
         className="al-legend",

@@ -43,7 +43,7 @@ def command(
     """A command on one alert with the version this person sees; its name says which alert it is about."""
     data = {"alert_id": alert.alert_id, "action": action, **alert.seen, **arguments}
     more: dict[str, Any] = {} if view.forbidden else {"data_command": json.dumps(data)}
-    return button(label, kind=kind, disabled=view.forbidden, aria=f"{label}: {alert.title}", **more)  # fmt: skip
+    return button(label, kind=kind, disabled=view.forbidden, aria=f"{label}: {alert.title}", **more)
 
 
 def tab_of(view: View) -> str:
@@ -122,18 +122,30 @@ def filter_row(counts: dict[str, int], view: View) -> html.Div:
             menus.key_menu("State", "status", states, view) if len(members) > 1 else None,
             html.Span(className="grow"),
             alert_groups.toggle(view),
-            menus.key_menu("Order", "sort", [(key if key != "severity" else "", text) for key, text in ORDERS.items()], view, ORDERS["severity"]),
+            menus.key_menu(
+                "Order",
+                "sort",
+                [(key if key != "severity" else "", text) for key, text in ORDERS.items()],
+                view,
+                ORDERS["severity"],
+            ),
             search,
         ],
-        className="al-filters", role="group", **components.wild({"aria-label": "Filters of the list"}),
-    )  # fmt: skip
+        className="al-filters",
+        role="group",
+        **components.wild({"aria-label": "Filters of the list"}),
+    )
 
 
 def title_of(size: alert_groups.Size, counts: dict[str, int], view: View) -> str:
     """What the list says, counted."""
     tab, total = tab_of(view), size.alerts
     if not total:
-        return {"open": "Nothing is open", "acknowledged": "Nobody is working on an alert", "resolved": "Nothing has ended yet"}.get(tab, "No alert is ongoing")  # fmt: skip
+        return {
+            "open": "Nothing is open",
+            "acknowledged": "Nobody is working on an alert",
+            "resolved": "Nothing has ended yet",
+        }.get(tab, "No alert is ongoing")
     unowned = counts.get("unowned_critical", 0)
     verb = {"open": "open", "acknowledged": "acknowledged", "living": "ongoing", "resolved": "ended"}[tab]
     text = f"{plural(total, 'alert')} {verb}"
@@ -152,8 +164,10 @@ def bulk_bar(view: View) -> html.Div:
             button("Acknowledge", kind="pri", id="al-bulk-ack", disabled=view.forbidden),
             button("Clear selection", kind="quiet", id="al-bulk-none"),
         ],
-        className="al-bulk", id="al-bulk", role="status",
-    )  # fmt: skip
+        className="al-bulk",
+        id="al-bulk",
+        role="status",
+    )
 
 
 def held_bar(new: int) -> html.Button | None:
@@ -180,9 +194,19 @@ def hold(rows: Sequence[Entry], held: Any, key: str) -> tuple[list[str | Entry],
 def row(alert: AlertRow, view: View, *, opened: bool, inside: bool = False) -> html.Li:
     """Mark, claim with numbers, where, where in its life, last note, owner, what to do."""
     check = html.Button(
-        icon("check", 12), className="al-check", type="button", role="checkbox",
-        **components.wild({"aria-checked": "false", "aria-label": f"Select {alert.title}", "data-version": str(alert.version), "data-seen": json.dumps(alert.seen)}),
-    )  # fmt: skip
+        icon("check", 12),
+        className="al-check",
+        type="button",
+        role="checkbox",
+        **components.wild(
+            {
+                "aria-checked": "false",
+                "aria-label": f"Select {alert.title}",
+                "data-version": str(alert.version),
+                "data-seen": json.dumps(alert.seen),
+            }
+        ),
+    )
     title = html.A(alert.title, href=f"?open={quote(alert.alert_id)}", className="ttl")
     return html.Li(
         [
@@ -195,8 +219,10 @@ def row(alert: AlertRow, view: View, *, opened: bool, inside: bool = False) -> h
             components.owner(alert.owner, alert, view if alert.status in LIVING else None),
             html.Span(actions(alert, view), className="act"),
         ],
-        key=alert.alert_id, className=" ".join(("sel" * opened, "al-in" * inside)).strip(), **components.wild({"data-row": alert.alert_id}),
-    )  # fmt: skip
+        key=alert.alert_id,
+        className=" ".join(("sel" * opened, "al-in" * inside)).strip(),
+        **components.wild({"data-row": alert.alert_id}),
+    )
 
 
 def sentence(text: str) -> str:
@@ -275,11 +301,13 @@ def panel(
         )
         within = {a.alert_id for a in unfolded.alerts} if unfolded else set()
         items = [
-            alert_groups.row(r, view) if isinstance(r, AlertGroup)
-            else row(r, view, opened=r.alert_id == opened, inside=r.alert_id in within) if isinstance(r, AlertRow)
+            alert_groups.row(r, view)
+            if isinstance(r, AlertGroup)
+            else row(r, view, opened=r.alert_id == opened, inside=r.alert_id in within)
+            if isinstance(r, AlertRow)
             else gone(r, view)
             for r in rows
-        ]  # fmt: skip
+        ]
         inside: Any = html.Ol(
             items,
             className="al-list",
@@ -298,8 +326,14 @@ def panel(
     )
     body = [tabs(counts, view), filter_row(counts, view), bulk_bar(view), held_bar(new), inside]
     return components.panel(
-        title_of(size, counts, view), body, view, span="now", foot=foot, export="alerts", className="al-panel",
-    )  # fmt: skip
+        title_of(size, counts, view),
+        body,
+        view,
+        span="now",
+        foot=foot,
+        export="alerts",
+        className="al-panel",
+    )
 
 
 def _nothing(view: View) -> html.Div:
@@ -314,4 +348,9 @@ def _nothing(view: View) -> html.Div:
             act.append(button("Clear all filters", kind="quiet", data_clear="1"))  # type: ignore[arg-type]  # a list of any controls
         return components.empty("No alert fits these filters", "Others may be waiting outside of them.", act)
     why = "Rules watch every student, tutor and cell; the first that fires stands here with its reason."
-    return components.empty("Nothing here", why, [html.A("See resolved alerts", href="?tab=resolved", className="io-btn")], "check")  # fmt: skip
+    return components.empty(
+        "Nothing here",
+        why,
+        [html.A("See resolved alerts", href="?tab=resolved", className="io-btn")],
+        "check",
+    )

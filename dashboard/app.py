@@ -74,13 +74,22 @@ def create_app(
     server = Flask("dashboard")
     own = bundle.Bundle()
     options: Any = {  # wider than Dash's type stubs say
-        "server": server, "update_title": None, "external_stylesheets": [own.style], "external_scripts": [own.script]
-    }  # fmt: skip
+        "server": server,
+        "update_title": None,
+        "external_stylesheets": [own.style],
+        "external_scripts": [own.script],
+    }
     app = Dash(
-        "dashboard", pages_folder="", use_pages=False, title="iOps Dashboard",
-        assets_ignore=".*", suppress_callback_exceptions=True, index_string=_index(config, own.head), serve_locally=True,
+        "dashboard",
+        pages_folder="",
+        use_pages=False,
+        title="iOps Dashboard",
+        assets_ignore=".*",
+        suppress_callback_exceptions=True,
+        index_string=_index(config, own.head),
+        serve_locally=True,
         **options,
-    )  # fmt: skip
+    )
     names = lookup.Names(reads)
     ctx = Context(
         reads,

@@ -34,9 +34,11 @@ def reliability(card: dict[str, Any], target: str, view: View, *, alone: bool = 
     figures = card["targets"][shown]
     rows = figures["reliability"]
     choose = html.Span(
-        [_choice(name, name == shown) for name in chances], className="io-seg", role="group",
+        [_choice(name, name == shown) for name in chances],
+        className="io-seg",
+        role="group",
         **wild({"aria-label": "Which prediction"}),
-    )  # fmt: skip
+    )
     says = f"{WORDS[shown][0]}: " + ", ".join(
         f"{percent(r['predicted'])} said, {percent(r['observed'])} seen in {r['count']}" for r in rows
     )
@@ -67,25 +69,52 @@ def reliability_figure(rows: list[dict[str, Any]], revision: str) -> Figure:
     """Dots on the diagonal are honest; above it happens more often than was said."""
     most = max(r["count"] for r in rows)
     dots = {
-        "type": "scatter", "mode": "markers", "cliponaxis": False,
-        "x": [100 * r["predicted"] for r in rows], "y": [100 * r["observed"] for r in rows],
+        "type": "scatter",
+        "mode": "markers",
+        "cliponaxis": False,
+        "x": [100 * r["predicted"] for r in rows],
+        "y": [100 * r["observed"] for r in rows],
         "customdata": [r["count"] for r in rows],
-        "marker": {"size": [5 + 19 * (r["count"] / most) ** 0.5 for r in rows], "color": theme.D1,
-                   "line": {"width": 2, "color": theme.SURFACE}},
+        "marker": {
+            "size": [5 + 19 * (r["count"] / most) ** 0.5 for r in rows],
+            "color": theme.D1,
+            "line": {"width": 2, "color": theme.SURFACE},
+        },
         "hovertemplate": "said <b>%{x:.0f} %</b>, seen <b>%{y:.0f} %</b><br>%{customdata} cases<extra></extra>",
-    }  # fmt: skip
-    line = {"type": "line", "x0": 0, "x1": 100, "y0": 0, "y1": 100, "layer": "below",
-            "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}}  # fmt: skip
+    }
+    line = {
+        "type": "line",
+        "x0": 0,
+        "x1": 100,
+        "y0": 0,
+        "y1": 100,
+        "layer": "below",
+        "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"},
+    }
     texts = [
-        {"text": text, "xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": anchor, "yanchor": "bottom",
-         "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}}
+        {
+            "text": text,
+            "xref": "paper",
+            "yref": "paper",
+            "x": x,
+            "y": y,
+            "xanchor": anchor,
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"size": 11, "color": theme.TEXT_2},
+        }
         for text, x, y, anchor in (("seen, %", 0.01, 0.93, "left"), ("said, %", 1, 0.01, "right"))
-    ]  # fmt: skip
+    ]
     axis = {"range": [0, 102], "tickvals": [0, 25, 50, 75, 100], "showspikes": False, "fixedrange": True}
     return {
         "data": [dots],
         "layout": theme.layout(
-            revision, hovermode="closest", shapes=[line], annotations=texts, margin={"l": 28, "r": 14, "t": 10, "b": 22},
-            xaxis=axis, yaxis=axis,
+            revision,
+            hovermode="closest",
+            shapes=[line],
+            annotations=texts,
+            margin={"l": 28, "r": 14, "t": 10, "b": 22},
+            xaxis=axis,
+            yaxis=axis,
         ),
-    }  # fmt: skip
+    }

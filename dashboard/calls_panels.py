@@ -38,13 +38,26 @@ def measures(calls: CallBreakdown, view: View) -> html.Dl:
         [
             ("Calls", number(calls.total), window_text(view.filters, view.zone)),
             change,
-            ("Resolved", percent(calls.resolved_share), f"of {plural(calls.total, 'call')}" if calls.resolved_share is not None else "not reported"),
-            ("Negative", percent(calls.negative_share), "of calls, by mood" if calls.negative_share is not None else "no call"),
-            ("Length", f"{number(minutes, 1)} min" if minutes is not None else "–", f"mean, {number(urgent)} urgent" if minutes is not None else "not reported"),
+            (
+                "Resolved",
+                percent(calls.resolved_share),
+                f"of {plural(calls.total, 'call')}" if calls.resolved_share is not None else "not reported",
+            ),
+            (
+                "Negative",
+                percent(calls.negative_share),
+                "of calls, by mood" if calls.negative_share is not None else "no call",
+            ),
+            (
+                "Length",
+                f"{number(minutes, 1)} min" if minutes is not None else "–",
+                f"mean, {number(urgent)} urgent" if minutes is not None else "not reported",
+            ),
             ("Per 100 students", number(calls.per_100_students, 1), "active in 30 d"),
         ],
-        "Measures of calls", "six",
-    )  # fmt: skip
+        "Measures of calls",
+        "six",
+    )
 
 
 def step_of(calls: CallBreakdown, view: View) -> int:
@@ -85,8 +98,15 @@ def volume(
     now = view.scope.at_us if not view.scope.time_travel else None
     if expected.band:
         figure = forecast_figures.course_on_bands(
-            points, expected.band, expected.unusual, step_us, view.zone, view.filters.key, unit="calls", now_us=now
-        )  # fmt: skip
+            points,
+            expected.band,
+            expected.unusual,
+            step_us,
+            view.zone,
+            view.filters.key,
+            unit="calls",
+            now_us=now,
+        )
         foot = "50 % and 90 % bands, as forecast 24 h before"
     else:
         figure = figures.line_on_band(points, view.zone, view.filters.key, unit="calls", now_us=now)
@@ -105,9 +125,15 @@ def volume(
     names = ["From", "Calls", "Usual", "Band from", "to"]
     both = components.chart_or_table(components.graph(figure, says, 214), names, rows[-100:], caption=says)
     return components.panel(
-        title, both, view, sub=f"calls in {'an' if step == 'hour' else 'a' if step == 'day' else ''} {step}".replace("  ", " "),
-        end=periods.switch(view), foot=foot, export="calls", className="cal-volume cal-chart",
-    )  # fmt: skip
+        title,
+        both,
+        view,
+        sub=f"calls in {'an' if step == 'hour' else 'a' if step == 'day' else ''} {step}".replace("  ", " "),
+        end=periods.switch(view),
+        foot=foot,
+        export="calls",
+        className="cal-volume cal-chart",
+    )
 
 
 def _beyond(point: Point) -> bool:
@@ -164,15 +190,24 @@ def week(calls: CallBreakdown, view: View) -> html.Section:
     both = components.chart_or_table(components.graph(figure, says, 216), ["Day", *hours], rows, caption=says)
     zone = view.zone.short(view.now_us)
     return components.panel(
-        title, both, view, span="last 4 weeks", sub=f"{number(top, 1)} an hour, {zone}" if top else zone, className="cal-chart"
-    )  # fmt: skip
+        title,
+        both,
+        view,
+        span="last 4 weeks",
+        sub=f"{number(top, 1)} an hour, {zone}" if top else zone,
+        className="cal-chart",
+    )
 
 
 def reasons(calls: CallBreakdown, view: View) -> html.Section:
     """Why do they call: reasons now against the span of equal length before."""
     rows = calls.reasons
     if not rows:
-        return components.panel("No reason known", components.empty("No call has a reason here", "Reasons come with each call.", sign="calls"), view)  # fmt: skip
+        return components.panel(
+            "No reason known",
+            components.empty("No call has a reason here", "Reasons come with each call.", sign="calls"),
+            view,
+        )
     names = [readable(row["reason"]) for row in rows]
     now = [row["calls"] for row in rows]
     before = None if calls.previous is None else [row["previous"] for row in rows]
@@ -191,13 +226,21 @@ def reasons(calls: CallBreakdown, view: View) -> html.Section:
         says += f"; before: {', '.join(f'{n} {b}' for n, b in zip(names, before, strict=True))}"
     figure["layout"]["margin"]["r"] = 64
     table = [
-        [readable(r["reason"]), number(r["calls"]), number(r["previous"]), "–" if before is None else signed(r["calls"] - r["previous"]), percent(r["resolved_share"])]
+        [
+            readable(r["reason"]),
+            number(r["calls"]),
+            number(r["previous"]),
+            "–" if before is None else signed(r["calls"] - r["previous"]),
+            percent(r["resolved_share"]),
+        ]
         for r in rows
-    ]  # fmt: skip
+    ]
     both = components.chart_or_table(
         components.graph(figure, says, 34 * len(rows) + 12),
-        ["Reason", "Now", "Before", "Change", "Resolved"], table, caption="Calls by reason",
-    )  # fmt: skip
+        ["Reason", "Now", "Before", "Change", "Resolved"],
+        table,
+        caption="Calls by reason",
+    )
     return components.panel(
         title,
         both,
@@ -226,7 +269,10 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
     items = [
         html.Li(
             [
-                html.Span([readable(row["value"]), html.Span(f" {row['dimension']}", className="t3")], className="el"),
+                html.Span(
+                    [readable(row["value"]), html.Span(f" {row['dimension']}", className="t3")],
+                    className="el",
+                ),
                 html.Span(html.I(style={"width": f"{100 * row['excess'] / most:.0f}%"}), className="cal-bar"),
                 html.B(signed(row["excess"])),
                 html.Span(f"{number(row['calls'])} on usual {number(row['usual'])}", className="t3 r"),
@@ -234,7 +280,7 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
             key=f"{row['dimension']}:{row['value']}",
         )
         for row in found
-    ]  # fmt: skip
+    ]
     rest = sum(row["excess"] for row in calls.drivers[DRIVERS:] if row["dimension"] == "reason")
     foot = "one call counts in each dimension" + (f"; other reasons {signed(rest)}" if rest else "")
     return components.panel(
@@ -267,9 +313,13 @@ def callers(calls: CallBreakdown, view: View) -> html.Section:
     )
     head = html.Tr([html.Th(name, scope="col", className=css) for name, css in heads])
     table = html.Table(
-        [html.Caption("Students with repeat calls", className="io-sr"), html.Thead(head), html.Tbody([_caller(r, view) for r in rows[:CALLERS]])],
+        [
+            html.Caption("Students with repeat calls", className="io-sr"),
+            html.Thead(head),
+            html.Tbody([_caller(r, view) for r in rows[:CALLERS]]),
+        ],
         className="io-tbl cal-callers",
-    )  # fmt: skip
+    )
     foot = f"{number(min(CALLERS, len(rows)))} of {number(len(rows))}, most calls first"
     return components.panel(title, table, view, span="last 7 and 30 d", foot=foot, export="repeat-callers")
 
@@ -287,12 +337,16 @@ def _caller(row: StudentRow, view: View) -> html.Tr:
         )
     return html.Tr(
         [
-            html.Th(name, scope="row"), html.Td(number(row.ib_calls_7d), className="r fw6"), html.Td(number(row.ib_calls_30d), className="r ph"),
-            html.Td(health, className="r"), html.Td(alerts, className="r"), html.Td(ago(row.last_session_us, view.now_us), className="r ph t2"),
+            html.Th(name, scope="row"),
+            html.Td(number(row.ib_calls_7d), className="r fw6"),
+            html.Td(number(row.ib_calls_30d), className="r ph"),
+            html.Td(health, className="r"),
+            html.Td(alerts, className="r"),
+            html.Td(ago(row.last_session_us, view.now_us), className="r ph t2"),
             html.Td(row.reason or "nothing", className="t2 ph"),
         ],
         key=row.student_id,
-    )  # fmt: skip
+    )
 
 
 def unattributed(calls: CallBreakdown, view: View) -> html.Div | None:
@@ -300,4 +354,11 @@ def unattributed(calls: CallBreakdown, view: View) -> html.Div | None:
     if not calls.unattributed:
         return None
     text = f"{plural(calls.unattributed, 'call')} in {window_text(view.filters, view.zone)} say no subject or region"
-    return html.Div([severity("info", "Not counted here"), html.Span(f"{text}; this filter leaves them out.", className="grow")], className="cal-note", role="note")  # fmt: skip
+    return html.Div(
+        [
+            severity("info", "Not counted here"),
+            html.Span(f"{text}; this filter leaves them out.", className="grow"),
+        ],
+        className="cal-note",
+        role="note",
+    )

@@ -43,14 +43,29 @@ RECENT = 12
 def box() -> html.Section:
     """The part for admins; stays hidden for everybody else, who is refused by the callbacks too."""
     fields = [
-        _field("Name", dcc.Input(id=NAME, type="text", maxLength=60, placeholder="team", className="io-input")),
-        _field("Address", dcc.Input(id=URL, type="password", maxLength=2_000, autoComplete="off", className="io-input", placeholder="mailtos://user:password@example.com")),
+        _field(
+            "Name", dcc.Input(id=NAME, type="text", maxLength=60, placeholder="team", className="io-input")
+        ),
+        _field(
+            "Address",
+            dcc.Input(
+                id=URL,
+                type="password",
+                maxLength=2_000,
+                autoComplete="off",
+                className="io-input",
+                placeholder="mailtos://user:password@example.com",
+            ),
+        ),
         _field("Which alerts", _select(LEVELS, _LEVELS, "critical warning")),
         _field("When", _select(STEP, _STEPS, "0")),
-        _field("Quiet hours", dcc.Input(id=QUIET, type="text", maxLength=11, placeholder="22:00-07:00", className="io-input")),
+        _field(
+            "Quiet hours",
+            dcc.Input(id=QUIET, type="text", maxLength=11, placeholder="22:00-07:00", className="io-input"),
+        ),
         _field("Summary", _select(SUMMARY, _SUMMARIES, "none")),
         components.button("Add channel", id=ADD, kind="pri"),
-    ]  # fmt: skip
+    ]
     hint = html.P(
         "Addresses are written as Apprise writes them: mail, Slack, Teams, Telegram, text messages, webhooks (jsons://). They are secrets and never shown "
         "again. Quiet hours and summaries (at 8:00) go by the time zone of this page; critical alerts are sent in quiet hours too.",
@@ -63,9 +78,15 @@ def box() -> html.Section:
         html.Div(id=SAID, role="status"),
     ]
     return html.Section(
-        [html.Div(html.H2("Being told"), className="io-ph"), html.Div(inside, className="io-pad"), dcc.Store(id=DONE)],
-        className="io-p set-channels", id=BOX, hidden=True,
-    )  # fmt: skip
+        [
+            html.Div(html.H2("Being told"), className="io-ph"),
+            html.Div(inside, className="io-pad"),
+            dcc.Store(id=DONE),
+        ],
+        className="io-p set-channels",
+        id=BOX,
+        hidden=True,
+    )
 
 
 def _field(label: str, control: Any) -> html.Label:
@@ -79,9 +100,12 @@ def _select(id: str, choices: dict[str, str], value: str) -> dbc.Select:
 
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
-        Output(LIST, "children"), Output(BOX, "hidden"),
-        Input(SHELL.location, "search"), Input(SHELL.live, "data"), Input(DONE, "data"),
-    )  # fmt: skip
+        Output(LIST, "children"),
+        Output(BOX, "hidden"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+        Input(DONE, "data"),
+    )
     def refresh(search: str | None, _live: Any, _done: Any) -> Any:
         view = ctx.view(search)
         if view.role != "admin":
@@ -89,19 +113,36 @@ def register(app: Any, ctx: Context) -> None:
         return markup.drawn(ctx.guarded("The channels", lambda: listing(ctx, view))), False
 
     @app.callback(
-        Output(SAID, "children"), Output(DONE, "data"), Output(NAME, "value"), Output(URL, "value"),
+        Output(SAID, "children"),
+        Output(DONE, "data"),
+        Output(NAME, "value"),
+        Output(URL, "value"),
         Input(ADD, "n_clicks"),
         Input({"type": SETTINGS.part("channel-test"), "key": ALL}, "n_clicks"),
         Input({"type": SETTINGS.part("channel-remove"), "key": ALL}, "n_clicks"),
         Input({"type": SETTINGS.part("channel-resend"), "key": ALL}, "n_clicks"),
-        State(NAME, "value"), State(URL, "value"), State(LEVELS, "value"), State(STEP, "value"), State(QUIET, "value"),
-        State(SUMMARY, "value"), State(SHELL.location, "search"),
+        State(NAME, "value"),
+        State(URL, "value"),
+        State(LEVELS, "value"),
+        State(STEP, "value"),
+        State(QUIET, "value"),
+        State(SUMMARY, "value"),
+        State(SHELL.location, "search"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def change(
-        added: Any, tested: Any, removed: Any, resent: Any, name: Any, url: Any, levels: Any, step: Any, quiet: Any,
-        summary: Any, search: str | None,
-    ) -> Any:  # fmt: skip
+        added: Any,
+        tested: Any,
+        removed: Any,
+        resent: Any,
+        name: Any,
+        url: Any,
+        levels: Any,
+        step: Any,
+        quiet: Any,
+        summary: Any,
+        search: str | None,
+    ) -> Any:
         view, trigger = ctx.view(search), asked.triggered_id
         done = {"at": view.now_us}
         if trigger == ADD and added:
@@ -132,10 +173,19 @@ def add(
         return _said("Choose which alerts, when, and which summary"), False
     try:
         made = service.add(
-            ctx.telling.channels, ctx.telling.sender, str(name or ""), str(url or ""), view.now_us, view.actor,
-            secrets.token_bytes(8), severities=tuple(levels.split()), step=int(step), quiet=quiet_of(str(quiet or "")),
-            zone=view.zone.name, summaries=() if summary == "none" else tuple(summary.split()),
-        )  # fmt: skip
+            ctx.telling.channels,
+            ctx.telling.sender,
+            str(name or ""),
+            str(url or ""),
+            view.now_us,
+            view.actor,
+            secrets.token_bytes(8),
+            severities=tuple(levels.split()),
+            step=int(step),
+            quiet=quiet_of(str(quiet or "")),
+            zone=view.zone.name,
+            summaries=() if summary == "none" else tuple(summary.split()),
+        )
     except IopsError as refused:
         return _said(str(refused)), False
     return _said(f"{made.name} is told from now on; send it a test"), True
@@ -196,9 +246,12 @@ def _row(channel: Channel, n: Tally, view: View) -> list[Any]:
         type="button",
     )
     menu = html.Details(
-        [html.Summary("Remove", className="io-btn quiet"), html.Div([html.P("What still waits for it is not sent."), sure], className="io-pop right")],
+        [
+            html.Summary("Remove", className="io-btn quiet"),
+            html.Div([html.P("What still waits for it is not sent."), sure], className="io-pop right"),
+        ],
         className="io-menu",
-    )  # fmt: skip
+    )
     test = html.Button(
         "Test",
         id=SETTINGS.row("channel-test", channel.channel_id),
@@ -207,10 +260,16 @@ def _row(channel: Channel, n: Tally, view: View) -> list[Any]:
         disabled=bool(view.forbidden),
     )
     return [
-        who, f"{levels}, {when[:1].lower()}{when[1:]}{summaries}", f"{quiet_text(channel.quiet)} {channel.zone}" if channel.quiet else "–",
-        number(n.sent), components.tag(number(n.failed), "crit") if n.failed else "0", number(n.waiting), _seconds(n.p50_s), _seconds(n.p95_s),
+        who,
+        f"{levels}, {when[:1].lower()}{when[1:]}{summaries}",
+        f"{quiet_text(channel.quiet)} {channel.zone}" if channel.quiet else "–",
+        number(n.sent),
+        components.tag(number(n.failed), "crit") if n.failed else "0",
+        number(n.waiting),
+        _seconds(n.p50_s),
+        _seconds(n.p95_s),
         html.Span([test, menu], className="row-f"),
-    ]  # fmt: skip
+    ]
 
 
 def _order(severity: str) -> int:

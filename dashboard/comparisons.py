@@ -23,22 +23,45 @@ def bars(
     """Sorted horizontal bars from zero, the number at the end of each; `before` is a thin mark of the earlier value."""
     write = signed if show_sign else number
     trace: dict[str, Any] = {
-        "type": "bar", "orientation": "h", "y": list(names), "x": list(values), "marker": {"color": theme.D1},
-        "text": [write(v) for v in values], "textposition": "outside", "cliponaxis": False, "width": 0.55,
-        "textfont": {"color": theme.TEXT, "size": 12}, "hovertemplate": "%{y}: <b>%{x:,.4~g}</b> " + unit + "<extra></extra>",
-    }  # fmt: skip
+        "type": "bar",
+        "orientation": "h",
+        "y": list(names),
+        "x": list(values),
+        "marker": {"color": theme.D1},
+        "text": [write(v) for v in values],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "width": 0.55,
+        "textfont": {"color": theme.TEXT, "size": 12},
+        "hovertemplate": "%{y}: <b>%{x:,.4~g}</b> " + unit + "<extra></extra>",
+    }
     traces = [trace]
     if before is not None:
         traces.append(
-            {"type": "scatter", "mode": "markers", "x": list(before), "y": list(names),
-             "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2, "color": theme.BASE}},
-             "hovertemplate": "before: %{x:,.4~g}<extra></extra>"}
-        )  # fmt: skip
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": list(before),
+                "y": list(names),
+                "marker": {"symbol": "line-ns", "size": 14, "line": {"width": 2, "color": theme.BASE}},
+                "hovertemplate": "before: %{x:,.4~g}<extra></extra>",
+            }
+        )
         # The number stands right of bar and mark, whichever reaches farther: no mark goes through it.
         traces.append(
-            {"type": "scatter", "mode": "text", "x": [max(pair) for pair in zip(values, before, strict=True)], "y": list(names),
-             "text": trace.pop("text"), "texttemplate": "\u00a0\u00a0%{text}", "textposition": "middle right", "textfont": trace.pop("textfont"), "cliponaxis": False, "hoverinfo": "skip"}
-        )  # fmt: skip
+            {
+                "type": "scatter",
+                "mode": "text",
+                "x": [max(pair) for pair in zip(values, before, strict=True)],
+                "y": list(names),
+                "text": trace.pop("text"),
+                "texttemplate": "\u00a0\u00a0%{text}",
+                "textposition": "middle right",
+                "textfont": trace.pop("textfont"),
+                "cliponaxis": False,
+                "hoverinfo": "skip",
+            }
+        )
         del trace["textposition"]
     high = max([*values, *(before or []), 1])
     return {
@@ -48,18 +71,28 @@ def bars(
             hovermode="closest",
             margin={"l": 8, "r": 40, "t": 4, "b": 4},
             xaxis={"visible": False, "range": [min(0, *values, 0), high * 1.12], "fixedrange": True},
-            yaxis={"autorange": "reversed", "automargin": True, "nticks": None, "rangemode": "normal", "showgrid": False,
-                   "tickfont": {"size": 12, "color": theme.TEXT}, "ticksuffix": "  "},
+            yaxis={
+                "autorange": "reversed",
+                "automargin": True,
+                "nticks": None,
+                "rangemode": "normal",
+                "showgrid": False,
+                "tickfont": {"size": 12, "color": theme.TEXT},
+                "ticksuffix": "  ",
+            },
         ),
-    }  # fmt: skip
+    }
 
 
 def columns(names: Sequence[str], values: Sequence[float], revision: str, *, unit: str = "") -> Figure:
     """Upright bars of an ordered category (hours, weeks, bins of time)."""
     trace = {
-        "type": "bar", "x": list(names), "y": list(values), "marker": {"color": theme.D1},
+        "type": "bar",
+        "x": list(names),
+        "y": list(values),
+        "marker": {"color": theme.D1},
         "hovertemplate": "%{x}: <b>%{y:,.4~g}</b> " + unit + "<extra></extra>",
-    }  # fmt: skip
+    }
     return {"data": [trace], "layout": theme.layout(revision, hovermode="closest", bargap=0.25)}
 
 
@@ -75,10 +108,14 @@ def histogram(
     """How is it spread: counts between consecutive `edges` (len(counts) + 1), with the threshold and one marked value."""
     pairs = list(itertools.pairwise(edges))
     trace = {
-        "type": "bar", "x": [(a + b) / 2 for a, b in pairs], "y": list(counts), "width": [(b - a) * 0.92 for a, b in pairs],
-        "customdata": [[a, b] for a, b in pairs], "marker": {"color": theme.D1},
+        "type": "bar",
+        "x": [(a + b) / 2 for a, b in pairs],
+        "y": list(counts),
+        "width": [(b - a) * 0.92 for a, b in pairs],
+        "customdata": [[a, b] for a, b in pairs],
+        "marker": {"color": theme.D1},
         "hovertemplate": f"%{{customdata[0]}} to %{{customdata[1]}} {unit}: <b>%{{y:,}}</b><extra></extra>",
-    }  # fmt: skip
+    }
     shapes, notes = [], []
     for mark, color in ((threshold, theme.CRITICAL), (marked, theme.TEXT)):
         if mark is not None:
@@ -94,16 +131,34 @@ def histogram(
                     "line": line,
                 }
             )
-            notes.append({"text": mark[1], "x": mark[0], "yref": "paper", "y": 1, "xanchor": "left", "yanchor": "top",
-                          "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}})  # fmt: skip
+            notes.append(
+                {
+                    "text": mark[1],
+                    "x": mark[0],
+                    "yref": "paper",
+                    "y": 1,
+                    "xanchor": "left",
+                    "yanchor": "top",
+                    "showarrow": False,
+                    "font": {"size": 11, "color": theme.TEXT_2},
+                }
+            )
     return {
         "data": [trace],
         "layout": theme.layout(
-            revision, hovermode="closest", shapes=shapes, annotations=notes, bargap=0.08,
-            xaxis={"range": [edges[0], edges[-1]] if edges else None, "fixedrange": True, "showspikes": False},
+            revision,
+            hovermode="closest",
+            shapes=shapes,
+            annotations=notes,
+            bargap=0.08,
+            xaxis={
+                "range": [edges[0], edges[-1]] if edges else None,
+                "fixedrange": True,
+                "showspikes": False,
+            },
             yaxis={"dtick": 1} if max(counts, default=0) < 4 else {},  # no half of a student
         ),
-    }  # fmt: skip
+    }
 
 
 def heat_map(
@@ -120,11 +175,19 @@ def heat_map(
     known = [abs(v) for row in values for v in row if v is not None]
     high = max(known, default=1) or 1
     trace: dict[str, Any] = {
-        "type": "heatmap", "x": list(cols), "y": list(rows), "z": [list(row) for row in values], "xgap": 2, "ygap": 2,
-        "colorscale": theme.DIVERGING if diverging else theme.SEQUENTIAL, "zmin": -high if diverging else 0, "zmax": high,
-        "showscale": False, "hoverongaps": False,
+        "type": "heatmap",
+        "x": list(cols),
+        "y": list(rows),
+        "z": [list(row) for row in values],
+        "xgap": 2,
+        "ygap": 2,
+        "colorscale": theme.DIVERGING if diverging else theme.SEQUENTIAL,
+        "zmin": -high if diverging else 0,
+        "zmax": high,
+        "showscale": False,
+        "hoverongaps": False,
         "hovertemplate": "%{y}, %{x}: <b>%{z:,.3~g}</b> " + unit + "<extra></extra>",
-    }  # fmt: skip
+    }
     if numbers:
         write = signed if diverging else number
         trace |= {
@@ -134,12 +197,21 @@ def heat_map(
     return {
         "data": [trace],
         "layout": theme.layout(
-            revision, hovermode="closest", margin={"l": 8, "r": 8, "t": 4, "b": 20},
+            revision,
+            hovermode="closest",
+            margin={"l": 8, "r": 8, "t": 4, "b": 20},
             xaxis={"fixedrange": True, "showspikes": False, "showline": False, "type": "category"},
-            yaxis={"autorange": "reversed", "automargin": True, "nticks": None, "showgrid": False, "rangemode": "normal",
-                   "type": "category", "ticksuffix": " "},
+            yaxis={
+                "autorange": "reversed",
+                "automargin": True,
+                "nticks": None,
+                "showgrid": False,
+                "rangemode": "normal",
+                "type": "category",
+                "ticksuffix": " ",
+            },
         ),
-    }  # fmt: skip
+    }
 
 
 def dots_with_interval(
@@ -155,23 +227,41 @@ def dots_with_interval(
     """Which is best and how sure: sorted dots with intervals on one scale, the number of cases beside each name."""
     labels = [f"{n}  (n {c})" for n, c in zip(names, counts, strict=True)] if counts else list(names)
     spread = {
-        "type": "data", "symmetric": False, "array": [h - v for h, v in zip(high, values, strict=True)],
-        "arrayminus": [v - lo for lo, v in zip(low, values, strict=True)], "color": theme.BASE, "thickness": 1.25, "width": 0,
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "array": [h - v for h, v in zip(high, values, strict=True)],
+        "arrayminus": [v - lo for lo, v in zip(low, values, strict=True)],
+        "color": theme.BASE,
+        "thickness": 1.25,
+        "width": 0,
+    }
     trace = {
-        "type": "scatter", "mode": "markers", "x": list(values), "y": labels, "error_x": spread,
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(values),
+        "y": labels,
+        "error_x": spread,
         "marker": {"size": 8, "color": theme.D1, "line": {"width": 2, "color": theme.SURFACE}},
         "hovertemplate": "%{y}: <b>%{x:,.3~g}</b> " + unit + "<extra></extra>",
-    }  # fmt: skip
+    }
     return {
         "data": [trace],
         "layout": theme.layout(
-            revision, hovermode="closest", margin={"l": 8, "r": 12, "t": 4, "b": 20},
+            revision,
+            hovermode="closest",
+            margin={"l": 8, "r": 12, "t": 4, "b": 20},
             xaxis={"showgrid": True, "gridcolor": theme.LINE, "fixedrange": True, "showspikes": False},
-            yaxis={"autorange": "reversed", "automargin": True, "nticks": None, "rangemode": "normal", "showgrid": False,
-                   "tickfont": {"size": 12, "color": theme.TEXT}, "ticksuffix": "  "},
+            yaxis={
+                "autorange": "reversed",
+                "automargin": True,
+                "nticks": None,
+                "rangemode": "normal",
+                "showgrid": False,
+                "tickfont": {"size": 12, "color": theme.TEXT},
+                "ticksuffix": "  ",
+            },
         ),
-    }  # fmt: skip
+    }
 
 
 def lanes(
@@ -179,14 +269,20 @@ def lanes(
 ) -> Figure:
     """What happened when: one lane per kind on one time axis; `marks` are (x, kind, text)."""
     trace = {
-        "type": "scatter", "mode": "markers", "x": [m[0] for m in marks], "y": [m[1] for m in marks],
-        "text": [m[2] for m in marks], "marker": {"size": 8, "color": theme.D1, "symbol": "line-ns-open"},
+        "type": "scatter",
+        "mode": "markers",
+        "x": [m[0] for m in marks],
+        "y": [m[1] for m in marks],
+        "text": [m[2] for m in marks],
+        "marker": {"size": 8, "color": theme.D1, "symbol": "line-ns-open"},
         "hovertemplate": "%{text}<extra></extra>",
-    }  # fmt: skip
+    }
     return {
         "data": [trace],
         "layout": theme.layout(
-            revision, hovermode="closest", xaxis=axis,
+            revision,
+            hovermode="closest",
+            xaxis=axis,
             yaxis={"type": "category", "categoryarray": list(kinds), "automargin": True, "nticks": None},
         ),
-    }  # fmt: skip
+    }

@@ -13,7 +13,7 @@ from backend.services.read_models import AlertRow, QueueItem
 from dashboard import html, theme
 from dashboard.figures import Figure
 from dashboard.view import View
-from dashboard.words import initials, number, plural
+from dashboard.words import initials, number
 from dashboard.zones import span
 
 Children = Any
@@ -68,9 +68,11 @@ def owner(
         return html.Span("+", className="io-ava none", title="Nobody has it")
     data = {"alert_id": alert.alert_id, "action": "assign", **alert.seen, "owner": view.actor}
     return html.Button(
-        "+", className="io-ava none", title="Nobody has it, take it",
+        "+",
+        className="io-ava none",
+        title="Nobody has it, take it",
         **wild({"aria-label": f"Take {alert.title}", "data-command": json.dumps(data)}),
-    )  # fmt: skip
+    )
 
 
 def state(status: str, count: int, since_us: int, now_us: int) -> html.Span:
@@ -248,28 +250,6 @@ def plain_table(columns: list[str], rows: list[list[Children]], caption: str) ->
     )
 
 
-def spark(values: list[float | None], says: str, width: int = 72, height: int = 18) -> html.Span:
-    """A tiny line without axes, drawn as a mask so that it takes the theme's colour."""
-    known = [v for v in values if v is not None]
-    if len(known) < 2:
-        return html.Span("–", className="t3", title="too few values to draw")
-    low, high = min(known), max(known)
-    room = (high - low) or 1
-    step = (width - 2) / max(1, len(values) - 1)
-    dots = [
-        f"{1 + i * step:.1f} {height - 2 - (v - low) / room * (height - 4):.1f}"
-        for i, v in enumerate(values)
-        if v is not None
-    ]
-    svg = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}'><polyline points='{','.join(dots)}' "
-        "fill='none' stroke='black' stroke-width='1.5' stroke-linejoin='round'/></svg>"
-    )
-    mask = f'url("data:image/svg+xml,{quote(svg)}")'
-    size = {"width": f"{width}px", "height": f"{height}px", "maskImage": mask, "WebkitMaskImage": mask}
-    return html.Span(className="io-spark", role="img", style=size, **wild({"aria-label": says}))
-
-
 def strip(facts: list[tuple[str, Children, Children]], label: str, className: str = "") -> html.Dl:
     """A row of facts: (what, value, context). Five fit; `className="six"` makes room for six."""
     cells = [
@@ -305,6 +285,11 @@ def empty(title: str, why: str, actions: Children = None, sign: str = "supply") 
     )
 
 
+def clear_filters(view: View) -> list[Any]:
+    """The button that takes all filters away, where there are some."""
+    return [button("Clear filters", kind="quiet", data_clear="1")] if view.scope.filtered else []
+
+
 def error(
     title: str,
     request_id: str,
@@ -327,9 +312,15 @@ def error(
 def stale(text: str, detail: str, href: str = "/data") -> html.Div:
     """The bar over a page whose data is late; numbers below stay, dimmed and dated."""
     return html.Div(
-        [severity("warning", "Stale"), html.B(text), html.Span(detail, className="grow"), html.A("Show stream", href=href, className="io-btn")],
-        className="io-stale", role="status",
-    )  # fmt: skip
+        [
+            severity("warning", "Stale"),
+            html.B(text),
+            html.Span(detail, className="grow"),
+            html.A("Show stream", href=href, className="io-btn"),
+        ],
+        className="io-stale",
+        role="status",
+    )
 
 
 def drawer(
@@ -386,8 +377,3 @@ def preference(name: str, key: str, choices: Iterable[tuple[str, str]]) -> html.
     ]
     group = html.Span(buttons, className="io-seg", role="group", **wild({"aria-label": name}))
     return html.Div([html.Span(name), group], className="io-pref")
-
-
-def count_title(count: int, one: str, rest: str, nothing: str) -> str:
-    """A finding that counts: "8 things need a person", or what to say when there are none."""
-    return f"{plural(count, one)} {rest}" if count else nothing

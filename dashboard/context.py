@@ -102,10 +102,17 @@ class Context:
             filters = msgspec.structs.replace(filters, at_us=None)
         now_us = clock_us if filters.at_us is None else filters.at_us
         return View(
-            filters=filters, scope=scope(filters, clock_us, zone), zone=zone, now_us=now_us,
-            actor=person.get("name", "local"), role=person.get("role", "viewer"), read_only=self.config.read_only,
-            notices=tuple(notices), labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()}, computed_us=clock_us,
-        )  # fmt: skip
+            filters=filters,
+            scope=scope(filters, clock_us, zone),
+            zone=zone,
+            now_us=now_us,
+            actor=person.get("name", "local"),
+            role=person.get("role", "viewer"),
+            read_only=self.config.read_only,
+            notices=tuple(notices),
+            labels={kind: self.label(kind, value) for kind, value in filters.chosen.items()},
+            computed_us=clock_us,
+        )
 
     def freshness(self) -> Freshness:
         """How the pipeline is now, also beside a past view; asked for at most once a second however many panels want it."""

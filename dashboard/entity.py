@@ -13,13 +13,28 @@ from dashboard import components, html
 from dashboard.components import icon, severity, wild
 from dashboard.figures_people import weeks
 from dashboard.view import View
-from dashboard.words import money, number, percent, plural, readable
+from dashboard.words import count_title, money, number, percent, plural, readable
 from dashboard.zones import ago, span
 
 LIVING = ("open", "acknowledged")
-KINDS = {"session": "Sessions", "call": "Calls", "health": "Health", "availability": "Availability", "alert": "Alerts",
-         "action": "Actions", "note": "Notes"}  # fmt: skip
-_SIGNS = {"session": "session", "call": "calls", "health": "status", "availability": "cal", "alert": "alerts", "action": "user", "note": "note"}  # fmt: skip
+KINDS = {
+    "session": "Sessions",
+    "call": "Calls",
+    "health": "Health",
+    "availability": "Availability",
+    "alert": "Alerts",
+    "action": "Actions",
+    "note": "Notes",
+}
+_SIGNS = {
+    "session": "session",
+    "call": "calls",
+    "health": "status",
+    "availability": "cal",
+    "alert": "alerts",
+    "action": "user",
+    "note": "note",
+}
 _RANK = {"critical": 0, "warning": 1, "info": 2}
 FIRST_LINES = 16  # of the timeline; the rest on request
 PAST_ALERTS = 5
@@ -89,9 +104,7 @@ def alerts_of(alerts: list[AlertRow], everything: str, view: View, total: int | 
         (a for a in alerts if a.status not in LIVING), key=lambda a: -(a.resolved_us or a.last_seen_us)
     )
     count = len(waiting) if total is None else total
-    title = components.count_title(
-        count, "alert", "need a person" if count != 1 else "needs a person", "No open alert"
-    )
+    title = count_title(count, "alert", "need a person" if count != 1 else "needs a person", "No open alert")
     if not alerts:
         body: Any = components.empty(
             "Nothing ever fired here",
@@ -144,8 +157,15 @@ def weeks_panel(detail: EntityDetail, view: View) -> html.Section:
         for name, points, c in series
     )
     figure = weeks(series, view.zone, view.filters.key, since_us=detail.first_event_us)
-    rows = [[f"{view.zone.local(s.at_us).day} {view.zone.local(s.at_us):%b}", number(s.value), number(c.value), number(r.value, 1)]
-            for s, c, r in zip(detail.sessions, detail.calls, detail.ratings, strict=True)]  # fmt: skip
+    rows = [
+        [
+            f"{view.zone.local(s.at_us).day} {view.zone.local(s.at_us):%b}",
+            number(s.value),
+            number(c.value),
+            number(r.value, 1),
+        ]
+        for s, c, r in zip(detail.sessions, detail.calls, detail.ratings, strict=True)
+    ]
     chart = components.chart_or_table(
         components.graph(figure, says, 268),
         ["Week from", "Sessions", "Calls", "Rating"],
@@ -195,9 +215,12 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
         _kind_link(k, text, k == chosen) for k, text in KINDS.items() if k in there
     ]
     menu = html.Details(
-        [html.Summary([KINDS.get(chosen, "All kinds"), icon("down", 12)], className="io-btn quiet"), html.Div(links, className="io-pop right")],
+        [
+            html.Summary([KINDS.get(chosen, "All kinds"), icon("down", 12)], className="io-btn quiet"),
+            html.Div(links, className="io-pop right"),
+        ],
         className="io-menu",
-    )  # fmt: skip
+    )
     if not lines:
         body: Any = components.empty(
             "Nothing happened yet",

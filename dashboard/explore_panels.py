@@ -28,7 +28,14 @@ OWN = {
     "events": ("Events", "events"),
 }
 _SPLIT = "::"  # between source and name of a posted series in the address
-_STEPS = {MINUTE: "minute", 5 * MINUTE: "5 minutes", 15 * MINUTE: "15 minutes", HOUR: "hour", 6 * HOUR: "6 hours", DAY: "day"}  # fmt: skip
+_STEPS = {
+    MINUTE: "minute",
+    5 * MINUTE: "5 minutes",
+    15 * MINUTE: "15 minutes",
+    HOUR: "hour",
+    6 * HOUR: "6 hours",
+    DAY: "day",
+}
 _TABLE = 100
 
 
@@ -66,7 +73,15 @@ def own_panel(key: str, points: Sequence[Point], earlier: Sequence[Point], view:
         [_when(p, step_us, view), _amount(p.value), _amount(p.usual), _amount(p.low), _amount(p.high)]
         for p in points
     ]
-    return _drawn(title, figure, ["From", name, "Usual", "Band from", "to"], rows, view, f"by the {_STEPS[step_us]}", foot)  # fmt: skip
+    return _drawn(
+        title,
+        figure,
+        ["From", name, "Usual", "Band from", "to"],
+        rows,
+        view,
+        f"by the {_STEPS[step_us]}",
+        foot,
+    )
 
 
 def finding(name: str, points: Sequence[Point]) -> str:
@@ -104,7 +119,11 @@ def posted_panel(head: SampleHead, course: SampleCourse, view: View) -> html.Sec
     foot = f"line: mean of {_STEPS[course.step_us]}; band: least to most; ring: unusual when it came"
     if course.cut:
         foot += f"; only the first {number(course.samples)} samples of this range"
-    rows = [[_when(p, course.step_us, view), number(p.value, 2), number(p.low, 2), number(p.high, 2)] for p in course.points if p.value is not None]  # fmt: skip
+    rows = [
+        [_when(p, course.step_us, view), number(p.value, 2), number(p.low, 2), number(p.high, 2)]
+        for p in course.points
+        if p.value is not None
+    ]
     return _drawn(said, figure, ["From", "Mean", "Least", "Most"], rows, view, unit, foot)
 
 
@@ -116,11 +135,14 @@ def _marks(course: SampleCourse, view: View, unit: str) -> dict[str, Any]:
         "line": {"width": 2, "color": theme.CRITICAL},
     }
     return {
-        "type": "scatter", "mode": "markers", "marker": ring,
-        "x": [view.zone.axis(u.at_us) for u in course.unusual], "y": [u.value for u in course.unusual],
+        "type": "scatter",
+        "mode": "markers",
+        "marker": ring,
+        "x": [view.zone.axis(u.at_us) for u in course.unusual],
+        "y": [u.value for u in course.unusual],
         "customdata": [[number(u.score, 2)] for u in course.unusual],
         "hovertemplate": f"<b>%{{y:,.4~g}} {unit}</b><br>unusual, score %{{customdata[0]}}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _drawn(
@@ -136,9 +158,15 @@ def _drawn(
         components.graph(figure, title, 520), names, rows[-_TABLE:], caption=title
     )
     return components.panel(
-        title, both, view, sub=sub, end=periods.switch(view) if "Usual" in names else None, foot=foot,
-        export="series", className="cal-chart exp-chart",
-    )  # fmt: skip
+        title,
+        both,
+        view,
+        sub=sub,
+        end=periods.switch(view) if "Usual" in names else None,
+        foot=foot,
+        export="series",
+        className="cal-chart exp-chart",
+    )
 
 
 def own_facts(key: str, points: Sequence[Point], view: View) -> html.Dl:
@@ -158,12 +186,22 @@ def own_facts(key: str, points: Sequence[Point], view: View) -> html.Dl:
     return components.strip(
         [
             first,
-            ("Against usual", signed(more), f"{number(usual)} {'is' if usual == 1 else 'are'} usual in {_whole(len(both), step)}") if both else ("Against usual", "–", "nothing usual is known"),
+            (
+                "Against usual",
+                signed(more),
+                f"{number(usual)} {'is' if usual == 1 else 'are'} usual in {_whole(len(both), step)}",
+            )
+            if both
+            else ("Against usual", "–", "nothing usual is known"),
             (f"Mean of {_a(step)}", number(mean, 1), unit),
-            ("Most", _amount(peak.value if peak else None), _when(peak, view.scope.step_us, view) if peak and peak.value else "no value"),
+            (
+                "Most",
+                _amount(peak.value if peak else None),
+                _when(peak, view.scope.step_us, view) if peak and peak.value else "no value",
+            ),
         ],
         f"{name} in numbers",
-    )  # fmt: skip
+    )
 
 
 def posted_facts(head: SampleHead, course: SampleCourse, view: View) -> html.Dl:
@@ -174,11 +212,15 @@ def posted_facts(head: SampleHead, course: SampleCourse, view: View) -> html.Dl:
             ("Newest", number(head.value, 2), f"{unit}, {ago(head.at_us, view.now_us)}"),
             ("How unusual", "–" if head.score is None else number(head.score, 2), judged),
             ("Mean", number(course.mean, 2), f"of {plural(course.samples, 'sample')}"),
-            ("Least to most", f"{number(course.least, 2)} to {number(course.most, 2)}" if course.samples else "–", window_text(view.filters, view.zone)),
+            (
+                "Least to most",
+                f"{number(course.least, 2)} to {number(course.most, 2)}" if course.samples else "–",
+                window_text(view.filters, view.zone),
+            ),
             ("Unusual", number(len(course.unusual)), "samples in this range"),
         ],
         f"{head.name} in numbers",
-    )  # fmt: skip
+    )
 
 
 def _amount(value: float | None) -> str:
@@ -201,17 +243,30 @@ def list_panel(heads: Sequence[SampleHead], chosen: str, view: View, how_to_post
     body: list[Any] = [html.Ul(items, className="exp-list")]
     if heads:
         rows = [
-            _choice(key_of(h), readable(h.name), f"{h.source} · {number(h.value, 2)} {h.unit or ''} · {ago(h.at_us, view.now_us)}", chosen)
+            _choice(
+                key_of(h),
+                readable(h.name),
+                f"{h.source} · {number(h.value, 2)} {h.unit or ''} · {ago(h.at_us, view.now_us)}",
+                chosen,
+            )
             for h in heads
-        ]  # fmt: skip
+        ]
         body += [html.H3("Posted", className="exp-head"), html.Ul(rows, className="exp-list")]
     else:
         body += [
             html.H3("Posted", className="exp-head"),
-            html.P("No number of yours has come yet. Any series can be posted; it is watched for what is unusual from its 20th sample on.", className="t2 fs12"),
-            html.Pre(how_to_post, className="data-code", tabIndex=0, **wild({"aria-label": "Command that posts one sample", "data-copied": "explore-how"})),
+            html.P(
+                "No number of yours has come yet. Any series can be posted; it is watched for what is unusual from its 20th sample on.",
+                className="t2 fs12",
+            ),
+            html.Pre(
+                how_to_post,
+                className="data-code",
+                tabIndex=0,
+                **wild({"aria-label": "Command that posts one sample", "data-copied": "explore-how"}),
+            ),
             components.button("Copy", data_copy="explore-how"),
-        ]  # fmt: skip
+        ]
     title = f"{plural(len(OWN) + len(heads), 'series', 'series')} to look at"
     return components.panel(
         title,

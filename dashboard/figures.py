@@ -32,9 +32,13 @@ def time_axis(first_us: int, last_us: int, zone: Zone, count: int = 5) -> dict[s
         place = -2 if cut else -1
         texts[place] += f" {zone.short(ticks[place])}"
     return {
-        "type": "date", "range": [zone.axis(first_us), zone.axis(last_us)], "tickmode": "array",
-        "tickvals": [zone.axis(t) for t in ticks], "ticktext": texts, "ticklabeloverflow": "allow",
-    }  # fmt: skip
+        "type": "date",
+        "range": [zone.axis(first_us), zone.axis(last_us)],
+        "tickmode": "array",
+        "tickvals": [zone.axis(t) for t in ticks],
+        "ticktext": texts,
+        "ticklabeloverflow": "allow",
+    }
 
 
 def _step(wanted_us: float, hourly: bool) -> int:
@@ -151,9 +155,18 @@ def multiples(
         frame[f"xaxis{tag}"] = theme.layout()["xaxis"] | ticks
         frame[f"yaxis{tag}"] = theme.layout()["yaxis"] | {"range": [0, top]}
         notes.append(
-            {"text": f"<b>{name}</b>", "xref": f"x{tag} domain", "yref": f"y{tag} domain", "x": 0, "y": 1.02,
-             "xanchor": "left", "yanchor": "bottom", "showarrow": False, "font": {"size": 12, "color": theme.TEXT}}
-        )  # fmt: skip
+            {
+                "text": f"<b>{name}</b>",
+                "xref": f"x{tag} domain",
+                "yref": f"y{tag} domain",
+                "x": 0,
+                "y": 1.02,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"size": 12, "color": theme.TEXT},
+            }
+        )
     return {
         "data": traces,
         "layout": frame | {"annotations": notes, "margin": {"l": 30, "r": 8, "t": 22, "b": 20}},
@@ -179,9 +192,13 @@ def line_trace(
     custom: list[Any] | None = None,
 ) -> dict[str, Any]:
     trace: dict[str, Any] = {
-        "type": "scatter", "mode": "lines", "x": x, "y": y, "connectgaps": False,
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "connectgaps": False,
         "line": {"color": color, "width": width, "shape": "linear"} | ({"dash": dash} if dash else {}),
-    }  # fmt: skip
+    }
     if hover is None:
         return trace | {"hoverinfo": "skip"}
     return trace | {"hovertemplate": hover + "<extra></extra>"} | ({"customdata": custom} if custom else {})
@@ -202,9 +219,16 @@ def last_point(points: Sequence[Point], zone: Zone, color: str) -> list[dict[str
         return []
     marker = {"size": 8, "color": color, "line": {"width": 2, "color": theme.SURFACE}}
     return [
-        {"type": "scatter", "mode": "markers", "x": [zone.axis(known[-1].at_us)], "y": [known[-1].value],
-         "marker": marker, "hoverinfo": "skip", "cliponaxis": False}
-    ]  # fmt: skip
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [zone.axis(known[-1].at_us)],
+            "y": [known[-1].value],
+            "marker": marker,
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+        }
+    ]
 
 
 def vertical(x: str) -> dict[str, Any]:
@@ -226,9 +250,15 @@ def _horizontal(y: float) -> dict[str, Any]:
 
 def note(text: str, x: Any, y: float, color: str, anchor: str, *, above: bool = True) -> dict[str, Any]:
     return {
-        "text": text, "x": x, "y": y, "xanchor": anchor, "yanchor": "bottom" if above else "top", "showarrow": False,
-        "font": {"size": 11, "color": color}, "borderpad": 2,
-    }  # fmt: skip
+        "text": text,
+        "x": x,
+        "y": y,
+        "xanchor": anchor,
+        "yanchor": "bottom" if above else "top",
+        "showarrow": False,
+        "font": {"size": 11, "color": color},
+        "borderpad": 2,
+    }
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

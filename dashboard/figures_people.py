@@ -38,18 +38,31 @@ def staircase(
     texts = [number(start, 0), *(signed(delta, 0) for _, delta in steps), number(levels[-1], 0)]
     places = list(range(len(names)))
     bars = {
-        "type": "bar", "x": places, "y": [b - a for a, b in zip(low, high, strict=True)], "base": low, "width": 0.68,
-        "marker": {"color": colors}, "customdata": [[n, t] for n, t in zip(names, texts, strict=True)],
+        "type": "bar",
+        "x": places,
+        "y": [b - a for a, b in zip(low, high, strict=True)],
+        "base": low,
+        "width": 0.68,
+        "marker": {"color": colors},
+        "customdata": [[n, t] for n, t in zip(names, texts, strict=True)],
         "hovertemplate": "%{customdata[0]}: <b>%{customdata[1]}</b><extra></extra>",
-    }  # fmt: skip
+    }
     labels = {
-        "type": "scatter", "mode": "text", "x": places, "y": high, "text": [f"<b>{t}</b>" for t in texts], "textposition": "top center",
-        "textfont": {"size": 11, "color": theme.TEXT}, "hoverinfo": "skip", "cliponaxis": False,
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "text",
+        "x": places,
+        "y": high,
+        "text": [f"<b>{t}</b>" for t in texts],
+        "textposition": "top center",
+        "textfont": {"size": 11, "color": theme.TEXT},
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }
     line = {"color": theme.LINE_2, "width": 1}
     shapes = [
-        {"type": "line", "x0": i + 0.34, "x1": i + 0.66, "y0": level, "y1": level, "line": line} for i, level in enumerate(levels)
-    ]  # fmt: skip
+        {"type": "line", "x0": i + 0.34, "x1": i + 0.66, "y0": level, "y1": level, "line": line}
+        for i, level in enumerate(levels)
+    ]
     shapes.append(
         {
             "type": "line",
@@ -61,17 +74,36 @@ def staircase(
             "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"},
         }
     )
-    note = {"text": f"at risk below {number(below, 0)}", "xref": "paper", "x": 1, "y": below, "xanchor": "right", "yanchor": "bottom",
-            "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}}  # fmt: skip
+    note = {
+        "text": f"at risk below {number(below, 0)}",
+        "xref": "paper",
+        "x": 1,
+        "y": below,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": theme.TEXT_2},
+    }
     return {
         "data": [bars, labels],
         "layout": theme.layout(
-            revision, hovermode="closest", shapes=shapes, annotations=[note], margin={"l": 28, "r": 8, "t": 16, "b": 22},
-            xaxis={"tickvals": places, "ticktext": names, "tickangle": 0, "range": [-0.5, len(names) - 0.5], "fixedrange": True,
-                   "showspikes": False, "tickfont": {"size": 11, "color": theme.TEXT_2}},
+            revision,
+            hovermode="closest",
+            shapes=shapes,
+            annotations=[note],
+            margin={"l": 28, "r": 8, "t": 16, "b": 22},
+            xaxis={
+                "tickvals": places,
+                "ticktext": names,
+                "tickangle": 0,
+                "range": [-0.5, len(names) - 0.5],
+                "fixedrange": True,
+                "showspikes": False,
+                "tickfont": {"size": 11, "color": theme.TEXT_2},
+            },
             yaxis={"range": [0, max(105.0, *high)], "tickvals": [0, 50, 100]},
         ),
-    }  # fmt: skip
+    }
 
 
 def health_path(points: Sequence[tuple[int, float]], zone: Zone, revision: str, *, below: float) -> Figure:
@@ -79,27 +111,63 @@ def health_path(points: Sequence[tuple[int, float]], zone: Zone, revision: str, 
     x = [zone.axis(us) for us, _ in points]
     y = [value for _, value in points]
     trace = {
-        "type": "scatter", "mode": "lines+markers+text", "x": x, "y": y, "text": [f"<b>{number(v, 0)}</b>" for v in y],
-        "textposition": ["top center"] * (len(y) - 1) + ["middle right"], "textfont": {"size": 11, "color": theme.TEXT}, "cliponaxis": False,
-        "line": {"color": theme.D1, "width": 1.75}, "marker": {"size": 7, "color": theme.D1, "line": {"width": 2, "color": theme.SURFACE}},
+        "type": "scatter",
+        "mode": "lines+markers+text",
+        "x": x,
+        "y": y,
+        "text": [f"<b>{number(v, 0)}</b>" for v in y],
+        "textposition": ["top center"] * (len(y) - 1) + ["middle right"],
+        "textfont": {"size": 11, "color": theme.TEXT},
+        "cliponaxis": False,
+        "line": {"color": theme.D1, "width": 1.75},
+        "marker": {"size": 7, "color": theme.D1, "line": {"width": 2, "color": theme.SURFACE}},
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     shapes = [
-        {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": below, "fillcolor": theme.BAND_90, "line": {"width": 0}, "layer": "below"},
-        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": below, "y1": below, "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}},
-    ]  # fmt: skip
+        {
+            "type": "rect",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": 0,
+            "y1": below,
+            "fillcolor": theme.BAND_90,
+            "line": {"width": 0},
+            "layer": "below",
+        },
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": below,
+            "y1": below,
+            "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"},
+        },
+    ]
     note = {
-        "text": f"at risk below {number(below, 0)}", "xref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "bottom",
-        "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2},
-    }  # fmt: skip
+        "text": f"at risk below {number(below, 0)}",
+        "xref": "paper",
+        "x": 0,
+        "y": 0,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 11, "color": theme.TEXT_2},
+    }
     axis = time_axis(points[0][0] - DAY, points[-1][0] + DAY, zone, 4) if points else {}
     return {
         "data": [trace],
         "layout": theme.layout(
-            revision, shapes=shapes, annotations=[note], hovermode=False, margin={"l": 28, "r": 28, "t": 10, "b": 20},
-            xaxis=axis | {"showspikes": False}, yaxis={"range": [0, 108], "tickvals": [0, 50, 100]},
+            revision,
+            shapes=shapes,
+            annotations=[note],
+            hovermode=False,
+            margin={"l": 28, "r": 28, "t": 10, "b": 20},
+            xaxis=axis | {"showspikes": False},
+            yaxis={"range": [0, 108], "tickvals": [0, 50, 100]},
         ),
-    }  # fmt: skip
+    }
 
 
 def weeks(
@@ -120,13 +188,27 @@ def weeks(
         traces.append(_lane(known, zone, counts) | {"xaxis": "x", "yaxis": f"y{tag}"})
         low, high = _range([p.value or 0 for p in known], counts)
         frame[f"yaxis{tag}"] = frame["yaxis"] | {
-            "domain": [top - size * 0.66, top], "range": [low, high], "showgrid": False, "showticklabels": False,
-            "zeroline": counts, "zerolinecolor": theme.LINE_2,
-        }  # fmt: skip
+            "domain": [top - size * 0.66, top],
+            "range": [low, high],
+            "showgrid": False,
+            "showticklabels": False,
+            "zeroline": counts,
+            "zerolinecolor": theme.LINE_2,
+        }
         notes.append(
-            {"text": name, "xref": "paper", "x": 0, "yref": "paper", "y": top, "xanchor": "left", "yanchor": "bottom", "yshift": 4,
-             "showarrow": False, "font": {"size": 11, "color": theme.TEXT_2}}
-        )  # fmt: skip
+            {
+                "text": name,
+                "xref": "paper",
+                "x": 0,
+                "yref": "paper",
+                "y": top,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "yshift": 4,
+                "showarrow": False,
+                "font": {"size": 11, "color": theme.TEXT_2},
+            }
+        )
     every = sorted({p.at_us for _, points, _ in series for p in points})
     if every:
         seen = [us for us in every if since_us is None or us + WEEK > since_us]
@@ -142,14 +224,30 @@ def _lane(points: Sequence[Point], zone: Zone, counts: bool) -> dict[str, Any]:
     font = {"size": 11, "color": theme.TEXT}
     if counts:
         return {
-            "type": "bar", "x": x, "y": y, "width": _WEEK_MS * 0.7, "marker": {"color": theme.D1}, "cliponaxis": False,
-            "text": [number(v, 0) if v else "0" for v in y], "textposition": "outside", "textfont": font, "hoverinfo": "skip",
-        }  # fmt: skip
+            "type": "bar",
+            "x": x,
+            "y": y,
+            "width": _WEEK_MS * 0.7,
+            "marker": {"color": theme.D1},
+            "cliponaxis": False,
+            "text": [number(v, 0) if v else "0" for v in y],
+            "textposition": "outside",
+            "textfont": font,
+            "hoverinfo": "skip",
+        }
     return {
-        "type": "scatter", "mode": "lines+markers+text", "x": x, "y": y, "text": [number(v, 1) for v in y], "textposition": "top center",
-        "textfont": font, "line": {"color": theme.BASE, "width": 1.25}, "marker": {"size": 7, "color": theme.D1}, "cliponaxis": False,
+        "type": "scatter",
+        "mode": "lines+markers+text",
+        "x": x,
+        "y": y,
+        "text": [number(v, 1) for v in y],
+        "textposition": "top center",
+        "textfont": font,
+        "line": {"color": theme.BASE, "width": 1.25},
+        "marker": {"size": 7, "color": theme.D1},
+        "cliponaxis": False,
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
 
 
 def _range(values: list[float], counts: bool) -> tuple[float, float]:
@@ -169,36 +267,91 @@ def load_and_rating(
     for attention, color, size in ((False, theme.D1, 7), (True, theme.D2, 9)):
         some = [row for row in rows if row[3] is attention]
         traces.append(
-            {"type": "scatter", "mode": "markers", "x": [100 * r[1] for r in some], "y": [r[2] for r in some],
-             "text": [r[0] for r in some], "cliponaxis": False,
-             "marker": {"size": size, "color": color, "opacity": 0.85, "symbol": "triangle-up" if attention else "circle",
-                        "line": {"width": 1, "color": theme.SURFACE}},
-             "hovertemplate": "<b>%{text}</b><br>%{x:.0f} % booked, rated %{y:.1f}<extra></extra>"}
-        )  # fmt: skip
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [100 * r[1] for r in some],
+                "y": [r[2] for r in some],
+                "text": [r[0] for r in some],
+                "cliponaxis": False,
+                "marker": {
+                    "size": size,
+                    "color": color,
+                    "opacity": 0.85,
+                    "symbol": "triangle-up" if attention else "circle",
+                    "line": {"width": 1, "color": theme.SURFACE},
+                },
+                "hovertemplate": "<b>%{text}</b><br>%{x:.0f} % booked, rated %{y:.1f}<extra></extra>",
+            }
+        )
     widest = max([1.05, *(row[1] + 0.05 for row in rows)])
     lowest = min([3.4, *(row[2] - 0.15 for row in rows)])
     shapes = [
-        {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": 100 * idle, "x1": 100 * full, "fillcolor": theme.BAND_90, "line": {"width": 0}, "layer": "below"},
-        {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": poor, "y1": poor, "line": {"color": theme.CRITICAL, "width": 1.25, "dash": "6px,3px"}},
-    ]  # fmt: skip
+        {
+            "type": "rect",
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "x0": 100 * idle,
+            "x1": 100 * full,
+            "fillcolor": theme.BAND_90,
+            "line": {"width": 0},
+            "layer": "below",
+        },
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": poor,
+            "y1": poor,
+            "line": {"color": theme.CRITICAL, "width": 1.25, "dash": "6px,3px"},
+        },
+    ]
     middle = 50 * (idle + full)
     notes = [
-        _top("too idle", 50 * idle), _top("healthy load", middle), _top("overloaded", 50 * (full + widest)),
-        {"text": f"rated below {poor:g}", "xref": "paper", "x": 1, "y": poor, "xanchor": "right", "yanchor": "top",
-         "showarrow": False, "font": {"size": 11, "color": theme.CRITICAL_TEXT}},
-    ]  # fmt: skip
+        _top("too idle", 50 * idle),
+        _top("healthy load", middle),
+        _top("overloaded", 50 * (full + widest)),
+        {
+            "text": f"rated below {poor:g}",
+            "xref": "paper",
+            "x": 1,
+            "y": poor,
+            "xanchor": "right",
+            "yanchor": "top",
+            "showarrow": False,
+            "font": {"size": 11, "color": theme.CRITICAL_TEXT},
+        },
+    ]
     return {
         "data": traces,
         "layout": theme.layout(
-            revision, hovermode="closest", shapes=shapes, annotations=notes, margin={"l": 30, "r": 12, "t": 18, "b": 20},
-            xaxis={"range": [0, 100 * widest], "ticksuffix": " %", "tickvals": [0, 25, 50, 75, 100], "showspikes": False, "fixedrange": True},
+            revision,
+            hovermode="closest",
+            shapes=shapes,
+            annotations=notes,
+            margin={"l": 30, "r": 12, "t": 18, "b": 20},
+            xaxis={
+                "range": [0, 100 * widest],
+                "ticksuffix": " %",
+                "tickvals": [0, 25, 50, 75, 100],
+                "showspikes": False,
+                "fixedrange": True,
+            },
             yaxis={"range": [max(1, lowest), 5.05], "rangemode": "normal", "tickvals": [1, 2, 3, 4, 5]},
         ),
-    }  # fmt: skip
+    }
 
 
 def _top(text: str, x: float) -> dict[str, Any]:
     return {
-        "text": text, "x": x, "yref": "paper", "y": 1, "xanchor": "center", "yanchor": "bottom", "showarrow": False,
+        "text": text,
+        "x": x,
+        "yref": "paper",
+        "y": 1,
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "showarrow": False,
         "font": {"size": 11, "color": theme.TEXT_2},
-    }  # fmt: skip
+    }

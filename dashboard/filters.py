@@ -150,9 +150,14 @@ def scope(filters: Filters, now_us: int, zone: Zone) -> Scope:
     else:
         start = end - RANGES[filters.range][0]
     return Scope(
-        at_us=end, start_us=start, time_travel=end < now_us, student=filters.student, tutor=filters.tutor,
-        subject=filters.subject, region=filters.region,
-    )  # fmt: skip
+        at_us=end,
+        start_us=start,
+        time_travel=end < now_us,
+        student=filters.student,
+        tutor=filters.tutor,
+        subject=filters.subject,
+        region=filters.region,
+    )
 
 
 def window_text(filters: Filters, zone: Zone) -> str:

@@ -30,10 +30,17 @@ def command(config: WebConfig, now_us: int) -> str:
         "event_type": "session_completed",
         "occurred_at": iso(now_us),
         "payload": {
-            "session_id": "ses_1", "student_id": "stu_1", "student_name": "Maya R.", "tutor_id": "tut_1", "tutor_name": "Grace O.",
-            "subject": "algebra", "region": "west", "rating": 5, "actual_duration_minutes": 60,
+            "session_id": "ses_1",
+            "student_id": "stu_1",
+            "student_name": "Maya R.",
+            "tutor_id": "tut_1",
+            "tutor_name": "Grace O.",
+            "subject": "algebra",
+            "region": "west",
+            "rating": 5,
+            "actual_duration_minutes": 60,
         },
-    }  # fmt: skip
+    }
     key = f"$(cat {shlex.quote(config.key_file)})" if config.key_file else "$IOPS_INGEST_KEY"
     return (
         f"curl -sS {api_url(config)}/v1/events \\\n  -H 'Content-Type: application/json' \\\n  -H \"X-API-Key: {key}\" \\\n"
@@ -53,13 +60,18 @@ def welcome(config: WebConfig, view: View) -> list[Any]:
     empty = components.empty(
         "No event yet",
         "Students, tutors and cells (a subject in a region) appear with their events, and rules watch them from then on.",
-        [html.A("How to send the first event", href="/data", className="io-btn pri"),
-         html.A("Start the simulator", href="/simulator", className="io-btn")], "students",
-    )  # fmt: skip
+        [
+            html.A("How to send the first event", href="/data", className="io-btn pri"),
+            html.A("Start the simulator", href="/simulator", className="io-btn"),
+        ],
+        "students",
+    )
     told = html.Pre(
-        command(config, view.now_us), className="data-code", tabIndex=0,
+        command(config, view.now_us),
+        className="data-code",
+        tabIndex=0,
         **wild({"aria-label": "Command that sends one event", "data-copied": _WELCOME}),
-    )  # fmt: skip
+    )
     head = html.Div(
         [
             html.Span("Or from a terminal:", className="t2 fs12 grow"),
@@ -77,10 +89,20 @@ def panel(config: WebConfig, view: View, nothing_yet: bool) -> html.Section:
     schema = html.A("OpenAPI", href=f"{api_url(config)}/openapi.json", target="_blank", rel="noopener")
     copy = components.button("Copy", kind="pri" if nothing_yet else "", data_copy=_ELEMENT)
     body: list[Any] = [
-        html.P("Paste this into a terminal on this machine. The event shows on every page within seconds."
-               if config.key_file else "Set IOPS_INGEST_KEY to a key made with `iops keys`, then paste this into a terminal.", className="t2 fs12"),
-        html.Pre(command(config, view.now_us), id=_ELEMENT, className="data-code", tabIndex=0, **wild({"aria-label": "Command that sends one event"})),
-    ]  # fmt: skip
+        html.P(
+            "Paste this into a terminal on this machine. The event shows on every page within seconds."
+            if config.key_file
+            else "Set IOPS_INGEST_KEY to a key made with `iops keys`, then paste this into a terminal.",
+            className="t2 fs12",
+        ),
+        html.Pre(
+            command(config, view.now_us),
+            id=_ELEMENT,
+            className="data-code",
+            tabIndex=0,
+            **wild({"aria-label": "Command that sends one event"}),
+        ),
+    ]
     return components.panel(
         title,
         html.Div(body, className="io-pad"),

@@ -78,10 +78,17 @@ def marks_trace(marks: Sequence[tuple[int, float, EpisodeRow]], zone: Zone) -> l
         return []
     says = [f"<b>{e.title}</b><br>{e.finding}<br>{e.rarity}" for _, _, e in marks]
     return [
-        {"type": "scatter", "mode": "markers", "x": [zone.axis(at) for at, _, _ in marks], "y": [y for _, y, _ in marks],
-         "marker": {"size": 11, "symbol": "diamond-open", "color": UNUSUAL, "line": {"width": 2}}, "cliponaxis": False,
-         "hovertemplate": "%{customdata}<extra></extra>", "customdata": says}
-    ]  # fmt: skip
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [zone.axis(at) for at, _, _ in marks],
+            "y": [y for _, y, _ in marks],
+            "marker": {"size": 11, "symbol": "diamond-open", "color": UNUSUAL, "line": {"width": 2}},
+            "cliponaxis": False,
+            "hovertemplate": "%{customdata}<extra></extra>",
+            "customdata": says,
+        }
+    ]
 
 
 def market_ahead(

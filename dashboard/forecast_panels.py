@@ -303,14 +303,19 @@ def _unusual(row: EpisodeRow, view: View) -> html.Li:
     return html.Li(
         [
             html.Span(
-                [icon(f"sev-{'warn' if row.severity == 'warning' else 'info'}", 14), span(view.now_us - row.start_us)],
+                [
+                    icon(f"sev-{'warn' if row.severity == 'warning' else 'info'}", 14),
+                    span(view.now_us - row.start_us),
+                ],
                 className=f"io-sev {'warn' if row.severity == 'warning' else 'info'}",
                 title=f"{row.severity.capitalize()}, since {view.zone.moment(row.start_us)}",
             ),
-            html.Span([html.A(row.title, href=href, className="io-news"), f" {row.finding}{also}"], title=row.rarity),
+            html.Span(
+                [html.A(row.title, href=href, className="io-news"), f" {row.finding}{also}"], title=row.rarity
+            ),
         ],
         key=f"{row.measure}{row.subject}{row.region}",
-    )  # fmt: skip
+    )
 
 
 def history(

@@ -29,8 +29,16 @@ from dashboard.zones import span
 log = logging.getLogger(__name__)
 LATE_AFTER_S = 15 * 60
 UNDO = {"ack": "unack", "resolve": "reopen", "dismiss": "reopen", "snooze": "reopen", "assign": "assign"}
-DONE = {"ack": "acknowledged", "unack": "open again", "assign": "assigned", "snooze": "snoozed", "resolve": "resolved",
-        "reopen": "reopened", "dismiss": "dismissed", "note": "noted"}  # fmt: skip
+DONE = {
+    "ack": "acknowledged",
+    "unack": "open again",
+    "assign": "assigned",
+    "snooze": "snoozed",
+    "resolve": "resolved",
+    "reopen": "reopened",
+    "dismiss": "dismissed",
+    "note": "noted",
+}
 
 
 def register(app: Any, ctx: Context, names: Names) -> None:
@@ -46,8 +54,14 @@ def register(app: Any, ctx: Context, names: Names) -> None:
         return markup.drawn(page), title
 
     bar = [Output(SHELL.chip(kind), "children") for kind in ENTITY_KINDS]
-    rest = [(SHELL.filters_label, "children"), (SHELL.range_label, "children"), (SHELL.zone_label, "children"),
-            (SHELL.mode_bar, "children"), (SHELL.notice, "children"), (SHELL.canonical, "data")]  # fmt: skip
+    rest = [
+        (SHELL.filters_label, "children"),
+        (SHELL.range_label, "children"),
+        (SHELL.zone_label, "children"),
+        (SHELL.mode_bar, "children"),
+        (SHELL.notice, "children"),
+        (SHELL.canonical, "data"),
+    ]
 
     @app.callback(
         *bar, *(Output(*o) for o in rest), Input(SHELL.location, "search"), State(SHELL.location, "pathname")
@@ -59,9 +73,13 @@ def register(app: Any, ctx: Context, names: Names) -> None:
         return ready(filter_bar(asked, names))
 
     @app.callback(
-        Output(SHELL.trust, "children"), Output(SHELL.trust, "className"), Output(SHELL.alerts_count, "children"),
-        Output(SHELL.demo, "hidden"), Input(SHELL.location, "search"), Input(SHELL.live, "data"),
-    )  # fmt: skip
+        Output(SHELL.trust, "children"),
+        Output(SHELL.trust, "className"),
+        Output(SHELL.alerts_count, "children"),
+        Output(SHELL.demo, "hidden"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def trust(search: str | None, _live: Any) -> Any:
         return ready(trust_and_counts(ctx, ctx.view(search)))
 
@@ -88,12 +106,17 @@ def register(app: Any, ctx: Context, names: Names) -> None:
             prevent_initial_call=True,
         )
     for modal, opener, closers in (
-        (SHELL.help_modal, SHELL.help_open, []), (SHELL.clear_modal, SHELL.clear_demo, [SHELL.clear_cancel, SHELL.clear_ask])
-    ):  # fmt: skip
+        (SHELL.help_modal, SHELL.help_open, []),
+        (SHELL.clear_modal, SHELL.clear_demo, [SHELL.clear_cancel, SHELL.clear_ask]),
+    ):
         app.clientside_callback(
-            ClientsideFunction("iops", "dialog"), Output(modal, "is_open"), Input(opener, "n_clicks"),
-            *(Input(c, "n_clicks") for c in closers), State(modal, "is_open"), prevent_initial_call=True,
-        )  # fmt: skip
+            ClientsideFunction("iops", "dialog"),
+            Output(modal, "is_open"),
+            Input(opener, "n_clicks"),
+            *(Input(c, "n_clicks") for c in closers),
+            State(modal, "is_open"),
+            prevent_initial_call=True,
+        )
 
 
 def ready(values: tuple[Any, ...]) -> list[Any]:
@@ -129,8 +152,15 @@ def filter_bar(view: View, names: Names) -> tuple[Any, ...]:
         components.button("Close", kind="quiet", data_close="notice"),
     ]
     count = number(len(filters.chosen)) if filters.chosen else "none"
-    return (*chips, count, window[:1].upper() + window[1:], zone, mode_bar(view),
-            html.Div(notice, className="io-notice") if notices else no_update, encode(filters))  # fmt: skip
+    return (
+        *chips,
+        count,
+        window[:1].upper() + window[1:],
+        zone,
+        mode_bar(view),
+        html.Div(notice, className="io-notice") if notices else no_update,
+        encode(filters),
+    )
 
 
 def _chip(kind: str, value: str | None, view: View) -> list[Any]:
@@ -150,18 +180,26 @@ def mode_bar(view: View) -> html.Div | None:
     filters = view.filters
     if filters.at_us is not None:
         return html.Div(
-            [icon("timeline"), html.B(f"As known {view.zone.full(filters.at_us)}"), html.Span("later events are left out", className="grow el"),
-             _step(filters.at_us, -1, "One hour back"), _step(filters.at_us, 1, "One hour on"),
-             components.button("Back to live", kind="pri", data_set='{"at":null,"paused":null}')],
+            [
+                icon("timeline"),
+                html.B(f"As known {view.zone.full(filters.at_us)}"),
+                html.Span("later events are left out", className="grow el"),
+                _step(filters.at_us, -1, "One hour back"),
+                _step(filters.at_us, 1, "One hour on"),
+                components.button("Back to live", kind="pri", data_set='{"at":null,"paused":null}'),
+            ],
             className="io-mode-bar",
-        )  # fmt: skip
+        )
     if filters.paused:
         return html.Div(
-            [icon("pause"), html.B(f"Paused at {view.zone.seconds(view.now_us)} {view.zone.short(view.now_us)}"),
-             html.Span("no change waits", id="io-waiting", className="grow el"),
-             components.button("Resume", kind="pri", data_set='{"paused":null}')],
+            [
+                icon("pause"),
+                html.B(f"Paused at {view.zone.seconds(view.now_us)} {view.zone.short(view.now_us)}"),
+                html.Span("no change waits", id="io-waiting", className="grow el"),
+                components.button("Resume", kind="pri", data_set='{"paused":null}'),
+            ],
             className="io-mode-bar",
-        )  # fmt: skip
+        )
     return None
 
 

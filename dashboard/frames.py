@@ -44,9 +44,13 @@ def _plain(name: str, value: Any) -> Any:
 def about(view: View, path: str, count: int) -> dict[str, Any]:
     """What travels with an export: where it came from, the filter, zone, moment and number of rows."""
     return {
-        "source": path + encode(view.filters), "scope": view.scope_text, "zone": view.zone.name,
-        "computed_at": iso(view.now_us), "as_of": iso(view.scope.at_us), "rows": count,
-    }  # fmt: skip
+        "source": path + encode(view.filters),
+        "scope": view.scope_text,
+        "zone": view.zone.name,
+        "computed_at": iso(view.now_us),
+        "as_of": iso(view.scope.at_us),
+        "rows": count,
+    }
 
 
 def csv_text(rows: Sequence[dict[str, Any]], view: View, path: str, *, comments: bool = True) -> str:

@@ -29,7 +29,9 @@ else:
 
         # The module decides where Dash looks for the scripts of a namespace.
         return type(kind)(
-            kind.__name__, (kind,), vars(pattern) | {"__init__": init, "__module__": kind.__module__, "_children_props": []}
-        )  # fmt: skip
+            kind.__name__,
+            (kind,),
+            vars(pattern) | {"__init__": init, "__module__": kind.__module__, "_children_props": []},
+        )
 
     globals().update({name: _quick(getattr(html, name)) for name in html.__all__})

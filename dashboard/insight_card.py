@@ -47,7 +47,7 @@ def register(app: Any, ctx: Context) -> None:
         State({"type": REASON, "insight": ALL}, "id"),
         State(SHELL.location, "search"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def judge(_clicks: Any, reasons: list[Any], ids: list[Any], search: str | None) -> Any:
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
@@ -63,7 +63,7 @@ def register(app: Any, ctx: Context) -> None:
         Input({"type": ASK, "kind": ALL, "entity": ALL}, "n_clicks"),
         State(SHELL.location, "search"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def explain(_clicks: Any, search: str | None) -> Any:
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
@@ -188,15 +188,24 @@ def _cited(item: Evidence, insight: Insight, view: View) -> list[Any]:
 
 # What a fact of a student or tutor rests on: the types of its events, and the range of the address that holds its window.
 _SESSIONS, _CALLS, _HOURS = (
-    "session_started,session_completed", "ib_call_logged", "tutor_availability_updated"
-)  # fmt: skip
+    "session_started,session_completed",
+    "ib_call_logged",
+    "tutor_availability_updated",
+)
 _RESTS_ON = {
-    "ib_calls_14d": (_CALLS, "14d"), "unresolved_14d": (_CALLS, "14d"),
-    "sessions_7d": (_SESSIONS, "7d"), "sessions_30d": (_SESSIONS, "30d"), "pace_28d": (_SESSIONS, "30d"),
-    "days_since_session": (_SESSIONS, "90d"), "avg_rating": (_SESSIONS, "30d"), "ratings_30d": (_SESSIONS, "30d"),
+    "ib_calls_14d": (_CALLS, "14d"),
+    "unresolved_14d": (_CALLS, "14d"),
+    "sessions_7d": (_SESSIONS, "7d"),
+    "sessions_30d": (_SESSIONS, "30d"),
+    "pace_28d": (_SESSIONS, "30d"),
+    "days_since_session": (_SESSIONS, "90d"),
+    "avg_rating": (_SESSIONS, "30d"),
+    "ratings_30d": (_SESSIONS, "30d"),
     "missed_30d": (_SESSIONS, "30d"),
-    "utilisation": (_HOURS, "7d"), "offered_hours": (_HOURS, "7d"), "booked_hours": (_HOURS, "7d"),
-}  # fmt: skip
+    "utilisation": (_HOURS, "7d"),
+    "offered_hours": (_HOURS, "7d"),
+    "booked_hours": (_HOURS, "7d"),
+}
 
 
 def place(insight: Insight, item: Evidence, view: View) -> str:

@@ -124,24 +124,34 @@ def load(value: tuple[float | None, str, str]) -> list[Any]:
 def list_panel(ids: PageIds, sorts: dict[str, str], label: str) -> html.Section:
     """The list's frame: title, search and, on a phone, sort. `answer` fills it."""
     search = dcc.Input(
-        id=ids.part("search"), type="search", className="io-input ppl-search", placeholder="Search name or id",
-        autoComplete="off", debounce=True,
-    )  # fmt: skip
+        id=ids.part("search"),
+        type="search",
+        className="io-input ppl-search",
+        placeholder="Search name or id",
+        autoComplete="off",
+        debounce=True,
+    )
     choices = [
         html.A(text, href=f"?sort={key}&dir=&page=", className="io-choice") for key, text in sorts.items()
     ]
     order = html.Details(
-        [html.Summary(["Sort ", icon("down", 12)], className="io-btn"), html.Div(choices, className="io-pop right")],
+        [
+            html.Summary(["Sort ", icon("down", 12)], className="io-btn"),
+            html.Div(choices, className="io-pop right"),
+        ],
         className="io-menu only-phone ppl-sort",
-    )  # fmt: skip
+    )
     head = html.Div(
         [
             html.Div(markup.Markup([], id=ids.part("head")), className="ppl-title"),
-            html.Label([icon("search", 14), html.Span(f"Search {label.lower()}", className="io-sr"), search], className="ppl-find"),
+            html.Label(
+                [icon("search", 14), html.Span(f"Search {label.lower()}", className="io-sr"), search],
+                className="ppl-find",
+            ),
             order,
         ],
         className="io-ph ppl-ph",
-    )  # fmt: skip
+    )
     body = markup.Markup(markup.nodes(components.loading(1, 560)), id=ids.part("list"))
     return html.Section([head, body], className="io-p ppl-list")
 
@@ -193,9 +203,12 @@ def _head(column: Column, want: Asked) -> html.Th:
     up = on and not want.descending
     sign = icon("up" if up else "down", 12) if on else None
     link = components.query_link(
-        [column.title, sign], className="ppl-head" + (" on" if on else ""), sort=column.key, page=None,
+        [column.title, sign],
+        className="ppl-head" + (" on" if on else ""),
+        sort=column.key,
+        page=None,
         dir="asc" if on and not up else None,
-    )  # fmt: skip
+    )
     state = {"aria-sort": "ascending" if up else "descending"} if on else {}
     return html.Th(
         link, scope="col", className=column.css, title=column.help, role="columnheader", **wild(state)
@@ -212,9 +225,12 @@ def foot(page: Page, want: Asked, view: View, export: str) -> html.Div:
         _step("Next", "page", str(want.page + 1), last < page.total),
     ]
     csv = html.A(
-        ["CSV of all ", number(page.total)], href=f"/export/{export}.csv", className="io-btn quiet", download="",
+        ["CSV of all ", number(page.total)],
+        href=f"/export/{export}.csv",
+        className="io-btn quiet",
+        download="",
         title="Download the whole filtered list",
-    )  # fmt: skip
+    )
     parts = [
         html.Span([html.Span(shown), *([*pages, csv] if page.rows else [])], className="io-foot-left"),
         html.Span(className="grow"),
@@ -244,8 +260,11 @@ def nothing(view: View, want: Asked, what: str, first_step: str) -> html.Div:
             f"No {what} within these filters", "Other filters may hold some.", [clear], "search"
         )
     return components.empty(
-        f"No {what} yet", first_step, [html.A("How to send the first event", href="/data", className="io-btn")], "students"
-    )  # fmt: skip
+        f"No {what} yet",
+        first_step,
+        [html.A("How to send the first event", href="/data", className="io-btn")],
+        "students",
+    )
 
 
 def register(app: Any, ids: PageIds) -> None:

@@ -69,9 +69,12 @@ def install(server: Flask, ctx: Context) -> None:
         view = ctx.view(request.args.get("search", ""))
         others = msgspec.structs.replace(view.scope, **{kind: None})
         found = queries.options(ctx.reads, others, kind, text=request.args.get("text", "")[:80], limit=50)
-        return jsonify([
-            {"value": o.value, "label": o.label, "count": o.count, "hint": plural(o.count, "session")} for o in found
-        ])  # fmt: skip
+        return jsonify(
+            [
+                {"value": o.value, "label": o.label, "count": o.count, "hint": plural(o.count, "session")}
+                for o in found
+            ]
+        )
 
     @server.get("/ui/find")
     def find() -> Response:
@@ -119,10 +122,15 @@ def spans(text: str, view: View) -> list[dict[str, str]]:
     """Time ranges and the past moment that a searched text names, with what each changes in the address."""
     asked = " ".join(text.lower().split())
     found = [
-        {"kind": "range", "id": "" if key == DEFAULT_RANGE else key, "label": words.capitalize(), "hint": "time range"}
+        {
+            "kind": "range",
+            "id": "" if key == DEFAULT_RANGE else key,
+            "label": words.capitalize(),
+            "hint": "time range",
+        }
         for key, (_, words) in RANGES.items()
         if asked in (key, words) or (len(asked) > 2 and words.startswith(asked))
-    ]  # fmt: skip
+    ]
     at_us = moment_of(text, view.zone, view.now_us)
     if at_us is not None:
         label = f"As of {view.zone.moment(at_us)} {view.zone.short(at_us)}"
@@ -137,8 +145,10 @@ def news_of(ctx: Context, after_us: int | None) -> dict[str, Any]:
     new = [row for row in rows if after_us is not None and row.opened_us > after_us]
     return {
         "newest_us": max([after_us or 0, *(row.opened_us for row in rows)]),
-        "items": [{"id": r.alert_id, "title": r.title, "message": r.message, "severity": r.severity} for r in new],
-    }  # fmt: skip
+        "items": [
+            {"id": r.alert_id, "title": r.title, "message": r.message, "severity": r.severity} for r in new
+        ],
+    }
 
 
 def address(kind: str, id: str) -> str:

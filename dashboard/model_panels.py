@@ -12,7 +12,7 @@ from dashboard.components import wild
 from dashboard.ids import MODELS
 from dashboard.prediction_card import WORDS, feature_text
 from dashboard.view import View
-from dashboard.words import number, percent, plural, readable
+from dashboard.words import count_title, number, percent, plural, readable
 from dashboard.zones import ago, span
 
 SHOWN_FEATURES = 10
@@ -154,11 +154,12 @@ def training(found: dict[str, Any], view: View, forbidden: str | None) -> html.S
     waiting = found.get("asked_us", 0) > found["started_us"]
     says = [html.Li(line) for line in found.get("said", ())] or [
         html.Li(
-            "It starts within seconds, unless events are waiting." if waiting else
-            "By schedule, when inputs have moved far, or when you ask; at the lowest priority, beside everything else. "
+            "It starts within seconds, unless events are waiting."
+            if waiting
+            else "By schedule, when inputs have moved far, or when you ask; at the lowest priority, beside everything else. "
             "A log needs 42 days. What is not better is kept, and not used."
         )
-    ]  # fmt: skip
+    ]
     go = None
     if not forbidden and state != "running" and not waiting:
         go = html.Button("Train now", id=MODELS.row("train", "now"), className="io-btn", type="button")
@@ -222,8 +223,12 @@ def _judged(f: dict[str, Any], card: dict[str, Any]) -> list[Any]:
     compared = [_compared(f["baselines"].get(name), chance) for name in others]
     if chance:
         return [
-            number(f["rows"]), _share(f["auc"]), *compared, f"{number(100 * f['ece'], 1)} points", _in_words(f)
-        ]  # fmt: skip
+            number(f["rows"]),
+            _share(f["auc"]),
+            *compared,
+            f"{number(100 * f['ece'], 1)} points",
+            _in_words(f),
+        ]
     better = 1 - f["mae"] / f["baselines"]["training_mean"]["mae"]
     words = f"{percent(better)} closer than always saying the mean"
     return [number(f["rows"]), "–", *compared, number(f["mae"], 2), words]
@@ -319,7 +324,7 @@ def decisions(found: dict[str, Any], view: View) -> html.Section | None:
         )
         for entry in found["decisions"][:12]
     ]
-    title = components.count_title(len(found["decisions"]), "decision", "so far", "No decision yet")
+    title = count_title(len(found["decisions"]), "decision", "so far", "No decision yet")
     return components.panel(
         title, html.Div(html.Ul(lines, className="mdl-log"), className="io-pad"), view, span=""
     )

@@ -51,8 +51,11 @@ def register(app: Any, ctx: Context, ids: PageIds, kind: str) -> None:
     """The page's one data callback; `kind` is "subject" or "region"."""
 
     @app.callback(
-        markup.filled(ids), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        markup.filled(ids),
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
         from dashboard.pages import entity_id
 
@@ -94,7 +97,10 @@ def page(ctx: Context, view: View, kind: str, name: str) -> Any:
         ),
         html.Div(
             [
-                part("Students", lambda: students(queries.students(reads, scope, limit=LISTED), spread, kind, name, view)),
+                part(
+                    "Students",
+                    lambda: students(queries.students(reads, scope, limit=LISTED), spread, kind, name, view),
+                ),
                 part("Tutors", lambda: tutors(queries.tutors(reads, scope, limit=LISTED), kind, name, view)),
             ],
             className="ppl-row half",
@@ -103,7 +109,7 @@ def page(ctx: Context, view: View, kind: str, name: str) -> Any:
             "Alerts",
             lambda: alerts(queries.alerts(reads, scope, limit=LISTED), kind, name, view),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def counted(reads: Any, scope: Scope) -> list[list[int]]:
@@ -136,13 +142,22 @@ def facts(metrics: dict[str, Any], spread: dict[str, Any], cells: Sequence[Cell]
         [
             ("Students", number(spread["total"]), f"{number(spread['unknown'])} not scored yet"),
             ("At risk", number(need), f"{percent(need / known)} of those scored" if known else "none scored"),
-            ("Sessions", number(metrics["sessions_30d"]), f"in 30 d, {number(metrics['sessions_7d'])} in 7 d"),
+            (
+                "Sessions",
+                number(metrics["sessions_30d"]),
+                f"in 30 d, {number(metrics['sessions_7d'])} in 7 d",
+            ),
             ("Calls", number(metrics["ib_calls_30d"]), f"in 30 d, {number(metrics['ib_calls_7d'])} in 7 d"),
             ("Rating", number(rating, 1), "mean of 5 in 30 d" if rating is not None else "none in 30 d"),
-            ("Missed", percent(missed, 1) if missed is not None else "–", f"of sessions in 30 d, {plural(len(short), 'short cell')}"),
+            (
+                "Missed",
+                percent(missed, 1) if missed is not None else "–",
+                f"of sessions in 30 d, {plural(len(short), 'short cell')}",
+            ),
         ],
-        "This place in numbers", "six",
-    )  # fmt: skip
+        "This place in numbers",
+        "six",
+    )
 
 
 def course_panel(metric: str, points: Sequence[Point], view: View) -> html.Section:
@@ -189,39 +204,64 @@ def supply(cells: Sequence[Cell], kind: str, name: str, view: View) -> html.Sect
     )
     lines = [
         [
-            html.A(readable(getattr(c, other)), href=f"/supply?cell={quote(supply_panels.key_of(c), safe='')}"),
-            signed(c.gap_hours, 1), number(c.available_tutors), number(c.pending_requests), number(c.sessions_7d),
+            html.A(
+                readable(getattr(c, other)), href=f"/supply?cell={quote(supply_panels.key_of(c), safe='')}"
+            ),
+            signed(c.gap_hours, 1),
+            number(c.available_tutors),
+            number(c.pending_requests),
+            number(c.sessions_7d),
         ]
         for c in known
-    ]  # fmt: skip
+    ]
     table = components.plain_table(
         [other.capitalize(), "Gap, h", "Tutors", "Waiting", "Sessions, 7 d"], lines, "Supply by cell"
     )
     every = f"All {number(len(cells))} cells in the map" if len(cells) > len(known) else "In the map"
     more = html.A(every, href=link("/supply", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, span="now", sub="supply less demand, tightest first", foot=more, className="ppl-subjects"
-    )  # fmt: skip
+        title,
+        table,
+        view,
+        span="now",
+        sub="supply less demand, tightest first",
+        foot=more,
+        className="ppl-subjects",
+    )
 
 
 def students(found: Page, spread: dict[str, Any], kind: str, name: str, view: View) -> html.Section:
     """How many need attention, and the first of all by what may be lost."""
     rows: list[StudentRow] = found.rows
     if not rows:
-        return components.panel("No student yet", components.empty("No student yet", "Students come with sessions and calls.", sign="students"), view, span="now")  # fmt: skip
+        return components.panel(
+            "No student yet",
+            components.empty("No student yet", "Students come with sessions and calls.", sign="students"),
+            view,
+            span="now",
+        )
     lines = [
-        [html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"), segments.mark("student", row.segment),
-         number(row.health, 0), money(row.expected_loss)]
+        [
+            html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"),
+            segments.mark("student", row.segment),
+            number(row.health, 0),
+            money(row.expected_loss),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     table = components.plain_table(
         ["Student", "Segment", "Health", "Exp. loss"], lines, "Students by expected loss"
     )
     more = html.A(f"All {number(found.total)} students", href=link("/students", view.filters, **{kind: name}))
     return components.panel(
-        segments.finding(spread), table, view, span="now", sub=first(rows, found, "by expected loss a month"), foot=more,
+        segments.finding(spread),
+        table,
+        view,
+        span="now",
+        sub=first(rows, found, "by expected loss a month"),
+        foot=more,
         className="ppl-subjects",
-    )  # fmt: skip
+    )
 
 
 def first(rows: Sequence[Any], found: Page, order: str) -> str:
@@ -233,12 +273,21 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
     """Tutors by load."""
     rows: list[TutorRow] = found.rows
     if not rows:
-        return components.panel("No tutor yet", components.empty("No tutor yet", "Tutors come with sessions and availability.", sign="tutors"), view, span="now")  # fmt: skip
+        return components.panel(
+            "No tutor yet",
+            components.empty("No tutor yet", "Tutors come with sessions and availability.", sign="tutors"),
+            view,
+            span="now",
+        )
     lines = [
-        [html.A(row.name, href=f"/tutors/{quote(row.tutor_id, safe='')}"), percent(row.utilisation), number(row.avg_rating, 1),
-         number(row.sessions_7d)]
+        [
+            html.A(row.name, href=f"/tutors/{quote(row.tutor_id, safe='')}"),
+            percent(row.utilisation),
+            number(row.avg_rating, 1),
+            number(row.sessions_7d),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     table = components.plain_table(["Tutor", "Booked", "Rating", "Sessions, 7 d"], lines, "Tutors by load")
     over = sum((row.utilisation or 0) >= RULES["tutor_over_use"].levels[-1].opens for row in rows)
     at_least = (
@@ -251,9 +300,14 @@ def tutors(found: Page, kind: str, name: str, view: View) -> html.Section:
     )
     more = html.A(f"All {number(found.total)} tutors", href=link("/tutors", view.filters, **{kind: name}))
     return components.panel(
-        title, table, view, span="now", sub=first(rows, found, "by share of hours booked"), foot=more,
+        title,
+        table,
+        view,
+        span="now",
+        sub=first(rows, found, "by share of hours booked"),
+        foot=more,
         className="ppl-subjects",
-    )  # fmt: skip
+    )
 
 
 def alerts(found: Page, kind: str, name: str, view: View) -> html.Section:

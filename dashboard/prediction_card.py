@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from backend.domain.predictions import PROBABILITIES, Contribution, Prediction, Scored, feature_words
 from backend.services.read_models import Point
 from dashboard import components, html
+from dashboard.sparks import spark
 from dashboard.view import View
 from dashboard.words import chance, number, percent, plural
 from dashboard.zones import ago
@@ -83,7 +84,7 @@ def way(risks: Sequence[Point]) -> html.Span | None:
     if len(known) < 2:
         return None
     says = f"Chance to leave by hour, 7 days: from {percent(known[0])} to {percent(known[-1])}"
-    return html.Span(components.spark(list(known), says), title=says)
+    return html.Span(spark(list(known), says), title=says)
 
 
 def title(p: Prediction) -> str:

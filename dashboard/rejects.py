@@ -17,9 +17,15 @@ ALL_STREAMS = "Of all streams, whatever the filter"
 REJECTS = 12  # a page of refused items
 _SHOWN = 20_000  # characters of a refused body
 _REASONS = {
-    "required": "Missing field", "unknown": "Unknown type", "not_object": "Not an object", "future": "Too far in the future",
-    "past": "Too long ago", "range": "Out of range", "type": "Wrong kind of value", "conflict": "Same id, other content",
-}  # fmt: skip
+    "required": "Missing field",
+    "unknown": "Unknown type",
+    "not_object": "Not an object",
+    "future": "Too far in the future",
+    "past": "Too long ago",
+    "range": "Out of range",
+    "type": "Wrong kind of value",
+    "conflict": "Same id, other content",
+}
 
 
 def area(reads: Any, view: View) -> html.Div:

@@ -67,9 +67,14 @@ def _row(rule: dict[str, Any], view: View) -> list[Any]:
         else "as it came"
     )
     return [
-        name, rule["entity_type"], rule["measure"], *(by_severity.get(level, "–") for level in reversed(LEVELS)),
-        limit(mild["clears"], not rule["rising"]), quiet_for(rule["quiet_minutes"]), who,
-    ]  # fmt: skip
+        name,
+        rule["entity_type"],
+        rule["measure"],
+        *(by_severity.get(level, "–") for level in reversed(LEVELS)),
+        limit(mild["clears"], not rule["rising"]),
+        quiet_for(rule["quiet_minutes"]),
+        who,
+    ]
 
 
 def box() -> html.Section:
@@ -80,14 +85,21 @@ def box() -> html.Section:
             [
                 html.B(level.capitalize()),
                 *(
-                    html.Label([html.Span(id=WORDS[n]), dcc.Input(id=FIELDS[n], type="number", step="any", className="io-input")])
+                    html.Label(
+                        [
+                            html.Span(id=WORDS[n]),
+                            dcc.Input(id=FIELDS[n], type="number", step="any", className="io-input"),
+                        ]
+                    )
                     for n in (2 * i, 2 * i + 1)
                 ),
             ],
-            id=ROWS[i], className="set-limit", hidden=True,
+            id=ROWS[i],
+            className="set-limit",
+            hidden=True,
         )
         for i, level in enumerate(LEVELS)
-    ]  # fmt: skip
+    ]
     states = [
         {"label": "On", "value": "on"},
         {"label": "Off: it raises nothing, and what it raised ends", "value": "off"},
@@ -114,9 +126,16 @@ def box() -> html.Section:
         html.Div(id=SAID, role="status"),
     ]
     return html.Section(
-        [html.Div(html.H2("Set the limits of a rule"), className="io-ph"), html.Div(inside, className="io-pad"), dcc.Store(id=DONE), dcc.Store(id=SEEN)],
-        className="io-p set-channels", id=BOX, hidden=True,
-    )  # fmt: skip
+        [
+            html.Div(html.H2("Set the limits of a rule"), className="io-ph"),
+            html.Div(inside, className="io-pad"),
+            dcc.Store(id=DONE),
+            dcc.Store(id=SEEN),
+        ],
+        className="io-p set-channels",
+        id=BOX,
+        hidden=True,
+    )
 
 
 def register(app: Any, ctx: Context) -> None:
@@ -125,17 +144,31 @@ def register(app: Any, ctx: Context) -> None:
         return ctx.view(search).role != "admin"
 
     @app.callback(
-        *[Output(row, "hidden") for row in ROWS], *[Output(field, "value") for field in FIELDS],
-        *[Output(word, "children") for word in WORDS], Output(ON, "value"),
-        Output(QUIET, "value"), Output(SEEN, "data"), Input(RULE, "value"), Input(DONE, "data"), prevent_initial_call=True,
-    )  # fmt: skip
+        *[Output(row, "hidden") for row in ROWS],
+        *[Output(field, "value") for field in FIELDS],
+        *[Output(word, "children") for word in WORDS],
+        Output(ON, "value"),
+        Output(QUIET, "value"),
+        Output(SEEN, "data"),
+        Input(RULE, "value"),
+        Input(DONE, "data"),
+        prevent_initial_call=True,
+    )
     def choose(rule_id: Any, _done: Any) -> Any:
         return fill(ctx, rule_id)
 
     @app.callback(
-        Output(SAID, "children"), Output(DONE, "data"), Input(SAVE, "n_clicks"), State(RULE, "value"), State(ON, "value"),
-        State(QUIET, "value"), State(NOTE, "value"), State(SEEN, "data"), *[State(field, "value") for field in FIELDS], prevent_initial_call=True,
-    )  # fmt: skip
+        Output(SAID, "children"),
+        Output(DONE, "data"),
+        Input(SAVE, "n_clicks"),
+        State(RULE, "value"),
+        State(ON, "value"),
+        State(QUIET, "value"),
+        State(NOTE, "value"),
+        State(SEEN, "data"),
+        *[State(field, "value") for field in FIELDS],
+        prevent_initial_call=True,
+    )
     def save(clicks: Any, rule_id: Any, on: Any, quiet: Any, note: Any, seen: Any, *values: Any) -> Any:
         if not clicks:
             return no_update, no_update
@@ -173,7 +206,7 @@ def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
         "on" if found.enabled else "off",
         found.quiet_minutes,
         found.version,
-    )  # fmt: skip
+    )
 
 
 def _ends(rule: Rule, level: Level) -> list[tuple[float, bool]]:
@@ -213,9 +246,16 @@ def put(
         return _said("give the quiet time in whole minutes"), False
     try:
         done = limits.put(
-            ctx.reads, rule.rule_id, asked, enabled=on != "off", seen=seen if isinstance(seen, int) else None,
-            by=view.actor, now_us=view.now_us, note=str(note or ""), quiet_minutes=quiet,
-        )  # fmt: skip
+            ctx.reads,
+            rule.rule_id,
+            asked,
+            enabled=on != "off",
+            seen=seen if isinstance(seen, int) else None,
+            by=view.actor,
+            now_us=view.now_us,
+            note=str(note or ""),
+            quiet_minutes=quiet,
+        )
     except IopsError as refused:
         return _said(str(refused)), False
     return _said(f"{readable(rule.rule_id)} is at version {done.version}"), True

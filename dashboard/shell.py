@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import dcc
 
-from dashboard import components, html
+from dashboard import components, dialogs, html
 from dashboard.components import button, icon, wild
 from dashboard.context import WebConfig
 from dashboard.filters import DEFAULT_RANGE, ENTITY_KINDS, RANGES
@@ -19,19 +18,6 @@ from dashboard.zones import CHOICES
 THEMES = (("system", "As the system"), ("light", "Light"), ("dark", "Dark"), ("contrast", "High contrast"))
 NOTIFY = (("off", "Off"), ("on", "On"))
 _PHONE = ("now", "alerts", "students", "data")
-_KEYS = (
-    ("Ctrl K or /", "find a student, tutor, subject, region or page"),
-    ("J, K", "next, previous row of a list"),
-    ("Enter", "open the row"),
-    ("A", "acknowledge the row"),
-    ("U", "undo the last action"),
-    ("R", "refresh: ask for this page's data again"),
-    ("P", "pause or resume"),
-    ("T", "light or dark"),
-    ("W", "wall mode: no navigation, larger type"),
-    ("?", "this sheet"),
-    ("Esc", "close what is open"),
-)
 
 
 def layout(config: WebConfig, now_us: int) -> html.Div:
@@ -51,8 +37,8 @@ def layout(config: WebConfig, now_us: int) -> html.Div:
                 type="button",
                 **wild({"data-set": '{"kiosk":null}'}),
             ),
-            _help(),
-            _clear_dialog(),
+            dialogs.shortcuts(),
+            dialogs.clear_demo_data(),
         ],
         id="io-root",
         **wild({"data-now": str(now_us)}),
@@ -72,25 +58,38 @@ def _rail(config: WebConfig) -> html.Nav:
     clear = [html.Button("Clear demo data", id=SHELL.clear_demo, className="io-link", type="button")]
     return html.Nav(
         [
-            html.Div([html.Span(className="io-mark", **wild({"aria-hidden": "true"})), html.Span("iOps Dashboard", className="lb")], className="io-brand"),
+            html.Div(
+                [
+                    html.Span(className="io-mark", **wild({"aria-hidden": "true"})),
+                    html.Span("iOps Dashboard", className="lb"),
+                ],
+                className="io-brand",
+            ),
             html.Div(main, className="io-nav"),
             html.Div("Admin", className="io-navh"),
             html.Div(admin, className="io-nav"),
             html.Div(
-                [html.Div([*demo, *clear], id=SHELL.demo, hidden=True), html.Span(where), html.Span(f", {config.stage}" if config.stage != "local" else "")],
+                [
+                    html.Div([*demo, *clear], id=SHELL.demo, hidden=True),
+                    html.Span(where),
+                    html.Span(f", {config.stage}" if config.stage != "local" else ""),
+                ],
                 className="io-railfoot",
             ),
         ],
-        className="io-rail", **wild({"aria-label": "Pages"}),
-    )  # fmt: skip
+        className="io-rail",
+        **wild({"aria-label": "Pages"}),
+    )
 
 
 def _nav_link(page: Page) -> html.A:
     count = html.Span(id=SHELL.alerts_count, className="n hot") if page.name == "alerts" else None
     return html.A(
         [icon(page.icon), html.Span(page.title, className="lb"), count],
-        href=page.path, title=page.title, **wild({"data-nav": page.path}),
-    )  # fmt: skip
+        href=page.path,
+        title=page.title,
+        **wild({"data-nav": page.path}),
+    )
 
 
 def _phone_bar() -> html.Nav:
@@ -106,10 +105,12 @@ def _phone_bar() -> html.Nav:
         components.preference("Theme", "theme", THEMES),
     ]
     more = html.Details(
-        [html.Summary([icon("more", 20), "More"]),
-         html.Div(sheet, className="io-pop", role="group", **wild({"aria-label": "More pages and tools"}))],
+        [
+            html.Summary([icon("more", 20), "More"]),
+            html.Div(sheet, className="io-pop", role="group", **wild({"aria-label": "More pages and tools"})),
+        ],
         className="io-menu io-more",
-    )  # fmt: skip
+    )
     links = [_phone_link(page) for page in first]
     return html.Nav([*links, more], className="io-phonebar", **wild({"aria-label": "Main pages"}))
 
@@ -135,25 +136,37 @@ def _place(config: WebConfig) -> html.Span | None:
         return None
     words = [config.stage, config.region, *([config.account] if config.account else [])]
     return html.Span(
-        [html.B(words[0]), html.Span(" · " + " · ".join(words[1:]), className="no-phone")], className="io-place",
-        title="Stage, region and account of this deployment", **wild({"data-stage": config.stage}),
-    )  # fmt: skip
+        [html.B(words[0]), html.Span(" · " + " · ".join(words[1:]), className="no-phone")],
+        className="io-place",
+        title="Stage, region and account of this deployment",
+        **wild({"data-stage": config.stage}),
+    )
 
 
 def _top(config: WebConfig) -> html.Div:
     modes = html.Span(
         [_mode("live", "play", "Live"), _mode("paused", "pause", "Paused"), _at_menu()],
-        className="io-seg no-phone", role="group", **wild({"aria-label": "Data mode"}),
-    )  # fmt: skip
+        className="io-seg no-phone",
+        role="group",
+        **wild({"aria-label": "Data mode"}),
+    )
     theme = menu(
-        icon("theme"), [_choice(label, data_pref="theme", data_value=value) for value, label in THEMES],
-        label="Theme", css="io-btn quiet icon no-phone", right=True,
-    )  # fmt: skip
+        icon("theme"),
+        [_choice(label, data_pref="theme", data_value=value) for value, label in THEMES],
+        label="Theme",
+        css="io-btn quiet icon no-phone",
+        right=True,
+    )
     told = menu(
-        icon("alerts"), [html.P("New critical alerts, told by the browser while this tab is in the background:"),
-                         *(_choice(label, data_pref="notify", data_value=value) for value, label in NOTIFY)],
-        label="Notifications", css="io-btn quiet icon no-phone", right=True,
-    )  # fmt: skip
+        icon("alerts"),
+        [
+            html.P("New critical alerts, told by the browser while this tab is in the background:"),
+            *(_choice(label, data_pref="notify", data_value=value) for value, label in NOTIFY),
+        ],
+        label="Notifications",
+        css="io-btn quiet icon no-phone",
+        right=True,
+    )
     return html.Div(
         [
             html.H1(id=SHELL.title, children="iOps Dashboard"),
@@ -161,14 +174,32 @@ def _top(config: WebConfig) -> html.Div:
             html.Span(className="grow"),
             html.Div(id="io-find", className="io-find"),
             modes,
-            html.A("Connecting", id=SHELL.trust, href="/data", className="io-trust grey", **wild({"data-transport": ""})),
-            html.Button(icon("retry"), className="io-btn quiet icon", type="button", title="Refresh (R)", **wild({"aria-label": "Refresh this page's data", "data-refresh": "page"})),
+            html.A(
+                "Connecting",
+                id=SHELL.trust,
+                href="/data",
+                className="io-trust grey",
+                **wild({"data-transport": ""}),
+            ),
+            html.Button(
+                icon("retry"),
+                className="io-btn quiet icon",
+                type="button",
+                title="Refresh (R)",
+                **wild({"aria-label": "Refresh this page's data", "data-refresh": "page"}),
+            ),
             told,
             theme,
-            html.Button(icon("help"), id=SHELL.help_open, className="io-btn quiet icon no-phone", type="button", **wild({"aria-label": "Help and shortcuts"})),
+            html.Button(
+                icon("help"),
+                id=SHELL.help_open,
+                className="io-btn quiet icon no-phone",
+                type="button",
+                **wild({"aria-label": "Help and shortcuts"}),
+            ),
         ],
         className="io-top",
-    )  # fmt: skip
+    )
 
 
 def _mode(name: str, sign: str, label: str) -> html.Button:
@@ -210,10 +241,23 @@ def menu(
     """A button that opens a small panel; closes on Escape, on a click outside and on a choice (shell.js)."""
     extra = wild({name.replace("_", "-"): value for name, value in data.items()})
     return html.Details(
-        [html.Summary(face, className=css, role="button", **wild({"aria-label": label}) if isinstance(face, html.Span) else {}, **extra),
-         html.Div(body, className="io-pop" + (" right" if right else ""), role="group", **wild({"aria-label": label}))],
+        [
+            html.Summary(
+                face,
+                className=css,
+                role="button",
+                **wild({"aria-label": label}) if isinstance(face, html.Span) else {},
+                **extra,
+            ),
+            html.Div(
+                body,
+                className="io-pop" + (" right" if right else ""),
+                role="group",
+                **wild({"aria-label": label}),
+            ),
+        ],
         className="io-menu" + (" no-phone" if "no-phone" in css else ""),
-    )  # fmt: skip
+    )
 
 
 def _choice(label: str, **data: str) -> html.Button:
@@ -228,12 +272,19 @@ def _choice(label: str, **data: str) -> html.Button:
 def _filter_bar() -> html.Div:
     chips = [
         html.Div(
-            [html.Button(id=SHELL.chip(kind), className="io-chip", type="button", children=[kind.capitalize(), " ", html.B("any"), icon("down", 12)],
-                         **wild({"data-pick": kind, "aria-haspopup": "listbox", "aria-expanded": "false"}))],
+            [
+                html.Button(
+                    id=SHELL.chip(kind),
+                    className="io-chip",
+                    type="button",
+                    children=[kind.capitalize(), " ", html.B("any"), icon("down", 12)],
+                    **wild({"data-pick": kind, "aria-haspopup": "listbox", "aria-expanded": "false"}),
+                )
+            ],
             className="io-menu",
         )
         for kind in ENTITY_KINDS
-    ]  # fmt: skip
+    ]
     ranges = [
         _choice(
             text[:1].upper() + text[1:],
@@ -250,41 +301,58 @@ def _filter_bar() -> html.Div:
     zones = [_choice(label, data_set=json.dumps({"zone": value or None})) for value, label in CHOICES]
     return html.Div(
         [
-            html.Button(["Filters ", html.B("none", id=SHELL.filters_label)], className="io-chip only-phone", type="button", **wild({"data-toggle": "filters", "aria-expanded": "false"})),
-            html.Div([*chips, html.Button("Clear all", className="io-btn quiet io-clear", type="button", **wild({"data-clear": "1"}))], className="io-filters"),
-            html.Button([icon("play", 12), html.B("Live", className="io-mode-word")], className="io-chip only-phone", type="button", **wild({"data-switch": "toggle", "aria-label": "Live or paused"})),
-            menu([icon("cal", 14), html.B("Last 24 h", id=SHELL.range_label), icon("down", 12)],
-                 [html.Div(ranges, className="io-choices"), html.Div(absolute, className="io-absolute")], label="Time range"),
-            menu([html.Span("", id=SHELL.zone_label), icon("down", 12)], zones, label="Time zone", css="io-chip tz"),
+            html.Button(
+                ["Filters ", html.B("none", id=SHELL.filters_label)],
+                className="io-chip only-phone",
+                type="button",
+                **wild({"data-toggle": "filters", "aria-expanded": "false"}),
+            ),
+            html.Div(
+                [
+                    *chips,
+                    html.Button(
+                        "Clear all",
+                        className="io-btn quiet io-clear",
+                        type="button",
+                        **wild({"data-clear": "1"}),
+                    ),
+                ],
+                className="io-filters",
+            ),
+            html.Button(
+                [icon("play", 12), html.B("Live", className="io-mode-word")],
+                className="io-chip only-phone",
+                type="button",
+                **wild({"data-switch": "toggle", "aria-label": "Live or paused"}),
+            ),
+            menu(
+                [icon("cal", 14), html.B("Last 24 h", id=SHELL.range_label), icon("down", 12)],
+                [html.Div(ranges, className="io-choices"), html.Div(absolute, className="io-absolute")],
+                label="Time range",
+            ),
+            menu(
+                [html.Span("", id=SHELL.zone_label), icon("down", 12)],
+                zones,
+                label="Time zone",
+                css="io-chip tz",
+            ),
             html.Span(className="grow"),
             html.Span(className="io-stamp no-phone wide", id="io-clock"),
-            menu([icon("star", 14), html.Span("Save view")], html.Div(id="io-views", className="io-views"), label="Saved views", css="io-btn quiet no-phone", right=True),
-            html.Button([icon("share", 14), "Share"], className="io-btn quiet no-phone", type="button", **wild({"data-share": "1"})),
+            menu(
+                [icon("star", 14), html.Span("Save view")],
+                html.Div(id="io-views", className="io-views"),
+                label="Saved views",
+                css="io-btn quiet no-phone",
+                right=True,
+            ),
+            html.Button(
+                [icon("share", 14), "Share"],
+                className="io-btn quiet no-phone",
+                type="button",
+                **wild({"data-share": "1"}),
+            ),
         ],
-        className="io-filter", role="group", **wild({"aria-label": "Filters"}),
-    )  # fmt: skip
-
-
-def _help() -> dbc.Modal:
-    rows = [
-        html.Tr([html.Th([html.Kbd(keys, className="io-kbd")], scope="row"), html.Td(does)])
-        for keys, does in _KEYS
-    ]
-    single = components.preference("Single letters as shortcuts", "keys", (("on", "On"), ("off", "Off")))
-    body = [html.Table(html.Tbody(rows), className="io-tbl"), html.Div(single, className="io-keys-switch")]
-    return dbc.Modal(
-        [dbc.ModalHeader(dbc.ModalTitle("Shortcuts", tag="h2", id=f"{SHELL.help_modal}-title")), dbc.ModalBody(body)],
-        id=SHELL.help_modal, labelledby=f"{SHELL.help_modal}-title", is_open=False, centered=True,
-    )  # fmt: skip
-
-
-def _clear_dialog() -> dbc.Modal:
-    words = "Everything that was simulated is removed: events, students, tutors, alerts and what was computed from them. Your own events stay. This cannot be undone."
-    foot = [
-        html.Button("Keep it", id=SHELL.clear_cancel, className="io-btn", type="button"),
-        html.Button("Remove demo data", id=SHELL.clear_ask, className="io-btn pri", type="button"),
-    ]
-    return dbc.Modal(
-        [dbc.ModalHeader(dbc.ModalTitle("Clear demo data?", tag="h2", id=f"{SHELL.clear_modal}-title")), dbc.ModalBody(words), dbc.ModalFooter(foot)],
-        id=SHELL.clear_modal, labelledby=f"{SHELL.clear_modal}-title", is_open=False, centered=True,
-    )  # fmt: skip
+        className="io-filter",
+        role="group",
+        **wild({"aria-label": "Filters"}),
+    )

@@ -71,11 +71,20 @@ def counters(status: dict[str, Any], view: View) -> html.Dl:
             ("Accepted", number(actual.get("accepted") or 0), share("accepted")),
             ("Duplicates", number(actual.get("duplicates") or 0), share("duplicates")),
             ("Rejected", number(actual.get("rejected") or 0), share("rejected")),
-            ("Errors", number(actual.get("errors") or 0), "posts that failed" if actual.get("errors") else "every post answered"),
-            ("Rate", f"{number(rate, 1)} / s", f"of {number(wanted)} ordered" if ordered.get("state") == "running" else "nothing ordered"),
+            (
+                "Errors",
+                number(actual.get("errors") or 0),
+                "posts that failed" if actual.get("errors") else "every post answered",
+            ),
+            (
+                "Rate",
+                f"{number(rate, 1)} / s",
+                f"of {number(wanted)} ordered" if ordered.get("state") == "running" else "nothing ordered",
+            ),
         ],
-        "Counters of the simulator", "six sim-counters",
-    )  # fmt: skip
+        "Counters of the simulator",
+        "six sim-counters",
+    )
 
 
 def cards(status: dict[str, Any], view: View) -> html.Section:
@@ -90,9 +99,13 @@ def cards(status: dict[str, Any], view: View) -> html.Section:
     )
     items = [_card(s, s["name"] == running, actual, ordered, view) for s in scenarios]
     return components.panel(
-        title, html.Ol(items, className="sim-cards"), view, span="", sub=f"{plural(len(scenarios), 'scenario')}, one at a time",
+        title,
+        html.Ol(items, className="sim-cards"),
+        view,
+        span="",
+        sub=f"{plural(len(scenarios), 'scenario')}, one at a time",
         className="sim-library",
-    )  # fmt: skip
+    )
 
 
 def _card(
@@ -124,8 +137,9 @@ def _card(
             html.P([html.Span("Expect ", className="t3"), scenario["expect"]], className="sim-expect"),
             html.Div([state, act], className="sim-foot"),
         ],
-        className="on" if on else "", key=scenario["name"],
-    )  # fmt: skip
+        className="on" if on else "",
+        key=scenario["name"],
+    )
 
 
 def _word(ordered: dict[str, Any], actual: dict[str, Any]) -> str:
@@ -142,7 +156,7 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
         body = components.empty(
             "Nothing was sent yet", "Start a scenario; its events are counted here by kind.", sign="simulator"
         )
-        return components.panel("No event yet", body, view, span="")  # fmt: skip
+        return components.panel("No event yet", body, view, span="")
     rows = sorted(by_type.items(), key=lambda item: (-item[1], item[0]))
     most = rows[0][1]
     items = [
@@ -172,9 +186,11 @@ def labels(view: View, simulated: int | None) -> html.Section:
     )
     held = f"{number(simulated)} simulated events are stored" if simulated else "No simulated event is stored"
     clear = button(
-        "Clear demo data", id=SIMULATOR.part("clear"), disabled=view.forbidden or (None if simulated else "There is none"),
+        "Clear demo data",
+        id=SIMULATOR.part("clear"),
+        disabled=view.forbidden or (None if simulated else "There is none"),
         data_sim_clear="1",
-    )  # fmt: skip
+    )
     body = [html.Ul([html.Li(text) for text in points], className="sim-labels"), html.Div(clear)]
     return components.panel(
         held, html.Div(body, className="io-pad sim-about"), view, span="", className="sim-dashed"

@@ -48,10 +48,7 @@ def kinds_panel(found: Sequence[tuple[str, int]], view: View) -> html.Section:
     figure = comparisons.bars(
         [pretty(name) for name, _ in found], [n for _, n in found], view.filters.key, unit="open alerts"
     )
-    links = [
-        [html.A(pretty(name), href=f"/alerts?type={name}"), number(n)]
-        for name, n in found
-    ]  # fmt: skip
+    links = [[html.A(pretty(name), href=f"/alerts?type={name}"), number(n)] for name, n in found]
     chart = components.chart_or_table(
         components.graph(figure, title, _BAR + 30 * len(found)),
         ["Kind", "Open alerts"],
@@ -84,9 +81,14 @@ def pace_panel(rows: Sequence[StudentRow], view: View) -> html.Section:
         before=usual,
     )
     table = [
-        [html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"), number(row.sessions_7d), number(mean, 1), signed(row.sessions_7d - mean, 1)]
+        [
+            html.A(row.name, href=f"/students/{quote(row.student_id, safe='')}"),
+            number(row.sessions_7d),
+            number(mean, 1),
+            signed(row.sessions_7d - mean, 1),
+        ]
         for row, mean in zip(busy, usual, strict=True)
-    ]  # fmt: skip
+    ]
     chart = components.chart_or_table(
         components.graph(figure, title, _BAR + 24 * len(busy)),
         ["Student", "7 d", "A week of 30 d", "Difference"],

@@ -8,10 +8,11 @@ from typing import Any
 from urllib.parse import quote
 
 from backend.services.read_models import AlertRow, Cell, MarketPoint
-from dashboard import components, figures, html, theme
+from dashboard import components, html
 from dashboard.activity_map import MANY
 from dashboard.components import icon, severity
 from dashboard.filters import link, window_text
+from dashboard.supply_figures import demand_over_supply
 from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 
@@ -73,14 +74,35 @@ def measures(cells: Sequence[Cell], missed: int, held: int, view: View) -> html.
     return components.strip(
         [
             ("Short cells", number(len(short)), f"of {number(len(known))} known"),
-            ("Hours short", f"{number(gap, 1)} h", f"in {plural(sum((c.gap_hours or 0) < 0 for c in hours), 'cell')}"),
-            ("Fill", percent(met / asked) if asked else "–", f"of {number(asked, 0)} h asked" if asked else "no hours reported"),
-            ("Wait", f"{number(wait, 1)} h" if wait is not None else "–", f"mean of {number(weight)} requests" if weight else "not reported"),
-            ("Tutors booked", percent(median(busy)) if busy else "–", f"median of {plural(len(busy), 'cell')}"),
-            ("No-show", percent(missed / (missed + held), 1) if missed + held else "–", f"{number(missed)} of {number(missed + held)}, {window}"),
+            (
+                "Hours short",
+                f"{number(gap, 1)} h",
+                f"in {plural(sum((c.gap_hours or 0) < 0 for c in hours), 'cell')}",
+            ),
+            (
+                "Fill",
+                percent(met / asked) if asked else "–",
+                f"of {number(asked, 0)} h asked" if asked else "no hours reported",
+            ),
+            (
+                "Wait",
+                f"{number(wait, 1)} h" if wait is not None else "–",
+                f"mean of {number(weight)} requests" if weight else "not reported",
+            ),
+            (
+                "Tutors booked",
+                percent(median(busy)) if busy else "–",
+                f"median of {plural(len(busy), 'cell')}",
+            ),
+            (
+                "No-show",
+                percent(missed / (missed + held), 1) if missed + held else "–",
+                f"{number(missed)} of {number(missed + held)}, {window}",
+            ),
         ],
-        "Measures of supply", "six",
-    )  # fmt: skip
+        "Measures of supply",
+        "six",
+    )
 
 
 def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Section:
@@ -107,9 +129,17 @@ def gap_map(cells: Sequence[Cell], chosen: Cell | None, view: View) -> html.Sect
     ]
     sub = "hours, supply less demand" if not ratio else "tutors for each waiting request"
     return components.panel(
-        title, both, view, span="now", sub=sub, stamp_us=newest, late_after_s=LATE_AFTER_S, foot=foot, export="supply",
+        title,
+        both,
+        view,
+        span="now",
+        sub=sub,
+        stamp_us=newest,
+        late_after_s=LATE_AFTER_S,
+        foot=foot,
+        export="supply",
         className="sup-map",
-    )  # fmt: skip
+    )
 
 
 def place_link(kind: str, name: str) -> html.A:
@@ -195,15 +225,17 @@ def runs_short(
         )
         tight = html.Ol(tightest(cells, [], LISTED), className="sup-short")
         body: Any = [components.empty("Every cell has enough tutors", why, sign="check"), tight]
-        return components.panel("Nothing runs short", body, view, span="now")  # fmt: skip
+        return components.panel("Nothing runs short", body, view, span="now")
     rows = [short_row(c, c is chosen, alerts.get(key_of(c)), view) for c in need[:LISTED]]
     rows += tightest(cells, need, LISTED - len(need))
     rest = len(need) - LISTED
     foot = f"and {plural(rest, 'more cell')} in the map" if rest > 0 else "all cells that run short"
     total = sum(-(c.gap_hours or 0) for c in need if (c.gap_hours or 0) < 0)
     title = (
-        f"{number(total, 1)} hours are missing in {plural(len(need), 'cell')}" if total else "Runs short, with the cause"
-    )  # fmt: skip
+        f"{number(total, 1)} hours are missing in {plural(len(need), 'cell')}"
+        if total
+        else "Runs short, with the cause"
+    )
     return components.panel(
         title, html.Ol(rows, className="sup-short"), view, span="now", sub="by hours short", foot=foot
     )
@@ -216,10 +248,11 @@ def tightest(cells: Sequence[Cell], told: Sequence[Cell], most: int) -> list[htm
     lines = [
         html.Li(
             [components.query_link(name_of(c), cell=key_of(c)), html.Span(f"{signed(c.gap_hours, 1)} h")],
-            className="near", key=key_of(c),
+            className="near",
+            key=key_of(c),
         )
         for c in rest
-    ]  # fmt: skip
+    ]
     return (
         [html.Li("Enough tutors, tightest first", className="near hd", key="near"), *lines] if lines else []
     )
@@ -233,11 +266,19 @@ def short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> h
     )
     facts = [
         html.Span([html.B(size)]),
-        html.Span([html.B(number(cell.pending_requests)), " waiting"]) if cell.pending_requests is not None else None,
-        html.Span([html.B(number(cell.available_tutors)), " tutor" + "s" * (cell.available_tutors != 1)]) if cell.available_tutors is not None else None,
-    ]  # fmt: skip
+        html.Span([html.B(number(cell.pending_requests)), " waiting"])
+        if cell.pending_requests is not None
+        else None,
+        html.Span([html.B(number(cell.available_tutors)), " tutor" + "s" * (cell.available_tutors != 1)])
+        if cell.available_tutors is not None
+        else None,
+    ]
     mark = severity(alert.severity, " ") if alert else html.Span(icon("sev-unk"), className="io-sev unk")
-    cause: Any = [html.B(cell.cause.capitalize()), " ", cell.cause_text] if cell.cause not in ("none", "") else "cause not judged"  # fmt: skip
+    cause: Any = (
+        [html.B(cell.cause.capitalize()), " ", cell.cause_text]
+        if cell.cause not in ("none", "")
+        else "cause not judged"
+    )
     tutors = html.A(
         "See tutors",
         href=link("/tutors", view.filters, subject=cell.subject, region=cell.region),
@@ -251,8 +292,10 @@ def short_row(cell: Cell, chosen: bool, alert: AlertRow | None, view: View) -> h
             html.Div([f for f in facts if f], className="l2"),
             html.Div([html.Span(cause, className="cause"), tutors], className="l3"),
         ],
-        className="sel" if chosen else "", key=key_of(cell), **components.wild({"aria-current": "true"} if chosen else {}),
-    )  # fmt: skip
+        className="sel" if chosen else "",
+        key=key_of(cell),
+        **components.wild({"aria-current": "true"} if chosen else {}),
+    )
 
 
 def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View) -> html.Section:
@@ -277,48 +320,12 @@ def history(cell: Cell, points: Sequence[MarketPoint], chosen: bool, view: View)
         figure = demand_over_supply(both, view, hours=cell.gap_hours is not None)
         inside = components.graph(figure, says, 168)
     return components.panel(
-        name_of(cell), inside, view, sub=f"{finding}, hours" if both and cell.gap_hours is not None else finding, className="sup-multiple" + (" cur" if chosen else "")
-    )  # fmt: skip
-
-
-def demand_over_supply(points: Sequence[MarketPoint], view: View, *, hours: bool) -> figures.Figure:
-    """The two lines, named where they are farthest apart, with what is missing there in words."""
-    figure = figures.demand_and_supply(points, view.zone, view.filters.key, compact=True)
-    widest = max(points, key=_apart)
-    late = widest.at_us > (points[0].at_us + points[-1].at_us) / 2
-    short = (widest.demand or 0) > (widest.supply or 0)
-    above, below = ("demand", "supply") if short else ("supply", "demand")
-    if short:
-        above += f", {number(_apart(widest), 1)} {'h ' if hours else ''}short"
-    # A name lies beside the line over all of its own length, some half and some fifth of the width.
-    top = max(max(p.demand or 0, p.supply or 0) for p in points)
-    high = max(max(p.demand or 0, p.supply or 0) for p in _beside(points, widest, late, 0.45))
-    lower = [min(p.demand or 0, p.supply or 0) for p in _beside(points, widest, late, 0.2)]
-    below_fits = min(lower) > top * 0.2  # else it would lie on the axis
-    base = {"x": view.zone.axis(widest.at_us), "xanchor": "right" if late else "left", "showarrow": False}
-    figure["layout"]["annotations"] = [
-        base | {"text": above, "y": high, "yanchor": "bottom", "font": {"size": 11, "color": theme.TEXT}},
-        base
-        | {
-            "text": below,
-            "y": min(lower) if below_fits else max(lower),
-            "yanchor": "top" if below_fits else "bottom",
-            "font": {"size": 11, "color": theme.TEXT_2},
-        },
-    ]
-    figure["layout"]["yaxis"] |= {"range": [0, top * 1.25 or 1]}
-    figure["layout"]["margin"] = {"l": 30, "r": 8, "t": 6, "b": 20}
-    return figure
-
-
-def _beside(points: Sequence[MarketPoint], start: MarketPoint, left: bool, share: float) -> list[MarketPoint]:
-    """The points within a share of the width to the left or right of one, itself included."""
-    reach = share * (points[-1].at_us - points[0].at_us)
-    return [p for p in points if 0 <= (start.at_us - p.at_us) * (1 if left else -1) <= reach]
-
-
-def _apart(point: MarketPoint) -> float:
-    return abs((point.demand or 0) - (point.supply or 0))
+        name_of(cell),
+        inside,
+        view,
+        sub=f"{finding}, hours" if both and cell.gap_hours is not None else finding,
+        className="sup-multiple" + (" cur" if chosen else ""),
+    )
 
 
 def cell_alerts(cell: Cell, rows: Sequence[AlertRow], view: View) -> html.Section:
@@ -328,18 +335,23 @@ def cell_alerts(cell: Cell, rows: Sequence[AlertRow], view: View) -> html.Sectio
         body: Any = components.empty(
             f"No alert about {where}", "Rules compare every new snapshot with its thresholds.", sign="check"
         )
-        return components.panel("Alerts", body, view, className="sup-alerts")  # fmt: skip
+        return components.panel("Alerts", body, view, className="sup-alerts")
     living = [r for r in rows if r.status in ("open", "acknowledged", "snoozed")]
     items = [
         html.Li(
             [
-                html.A([severity(r.severity, r.status.capitalize()), html.Span(r.message)], href=f"/alerts?open={quote(r.alert_id)}"),
-                components.stamp(r.resolved_us or r.opened_us, prefix="ended " if r.resolved_us else "opened "),
+                html.A(
+                    [severity(r.severity, r.status.capitalize()), html.Span(r.message)],
+                    href=f"/alerts?open={quote(r.alert_id)}",
+                ),
+                components.stamp(
+                    r.resolved_us or r.opened_us, prefix="ended " if r.resolved_us else "opened "
+                ),
             ],
             key=r.alert_id,
         )
         for r in rows[:4]
-    ]  # fmt: skip
+    ]
     title = f"{plural(len(living), 'alert')} now" if living else "No alert now"
     body = html.Ul(items, className="sup-news io-pad")
     return components.panel(

@@ -39,14 +39,29 @@ def column(field: str, title: str, **options: Any) -> dict[str, Any]:
 def grid(id: str, columns: list[dict[str, Any]], *, row_id: str, height: int) -> dag.AgGrid:
     """A table without rows yet. `row_id` names the field that identifies a row, so that a refresh keeps scroll and filters."""
     settings = {
-        "theme": {"function": _THEME}, "animateRows": False, "enableCellTextSelection": True, "ensureDomOrder": True,
+        "theme": {"function": _THEME},
+        "animateRows": False,
+        "enableCellTextSelection": True,
+        "ensureDomOrder": True,
         "tooltipShowDelay": 300,
-    }  # fmt: skip
+    }
     return dag.AgGrid(
-        id=id, columnDefs=columns, rowData=[], getRowId=f"params.data.{row_id}", className="io-grid",
-        defaultColDef={"sortable": True, "resizable": True, "floatingFilter": True, "suppressHeaderMenuButton": True, "minWidth": 80},
-        dashGridOptions=settings, style={"height": f"{height}px", "width": "100%"}, dangerously_allow_code=False,
-    )  # fmt: skip
+        id=id,
+        columnDefs=columns,
+        rowData=[],
+        getRowId=f"params.data.{row_id}",
+        className="io-grid",
+        defaultColDef={
+            "sortable": True,
+            "resizable": True,
+            "floatingFilter": True,
+            "suppressHeaderMenuButton": True,
+            "minWidth": 80,
+        },
+        dashGridOptions=settings,
+        style={"height": f"{height}px", "width": "100%"},
+        dangerously_allow_code=False,
+    )
 
 
 def later(ids: PageIds, columns: list[dict[str, Any]], *, row_id: str, label: str, height: int) -> html.Div:

@@ -23,9 +23,14 @@ def actions(insight: Insight, view: View, alert: AlertRow | None, tutors: Sequen
     alive = alert is not None and alert.status in LIVING and not view.scope.time_travel
     lines = [candidate(row) for row in tutors]
     return html.Ul(
-        [html.Li([html.Span(text), _form(text, insight, view, alert, lines) if alive and alert else None], key=text)
-         for text in insight.actions]
-    )  # fmt: skip
+        [
+            html.Li(
+                [html.Span(text), _form(text, insight, view, alert, lines) if alive and alert else None],
+                key=text,
+            )
+            for text in insight.actions
+        ]
+    )
 
 
 def candidate(row: TutorRow) -> str:
@@ -68,12 +73,19 @@ def _form(action: str, insight: Insight, view: View, alert: AlertRow, tutors: Se
         [
             words,
             html.Div(
-                [html.Span("Who", className="t3"), who, button("Take on", kind="pri", aria=f"Take on: {action}", data_alert_form="assign")],
+                [
+                    html.Span("Who", className="t3"),
+                    who,
+                    button("Take on", kind="pri", aria=f"Take on: {action}", data_alert_form="assign"),
+                ],
                 className="ins-who",
             ),
-            html.P("The alert is assigned and keeps these words as a note. Nothing is sent to anybody else.", className="t3"),
+            html.P(
+                "The alert is assigned and keeps these words as a note. Nothing is sent to anybody else.",
+                className="t3",
+            ),
         ],
         className="ins-form",
-    )  # fmt: skip
+    )
     summary = html.Summary(label, **components.wild({"aria-label": f"{label}: {action}"}))
     return html.Details([summary, form], className="ins-take")

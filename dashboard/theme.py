@@ -23,14 +23,24 @@ COLORWAY = [D1, D2, D3, D4, D5]
 SEQUENTIAL = [[i / 5, f"var(--io-s-{i + 1})"] for i in range(6)]
 # -1 spare ... 0 balanced (wide grey middle) ... +1 short
 DIVERGING = [
-    [0.0, "var(--io-v-s3)"], [0.2, "var(--io-v-s2)"], [0.38, "var(--io-v-s1)"], [0.45, "var(--io-v-0)"],
-    [0.55, "var(--io-v-0)"], [0.62, "var(--io-v-d1)"], [0.75, "var(--io-v-d2)"], [0.9, "var(--io-v-d3)"],
+    [0.0, "var(--io-v-s3)"],
+    [0.2, "var(--io-v-s2)"],
+    [0.38, "var(--io-v-s1)"],
+    [0.45, "var(--io-v-0)"],
+    [0.55, "var(--io-v-0)"],
+    [0.62, "var(--io-v-d1)"],
+    [0.75, "var(--io-v-d2)"],
+    [0.9, "var(--io-v-d3)"],
     [1.0, "var(--io-v-d4)"],
-]  # fmt: skip
+]
 FONT = '"Inter Variable", system-ui, sans-serif'
 CONFIG = {
-    "displayModeBar": False, "responsive": True, "displaylogo": False, "doubleClick": "reset", "showTips": False,
-}  # fmt: skip
+    "displayModeBar": False,
+    "responsive": True,
+    "displaylogo": False,
+    "doubleClick": "reset",
+    "showTips": False,
+}
 
 
 def layout(revision: str = "stays", **changes: Any) -> dict[str, Any]:
@@ -40,20 +50,45 @@ def layout(revision: str = "stays", **changes: Any) -> dict[str, Any]:
     """
     base: dict[str, Any] = {
         "font": {"family": FONT, "size": 11, "color": TEXT_3},
-        "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR, "colorway": COLORWAY,
-        "margin": {"l": 30, "r": 10, "t": 8, "b": 20, "pad": 0}, "showlegend": False, "hovermode": "x unified",
-        "dragmode": False, "separators": ".,", "uirevision": revision,
-        "hoverlabel": {"bgcolor": SURFACE, "bordercolor": LINE_2, "align": "left", "font": {"size": 12, "color": TEXT}},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "colorway": COLORWAY,
+        "margin": {"l": 30, "r": 10, "t": 8, "b": 20, "pad": 0},
+        "showlegend": False,
+        "hovermode": "x unified",
+        "dragmode": False,
+        "separators": ".,",
+        "uirevision": revision,
+        "hoverlabel": {
+            "bgcolor": SURFACE,
+            "bordercolor": LINE_2,
+            "align": "left",
+            "font": {"size": 12, "color": TEXT},
+        },
         "xaxis": {
-            "showgrid": False, "zeroline": False, "showline": True, "linecolor": LINE_2, "ticks": "",
-            "tickfont": {"color": TEXT_3}, "showspikes": True, "spikemode": "across", "spikethickness": 1,
-            "spikecolor": BASE, "spikedash": "solid",
+            "showgrid": False,
+            "zeroline": False,
+            "showline": True,
+            "linecolor": LINE_2,
+            "ticks": "",
+            "tickfont": {"color": TEXT_3},
+            "showspikes": True,
+            "spikemode": "across",
+            "spikethickness": 1,
+            "spikecolor": BASE,
+            "spikedash": "solid",
         },
         "yaxis": {
-            "gridcolor": LINE, "zeroline": False, "showline": False, "ticks": "", "nticks": 3, "rangemode": "tozero",
-            "fixedrange": True, "tickfont": {"color": TEXT_3},
+            "gridcolor": LINE,
+            "zeroline": False,
+            "showline": False,
+            "ticks": "",
+            "nticks": 3,
+            "rangemode": "tozero",
+            "fixedrange": True,
+            "tickfont": {"color": TEXT_3},
         },
-    }  # fmt: skip
+    }
     for axis in ("xaxis", "yaxis"):
         base[axis] |= changes.pop(axis, {})
     return base | changes

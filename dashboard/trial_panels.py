@@ -13,9 +13,16 @@ from dashboard.view import View
 from dashboard.words import number, percent, plural
 
 _COLUMNS = [
-    "Prediction", "Scored by both", "On average", "Differ by more than 0.1", "Across the limit", "Rank alike", "Outcomes known",
-    "Ranks right (AUC)", "Squared error (Brier)",
-]  # fmt: skip
+    "Prediction",
+    "Scored by both",
+    "On average",
+    "Differ by more than 0.1",
+    "Across the limit",
+    "Rank alike",
+    "Outcomes known",
+    "Ranks right (AUC)",
+    "Squared error (Brier)",
+]
 
 
 def trial(kind: str, found: dict[str, Any], live: str, view: View, forbidden: str | None) -> html.Section:
@@ -27,15 +34,22 @@ def trial(kind: str, found: dict[str, Any], live: str, view: View, forbidden: st
             "Everybody is scored by both within minutes." if shadow else "Its share is scored within minutes."
         )
         return components.panel(
-            title, components.empty("Nothing to compare yet", when, sign="cal"), view, span="", sub=version,
+            title,
+            components.empty("Nothing to compare yet", when, sign="cal"),
+            view,
+            span="",
+            sub=version,
             end=_decide(version, shadow, forbidden),
-        )  # fmt: skip
+        )
     rows = [[WORDS[target][0], *_row(figures)] for target, figures in found["targets"].items()]
     label = f"{version} beside {live}"
     table = html.Div(
         components.plain_table(_COLUMNS, rows, label),
-        className="mdl-scroll mdl-trial", tabIndex="0", role="region", **wild({"aria-label": label}),
-    )  # fmt: skip
+        className="mdl-scroll mdl-trial",
+        tabIndex="0",
+        role="region",
+        **wild({"aria-label": label}),
+    )
     foot = html.Span(
         f"In use, then tried: {live}, {version}. The first prediction of each {kind} is judged, once its outcome is known: "
         f"after 14 and 30 days, from {LEAST_JUDGED} outcomes on. Rank alike: 1 is the same order, 0 is none (Spearman)."

@@ -6,6 +6,7 @@ from typing import Any
 
 from backend.services.queries_waits import REQUESTS, Wait
 from dashboard import components, html
+from dashboard.sparks import spark
 from dashboard.view import View
 from dashboard.words import number, plural, readable
 
@@ -23,7 +24,7 @@ def _panel(rows: list[Wait], view: View) -> html.Section:
             hours(row.median_h),
             number(row.waiting),
             hours(row.longest_h),
-            components.spark(
+            spark(
                 [point.value for point in row.course],
                 f"{readable(row.subject)}: median hours by day: "
                 + ", ".join(number(point.value, 1) for point in row.course),

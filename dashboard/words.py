@@ -63,3 +63,8 @@ def readable(key: str | None) -> str:
 def initials(name: str) -> str:
     parts = [part for part in re.split(r"[\s._@-]+", name) if part]
     return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+def count_title(count: int, one: str, rest: str, nothing: str) -> str:
+    """A finding that counts: "8 things need a person", or what to say when there are none."""
+    return f"{plural(count, one)} {rest}" if count else nothing

@@ -99,7 +99,9 @@ def _doors(watched: Watched) -> Iterator[Alarm]:
     def rest(name: str, stat: str = "Sum") -> tuple[Figure]:
         return (Figure("AWS/ApiGateway", name, {"ApiName": watched.rest}, stat),)
 
-    yield Alarm("api-4xx", "many requests are refused", "Requests are refused", rest("4XXError"), 100, periods=2)  # fmt: skip
+    yield Alarm(
+        "api-4xx", "many requests are refused", "Requests are refused", rest("4XXError"), 100, periods=2
+    )
     yield Alarm("api-5xx", "the API fails", "The API fails", rest("5XXError"), 10, periods=2, page=True)
     yield Alarm("api-slow", "the API is slow", "A function is slow", rest("Latency", "p99"), 2_000, periods=3)
     errors = Figure("AWS/ApiGateway", "IntegrationError", {"ApiId": watched.websocket, "Stage": "live"})
@@ -114,15 +116,37 @@ def _tables(stage: Stage, watched: Watched) -> Iterator[Alarm]:
         each = {"TableName": table}
         for kind, units in (("Write", WRITES_PER_EVENT), ("Read", READS_PER_EVENT)):
             used = Figure("AWS/DynamoDB", f"Consumed{kind}CapacityUnits", each)
-            yield Alarm(f"{name}-{kind.lower()}s", f"the table {name} is used {UNUSUAL} times as much as expected", "A table costs too much", (used,), expected * units, periods=3)  # fmt: skip
+            yield Alarm(
+                f"{name}-{kind.lower()}s",
+                f"the table {name} is used {UNUSUAL} times as much as expected",
+                "A table costs too much",
+                (used,),
+                expected * units,
+                periods=3,
+            )
             refused = Figure("AWS/DynamoDB", f"{kind}ThrottleEvents", each)
-            yield Alarm(f"{name}-{kind.lower()}-throttles", f"the table {name} refuses {kind.lower()}s", "A table throttles", (refused,), 10)  # fmt: skip
+            yield Alarm(
+                f"{name}-{kind.lower()}-throttles",
+                f"the table {name} refuses {kind.lower()}s",
+                "A table throttles",
+                (refused,),
+                10,
+            )
 
 
 def _streams(stage: Stage, watched: Watched) -> Iterator[Alarm]:
     for name in ("process", "alert", "broadcast"):
         age = Figure("AWS/Lambda", "IteratorAge", {"FunctionName": watched.functions[name]}, "Maximum")
-        yield Alarm(f"{name}-lag", f"{name} lags behind by more than a minute", "Processing lags", (age,), 60_000, period_s=60, periods=2, page=name == "process")  # fmt: skip
+        yield Alarm(
+            f"{name}-lag",
+            f"{name} lags behind by more than a minute",
+            "Processing lags",
+            (age,),
+            60_000,
+            period_s=60,
+            periods=2,
+            page=name == "process",
+        )
     lag = own(stage, "ProcessLagSeconds", "p95")
     yield Alarm(
         "fold-lag", "events take more than a minute to count", "Processing lags", (lag,), 60, periods=2
@@ -132,32 +156,93 @@ def _streams(stage: Stage, watched: Watched) -> Iterator[Alarm]:
         full = Figure("AWS/Kinesis", "WriteProvisionedThroughputExceeded", stream)
         yield Alarm("arrivals-full", "the stream refuses events", "The stream is full", (full,), 10)
         age = Figure("AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", stream, "Maximum")
-        yield Alarm("arrivals-lag", "the stream is read late", "Processing lags", (age,), 60_000, period_s=60, periods=2)  # fmt: skip
+        yield Alarm(
+            "arrivals-lag",
+            "the stream is read late",
+            "Processing lags",
+            (age,),
+            60_000,
+            period_s=60,
+            periods=2,
+        )
 
 
 def _queues(watched: Watched) -> Iterator[Alarm]:
     for name, queue in watched.queues.items():
         depth = Figure("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}, "Maximum")
-        yield Alarm(f"{name}-filled", f"{name} holds something", "A dead-letter queue fills", (depth,), 0, page=name == "process-dlq")  # fmt: skip
+        yield Alarm(
+            f"{name}-filled",
+            f"{name} holds something",
+            "A dead-letter queue fills",
+            (depth,),
+            0,
+            page=name == "process-dlq",
+        )
 
 
 def _meaning(stage: Stage) -> Iterator[Alarm]:
     """What the figures of the business say."""
     counts = tuple(own(stage, name) for name in ("EventsRejected", "EventsAccepted", "EventsDuplicate"))
     yield Alarm(
-        "malformed", "more than 5 % of what comes in is refused", "Many events are malformed", counts, 0.05,
-        formula="IF(a + b + c > 20, a / (a + b + c), 0)", periods=2,
-    )  # fmt: skip
+        "malformed",
+        "more than 5 % of what comes in is refused",
+        "Many events are malformed",
+        counts,
+        0.05,
+        formula="IF(a + b + c > 20, a / (a + b + c), 0)",
+        periods=2,
+    )
     risky, at_risk = own(stage, "HighChurnRisk", "Maximum"), own(stage, "StudentsAtRisk", "Maximum")
     yield Alarm("churn", "many students may leave", "Many students are at risk", (risky,), 9, periods=2)
-    yield Alarm("at-risk", "many students are doing badly", "Many students are at risk", (at_risk,), 49, period_s=900)  # fmt: skip
+    yield Alarm(
+        "at-risk", "many students are doing badly", "Many students are at risk", (at_risk,), 49, period_s=900
+    )
     health = own(stage, "AverageHealth", "Average")
-    yield Alarm("health", "students do badly on the whole", "Many students are at risk", (health,), 60, below=True, period_s=900, periods=2)  # fmt: skip
+    yield Alarm(
+        "health",
+        "students do badly on the whole",
+        "Many students are at risk",
+        (health,),
+        60,
+        below=True,
+        period_s=900,
+        periods=2,
+    )
     throttled = Figure("AWS/Bedrock", "InvocationThrottles", {"ModelId": stage.llm_model})
     turned_away = own(stage, "LlmThrottles")
     if stage.llm == "bedrock":
-        yield Alarm("bedrock-throttles", "Bedrock turns calls away", "The language model is throttled", (throttled,), 10, periods=3, of=5)  # fmt: skip
-    yield Alarm("llm-throttles", "the language model turns calls away", "The language model is throttled", (turned_away,), 10, periods=3, of=5)  # fmt: skip
-    yield Alarm("llm-fallbacks", "rules word what the model should", "The language model fails", (own(stage, "LlmFallbacks"),), 20, periods=3)  # fmt: skip
+        yield Alarm(
+            "bedrock-throttles",
+            "Bedrock turns calls away",
+            "The language model is throttled",
+            (throttled,),
+            10,
+            periods=3,
+            of=5,
+        )
+    yield Alarm(
+        "llm-throttles",
+        "the language model turns calls away",
+        "The language model is throttled",
+        (turned_away,),
+        10,
+        periods=3,
+        of=5,
+    )
+    yield Alarm(
+        "llm-fallbacks",
+        "rules word what the model should",
+        "The language model fails",
+        (own(stage, "LlmFallbacks"),),
+        20,
+        periods=3,
+    )
     cost = own(stage, "LlmCostUsd")
-    yield Alarm("llm-cost", "the language model is expensive", "The language model costs too much", (cost,), round(stage.budget_usd / 100, 2), period_s=3_600)  # fmt: skip
+    yield Alarm(
+        "llm-cost",
+        "the language model is expensive",
+        "The language model costs too much",
+        (cost,),
+        round(stage.budget_usd / 100, 2),
+        period_s=3_600,
+    )

@@ -52,21 +52,32 @@ class RestApi(Construct):
         super().__init__(scope, "Rest")
         self._stage = stage
         kept = logs.LogGroup(
-            self, "access-log", log_group_name=f"/iops/{stage.name}/access", retention=logs.RetentionDays.ONE_MONTH,
+            self,
+            "access-log",
+            log_group_name=f"/iops/{stage.name}/access",
+            retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         self.api = apigateway.RestApi(
-            self, "api", rest_api_name=stage.named("api"), description="iOps: events in, answers out",
-            cloud_watch_role=True, cloud_watch_role_removal_policy=cdk.RemovalPolicy.DESTROY,
+            self,
+            "api",
+            rest_api_name=stage.named("api"),
+            description="iOps: events in, answers out",
+            cloud_watch_role=True,
+            cloud_watch_role_removal_policy=cdk.RemovalPolicy.DESTROY,
             min_compression_size=cdk.Size.kibibytes(1),  # unpacks gzip bodies too
             endpoint_types=[apigateway.EndpointType.REGIONAL],
             deploy_options=apigateway.StageOptions(
-                stage_name=STAGE, throttling_rate_limit=stage.rate, throttling_burst_limit=stage.burst,
-                tracing_enabled=True, metrics_enabled=True, logging_level=apigateway.MethodLoggingLevel.ERROR,
+                stage_name=STAGE,
+                throttling_rate_limit=stage.rate,
+                throttling_burst_limit=stage.burst,
+                tracing_enabled=True,
+                metrics_enabled=True,
+                logging_level=apigateway.MethodLoggingLevel.ERROR,
                 access_log_destination=apigateway.LogGroupLogDestination(kept),
                 access_log_format=apigateway.AccessLogFormat.custom(_access_line()),
             ),
-        )  # fmt: skip
+        )
         self._integrations = {
             audience: apigateway.LambdaIntegration(
                 handler, allow_test_invoke=False, scope_permission_to_method=False
@@ -75,7 +86,7 @@ class RestApi(Construct):
         }
         self._authorizer = apigateway.TokenAuthorizer(
             self, "authorizer", handler=authorize, results_cache_ttl=cdk.Duration.seconds(REVOKED_WITHIN_S)
-        )  # fmt: skip
+        )
         # Bodies are judged by the function: it lists everything that is wrong and keeps what it refused.
         self._validator = self.api.add_request_validator("parameters", validate_request_parameters=True)
         self._models = {name: self._model(name) for name in sorted({r.body for r in ROUTES if r.body})}
@@ -89,10 +100,14 @@ class RestApi(Construct):
         for method, route in methods.items():
             sender, public = route.audience == "sender", route.audience == "anyone"
             resource.add_method(
-                method, self._integrations[route.audience], operation_name=route.operation, api_key_required=sender,
-                authorizer=None if sender or public else self._authorizer, request_validator=self._validator,
+                method,
+                self._integrations[route.audience],
+                operation_name=route.operation,
+                api_key_required=sender,
+                authorizer=None if sender or public else self._authorizer,
+                request_validator=self._validator,
                 request_models={"application/json": self._models[route.body]} if route.body else None,
-            )  # fmt: skip
+            )
         if self._stage.cors:
             resource.add_cors_preflight(
                 allow_origins=list(self._stage.cors),
@@ -105,9 +120,13 @@ class RestApi(Construct):
             openapi.document()["components"]["schemas"][name], openapi.document()["components"]["schemas"]
         )
         made = apigateway.CfnModel(
-            self, f"model-{name}", rest_api_id=self.api.rest_api_id, name=name, content_type="application/json",
+            self,
+            f"model-{name}",
+            rest_api_id=self.api.rest_api_id,
+            name=name,
+            content_type="application/json",
             schema={"$schema": "http://json-schema.org/draft-04/schema#", "title": name, **schema},
-        )  # fmt: skip
+        )
         return apigateway.Model.from_model_name(self, f"named-{name}", made.ref)
 
     def _answers(self) -> None:
@@ -115,17 +134,21 @@ class RestApi(Construct):
             headers = {"Retry-After": "'1'"} if status in (429, 503) else None
             body = f'{{"type":"about:blank","title":"{title}","status":{status},"detail":$context.error.messageString,"errors":[],"request_id":"$context.requestId"}}'
             self.api.add_gateway_response(
-                f"answer-{kind}", type=getattr(apigateway.ResponseType, kind), status_code=str(status),
-                response_headers=headers, templates={"application/json": body, "application/problem+json": body},
-            )  # fmt: skip
+                f"answer-{kind}",
+                type=getattr(apigateway.ResponseType, kind),
+                status_code=str(status),
+                response_headers=headers,
+                templates={"application/json": body, "application/problem+json": body},
+            )
 
     def _keys(self, secret: secretsmanager.ISecret) -> tuple[apigateway.IApiKey, apigateway.UsagePlan]:
         """One plan for all senders. The first sender's key is made by the gateway, the simulator's lies in its secret."""
         plan = self.api.add_usage_plan(
-            "senders", name=self._stage.named("senders"),
+            "senders",
+            name=self._stage.named("senders"),
             throttle=apigateway.ThrottleSettings(rate_limit=self._stage.rate, burst_limit=self._stage.burst),
             api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
-        )  # fmt: skip
+        )
         first = self.api.add_api_key("sender", api_key_name=self._stage.named("sender"))
         own = self.api.add_api_key(
             "simulator",
@@ -186,9 +209,16 @@ def plain_schema(schema: Any, shared: dict[str, Any]) -> Any:
 def _access_line() -> str:
     """One line of the access log: who asked for what and how long it took; never a body, a key or a query."""
     fields = {
-        "at": "$context.requestTimeEpoch", "request_id": "$context.requestId", "method": "$context.httpMethod",
-        "path": "$context.resourcePath", "status": "$context.status", "ms": "$context.responseLatency",
-        "bytes": "$context.responseLength", "from": "$context.identity.sourceIp", "key": "$context.identity.apiKeyId",
-        "person": "$context.authorizer.principalId", "error": "$context.error.responseType",
-    }  # fmt: skip
+        "at": "$context.requestTimeEpoch",
+        "request_id": "$context.requestId",
+        "method": "$context.httpMethod",
+        "path": "$context.resourcePath",
+        "status": "$context.status",
+        "ms": "$context.responseLatency",
+        "bytes": "$context.responseLength",
+        "from": "$context.identity.sourceIp",
+        "key": "$context.identity.apiKeyId",
+        "person": "$context.authorizer.principalId",
+        "error": "$context.error.responseType",
+    }
     return "{" + ",".join(f'"{name}":"{value}"' for name, value in fields.items()) + "}"

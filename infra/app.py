@@ -40,8 +40,13 @@ def build(app: cdk.App, stage: Stage) -> Stacks:
     intelligence = IntelligenceStack(app, stage=stage, core=core, **options("Intelligence"))
     experience = ExperienceStack(app, stage=stage, core=core, **options("Experience"))
     observability = ObservabilityStack(
-        app, stage=stage, core=core, intelligence=intelligence, experience=experience, **options("Observability")
-    )  # fmt: skip
+        app,
+        stage=stage,
+        core=core,
+        intelligence=intelligence,
+        experience=experience,
+        **options("Observability"),
+    )
     others: list[cdk.Stack] = []
     if stage.standby:
         from infra.standby import StandbyStack

@@ -37,19 +37,30 @@ class Questions(Construct):
         stack = cdk.Stack.of(self)
         name = database_of(stage)
         database = glue.CfnDatabase(
-            self, "database", catalog_id=stack.account,
-            database_input=glue.CfnDatabase.DatabaseInputProperty(name=name, description="iOps: every accepted event"),
-        )  # fmt: skip
+            self,
+            "database",
+            catalog_id=stack.account,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=name, description="iOps: every accepted event"
+            ),
+        )
         table = glue.CfnTable(
-            self, "table", catalog_id=stack.account, database_name=name,
+            self,
+            "table",
+            catalog_id=stack.account,
+            database_name=name,
             table_input=_table(f"s3://{archive.bucket_name}/raw/"),
-        )  # fmt: skip
+        )
         table.node.add_dependency(database)
         self.workgroup = athena.CfnWorkGroup(
-            self, "workgroup", name=stage.named("archive"), description="questions about the archive",
+            self,
+            "workgroup",
+            name=stage.named("archive"),
+            description="questions about the archive",
             recursive_delete_option=True,
             work_group_configuration=athena.CfnWorkGroup.WorkGroupConfigurationProperty(
-                enforce_work_group_configuration=True, bytes_scanned_cutoff_per_query=MOST_BYTES,
+                enforce_work_group_configuration=True,
+                bytes_scanned_cutoff_per_query=MOST_BYTES,
                 publish_cloud_watch_metrics_enabled=True,
                 result_configuration=athena.CfnWorkGroup.ResultConfigurationProperty(
                     output_location=f"s3://{answers.bucket_name}/",
@@ -58,7 +69,7 @@ class Questions(Construct):
                     ),
                 ),
             ),
-        )  # fmt: skip
+        )
         self.policy = self._policy(stage, archive, answers)
 
     def _policy(self, stage: Stage, archive: s3.Bucket, answers: s3.Bucket) -> iam.ManagedPolicy:
@@ -71,23 +82,38 @@ class Questions(Construct):
         name = database_of(stage)
         catalog = stack.format_arn(service="glue", resource="catalog")
         return iam.ManagedPolicy(
-            self, "asking", managed_policy_name=stage.named("asking"), description="asks the archive in SQL",
+            self,
+            "asking",
+            managed_policy_name=stage.named("asking"),
+            description="asks the archive in SQL",
             statements=[
                 iam.PolicyStatement(
-                    actions=["athena:StartQueryExecution", "athena:GetQueryExecution", "athena:GetQueryResults", "athena:StopQueryExecution"],
+                    actions=[
+                        "athena:StartQueryExecution",
+                        "athena:GetQueryExecution",
+                        "athena:GetQueryResults",
+                        "athena:StopQueryExecution",
+                    ],
                     resources=[arn("athena", "workgroup", stage.named("archive"))],
                 ),
                 iam.PolicyStatement(
                     actions=["glue:GetDatabase", "glue:GetTable", "glue:GetPartitions"],
-                    resources=[catalog, arn("glue", "database", name), arn("glue", "table", f"{name}/{TABLE}")],
+                    resources=[
+                        catalog,
+                        arn("glue", "database", name),
+                        arn("glue", "table", f"{name}/{TABLE}"),
+                    ],
                 ),
                 iam.PolicyStatement(
-                    actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[archive.bucket_arn, answers.bucket_arn]
+                    actions=["s3:GetBucketLocation", "s3:ListBucket"],
+                    resources=[archive.bucket_arn, answers.bucket_arn],
                 ),
                 iam.PolicyStatement(actions=["s3:GetObject"], resources=[archive.arn_for_objects("*")]),
-                iam.PolicyStatement(actions=["s3:GetObject", "s3:PutObject"], resources=[answers.arn_for_objects("*")]),
+                iam.PolicyStatement(
+                    actions=["s3:GetObject", "s3:PutObject"], resources=[answers.arn_for_objects("*")]
+                ),
             ],
-        )  # fmt: skip
+        )
 
 
 def _table(location: str) -> glue.CfnTable.TableInputProperty:
@@ -102,17 +128,21 @@ def _table(location: str) -> glue.CfnTable.TableInputProperty:
             f"projection.{name}.digits": str(digits),
         }
     return glue.CfnTable.TableInputProperty(
-        name=TABLE, table_type="EXTERNAL_TABLE", parameters={"classification": "json", **projection},
+        name=TABLE,
+        table_type="EXTERNAL_TABLE",
+        parameters={"classification": "json", **projection},
         partition_keys=columns(tuple(PARTITIONS), "int"),
         storage_descriptor=glue.CfnTable.StorageDescriptorProperty(
-            columns=columns(COLUMNS, "string"), location=location,
+            columns=columns(COLUMNS, "string"),
+            location=location,
             input_format="org.apache.hadoop.mapred.TextInputFormat",
             output_format="org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat",
             serde_info=glue.CfnTable.SerdeInfoProperty(
-                serialization_library="org.openx.data.jsonserde.JsonSerDe", parameters={"case.insensitive": "false"}
+                serialization_library="org.openx.data.jsonserde.JsonSerDe",
+                parameters={"case.insensitive": "false"},
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def template() -> str:

@@ -46,18 +46,28 @@ def _system(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure |
     rest = {"ApiName": watched.rest}
     duration = [
         Figure("AWS/Lambda", "Duration", {"FunctionName": watched.functions[name]}, stat)
-        for name in ("ingest", "query") for stat in ("p50", "p95", "p99")
-    ]  # fmt: skip
+        for name in ("ingest", "query")
+        for stat in ("p50", "p95", "p99")
+    ]
     return [
-        ("Events by answer", [own(stage, name) for name in ("EventsAccepted", "EventsDuplicate", "EventsRejected")]),
-        ("Requests and failures", [Figure("AWS/ApiGateway", name, rest) for name in ("Count", "4XXError", "5XXError")]),
-        ("Answering takes, ms", [Figure("AWS/ApiGateway", "Latency", rest, stat) for stat in ("p50", "p95", "p99")]),
+        (
+            "Events by answer",
+            [own(stage, name) for name in ("EventsAccepted", "EventsDuplicate", "EventsRejected")],
+        ),
+        (
+            "Requests and failures",
+            [Figure("AWS/ApiGateway", name, rest) for name in ("Count", "4XXError", "5XXError")],
+        ),
+        (
+            "Answering takes, ms",
+            [Figure("AWS/ApiGateway", "Latency", rest, stat) for stat in ("p50", "p95", "p99")],
+        ),
         ("Functions run", functions("Invocations")),
         ("Functions fail", functions("Errors")),
         ("Functions are throttled", functions("Throttles")),
         ("Functions take, ms", duration),
         ("Messages to browsers", [own(stage, "PushesSent"), own(stage, "PushesGone")]),
-    ]  # fmt: skip
+    ]
 
 
 def _data(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Search]]]:
@@ -66,15 +76,24 @@ def _data(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | S
 
     ages = {name: watched.functions[name] for name in ("process", "alert", "broadcast")}
     return [
-        ("From receipt to count, seconds", [own(stage, "ProcessLagSeconds", stat) for stat in ("p50", "p95")]),
+        (
+            "From receipt to count, seconds",
+            [own(stage, "ProcessLagSeconds", stat) for stat in ("p50", "p95")],
+        ),
         ("Streams are read late by, ms", _each("AWS/Lambda", "IteratorAge", "FunctionName", ages, "Maximum")),
         ("Write units", tables("ConsumedWriteCapacityUnits")),
         ("Read units", tables("ConsumedReadCapacityUnits")),
         ("Tables refuse", tables("WriteThrottleEvents") + tables("ReadThrottleEvents")),
-        ("Queues of failures hold", _each("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", watched.queues, "Maximum")),
+        (
+            "Queues of failures hold",
+            _each("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", watched.queues, "Maximum"),
+        ),
         ("Alerts opened", [own(stage, "AlertsOpened")]),
-        ("Students", [own(stage, name, "Maximum") for name in ("StudentsAtRisk", "HighChurnRisk", "AverageHealth")]),
-    ]  # fmt: skip
+        (
+            "Students",
+            [own(stage, name, "Maximum") for name in ("StudentsAtRisk", "HighChurnRisk", "AverageHealth")],
+        ),
+    ]
 
 
 def _ai(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Search]]]:
@@ -83,11 +102,20 @@ def _ai(stage: Stage, watched: Watched) -> list[tuple[str, Sequence[Figure | Sea
         ("Explanations, by who worded them", [by_value(stage, "InsightsBySource")]),
         ("Explanations that rules had to word", [own(stage, "LlmFallbacks")]),
         ("What it costs, dollars", [own(stage, "LlmCostUsd")]),
-        ("Calls of the model", [Figure("AWS/Bedrock", name, model) for name in ("Invocations", "InvocationThrottles", "InvocationClientErrors")]),
-        ("The model takes, ms", [Figure("AWS/Bedrock", "InvocationLatency", model, stat) for stat in ("p50", "p99")]),
+        (
+            "Calls of the model",
+            [
+                Figure("AWS/Bedrock", name, model)
+                for name in ("Invocations", "InvocationThrottles", "InvocationClientErrors")
+            ],
+        ),
+        (
+            "The model takes, ms",
+            [Figure("AWS/Bedrock", "InvocationLatency", model, stat) for stat in ("p50", "p99")],
+        ),
         ("Tokens", [Figure("AWS/Bedrock", name, model) for name in ("InputTokenCount", "OutputTokenCount")]),
         ("Explaining takes, ms", [Figure("AWS/Lambda", "Duration", ai, stat) for stat in ("p50", "p95")]),
-    ]  # fmt: skip
+    ]
 
 
 def _board(region: str, panels: list[tuple[str, Sequence[Figure | Search]]]) -> dict[str, Any]:
@@ -95,16 +123,22 @@ def _board(region: str, panels: list[tuple[str, Sequence[Figure | Search]]]) -> 
     return {
         "widgets": [
             {
-                "type": "metric", "width": _WIDTH, "height": _HEIGHT,
-                "x": place % 2 * _WIDTH, "y": place // 2 * _HEIGHT,
+                "type": "metric",
+                "width": _WIDTH,
+                "height": _HEIGHT,
+                "x": place % 2 * _WIDTH,
+                "y": place // 2 * _HEIGHT,
                 "properties": {
-                    "title": title, "region": region, "view": "timeSeries", "period": 300,
+                    "title": title,
+                    "region": region,
+                    "view": "timeSeries",
+                    "period": 300,
                     "metrics": [_line(figure) for figure in figures],
                 },
             }
             for place, (title, figures) in enumerate(panels)
         ]
-    }  # fmt: skip
+    }
 
 
 def by_value(stage: Stage, name: str) -> Search:

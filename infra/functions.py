@@ -46,25 +46,42 @@ class Functions(Construct):
         """The function with its role, log group and permissions; its triggers come from `start`."""
         wanted, stage = topology.function(name), self._stage
         kept = logs.LogGroup(
-            self, f"{name}-log", log_group_name=f"/iops/{stage.name}/{name}",
-            retention=logs.RetentionDays(days_name(stage.log_days)), removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+            self,
+            f"{name}-log",
+            log_group_name=f"/iops/{stage.name}/{name}",
+            retention=logs.RetentionDays(days_name(stage.log_days)),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
         role = iam.Role(
-            self, f"{name}-role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"), description=wanted.summary
-        )  # fmt: skip
+            self,
+            f"{name}-role",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=wanted.summary,
+        )
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[kept.log_group_arn]
             )
         )
         found = lambda_.Function(
-            self, name, function_name=stage.named(name), description=wanted.summary,
-            runtime=lambda_.Runtime.PYTHON_3_12, architecture=lambda_.Architecture.ARM_64,
-            handler=wanted.handler, code=self._code, layers=[self._layer(layer) for layer in wanted.layers],
-            memory_size=wanted.memory_mb, timeout=cdk.Duration.seconds(wanted.timeout_s),
-            reserved_concurrent_executions=self._reserved(name), tracing=lambda_.Tracing.ACTIVE,
-            role=role, log_group=kept, environment=self._environment(name), **self._inside(name, role),
-        )  # fmt: skip
+            self,
+            name,
+            function_name=stage.named(name),
+            description=wanted.summary,
+            runtime=lambda_.Runtime.PYTHON_3_12,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=wanted.handler,
+            code=self._code,
+            layers=[self._layer(layer) for layer in wanted.layers],
+            memory_size=wanted.memory_mb,
+            timeout=cdk.Duration.seconds(wanted.timeout_s),
+            reserved_concurrent_executions=self._reserved(name),
+            tracing=lambda_.Tracing.ACTIVE,
+            role=role,
+            log_group=kept,
+            environment=self._environment(name),
+            **self._inside(name, role),
+        )
         for grant in wanted.grants:
             if grant.resource in self._places:
                 for statement in statements(self._places[grant.resource], grant.access):
@@ -102,13 +119,20 @@ class Functions(Construct):
     def _follow(self, name: str, trigger: Trigger, arn: str) -> None:
         self._may_poll(name, trigger.source)
         mapping = lambda_.CfnEventSourceMapping(
-            self, f"{name}-source", function_name=self.all[name].function_name, event_source_arn=arn,
-            starting_position="TRIM_HORIZON", batch_size=100, maximum_batching_window_in_seconds=self._window(trigger),
-            parallelization_factor=1, bisect_batch_on_function_error=True,
-            function_response_types=["ReportBatchItemFailures"], maximum_retry_attempts=trigger.retries,
+            self,
+            f"{name}-source",
+            function_name=self.all[name].function_name,
+            event_source_arn=arn,
+            starting_position="TRIM_HORIZON",
+            batch_size=100,
+            maximum_batching_window_in_seconds=self._window(trigger),
+            parallelization_factor=1,
+            bisect_batch_on_function_error=True,
+            function_response_types=["ReportBatchItemFailures"],
+            maximum_retry_attempts=trigger.retries,
             maximum_record_age_in_seconds=MOST_AGE_S,
             destination_config={"onFailure": {"destination": self._may_fail_to(name, trigger)}},
-        )  # fmt: skip
+        )
         if topology.resource(trigger.source).kind == "table":
             wanted = json.dumps(topology.stream_filter(trigger))
             mapping.filter_criteria = lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
@@ -132,39 +156,55 @@ class Functions(Construct):
         enabled = trigger.enabled or (name == "simulator" and self._stage.simulator)
         every = f"rate({trigger.source} minute{'' if trigger.source == '1' else 's'})"
         self._rule(
-            name, f"{name}, every {trigger.source} min", {"schedule_expression": every, "state": "ENABLED" if enabled else "DISABLED"},
+            name,
+            f"{name}, every {trigger.source} min",
+            {"schedule_expression": every, "state": "ENABLED" if enabled else "DISABLED"},
             {"retryPolicy": {"maximumRetryAttempts": 0}},
-        )  # fmt: skip
+        )
 
     def _listen(self, name: str, trigger: Trigger, bus: events.IEventBus) -> None:
         queue = self._may_fail_to(name, trigger)
         self._called_later(name, trigger.retries, MOST_AGE_S, queue)
         pattern = {"source": [topology.SOURCE], "detail-type": list(trigger.types)}
         self._rule(
-            name, f"{', '.join(trigger.types)} to {name}",
-            {"event_bus_name": bus.event_bus_name, "event_pattern": pattern | ({"detail": trigger.detail} if trigger.detail else {})},
+            name,
+            f"{', '.join(trigger.types)} to {name}",
+            {
+                "event_bus_name": bus.event_bus_name,
+                "event_pattern": pattern | ({"detail": trigger.detail} if trigger.detail else {}),
+            },
             {
                 "retryPolicy": {"maximumRetryAttempts": trigger.retries},
                 "deadLetterConfig": {"arn": self._places["routing-dlq"].arns[0]},
             },
-        )  # fmt: skip
+        )
 
     def _change(self, name: str, secret: str) -> None:
         """The secret may be changed by the function, and is every so many days where the stage says so."""
         arn, function = self._places[secret].value, self.all[name]
         allowed = lambda_.CfnPermission(
-            self, f"{name}-{secret}-calls", action="lambda:InvokeFunction", principal="secretsmanager.amazonaws.com",
-            function_name=function.function_name, source_arn=arn,
-        )  # fmt: skip
+            self,
+            f"{name}-{secret}-calls",
+            action="lambda:InvokeFunction",
+            principal="secretsmanager.amazonaws.com",
+            function_name=function.function_name,
+            source_arn=arn,
+        )
         days = self._stage.rotate.get(secret)
         if days is None:
             return
         from aws_cdk import aws_secretsmanager as secretsmanager
 
         schedule = secretsmanager.CfnRotationSchedule(
-            self, f"{name}-{secret}", secret_id=arn, rotation_lambda_arn=function.function_arn, rotate_immediately_on_update=False,
-            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(automatically_after_days=days),
-        )  # fmt: skip
+            self,
+            f"{name}-{secret}",
+            secret_id=arn,
+            rotation_lambda_arn=function.function_arn,
+            rotate_immediately_on_update=False,
+            rotation_rules=secretsmanager.CfnRotationSchedule.RotationRulesProperty(
+                automatically_after_days=days
+            ),
+        )
         schedule.add_dependency(allowed)
 
     def _rule(self, name: str, says: str, when: dict[str, Any], delivery: dict[str, Any]) -> None:
@@ -172,17 +212,25 @@ class Functions(Construct):
         target = {"id": name, "arn": function.function_arn, **delivery}
         rule = events.CfnRule(self, f"{name}-rule", description=says, targets=[target], **when)
         lambda_.CfnPermission(
-            self, f"{name}-rule-calls", action="lambda:InvokeFunction", principal="events.amazonaws.com",
-            function_name=function.function_name, source_arn=rule.attr_arn,
-        )  # fmt: skip
+            self,
+            f"{name}-rule-calls",
+            action="lambda:InvokeFunction",
+            principal="events.amazonaws.com",
+            function_name=function.function_name,
+            source_arn=rule.attr_arn,
+        )
 
     def _called_later(self, name: str, retries: int, most_age_s: int, queue: str | None = None) -> None:
         """What becomes of a call that nobody waits for."""
         lambda_.CfnEventInvokeConfig(
-            self, f"{name}-later", function_name=self.all[name].function_name, qualifier="$LATEST",
-            maximum_retry_attempts=retries, maximum_event_age_in_seconds=most_age_s,
+            self,
+            f"{name}-later",
+            function_name=self.all[name].function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=retries,
+            maximum_event_age_in_seconds=most_age_s,
             destination_config={"onFailure": {"destination": queue}} if queue else None,
-        )  # fmt: skip
+        )
 
     def _may_fail_to(self, name: str, trigger: Trigger) -> str:
         """ARN of the queue of its failures. It may send there itself, payload and all, and is told its address.
@@ -220,11 +268,13 @@ class Functions(Construct):
         if name not in self._layers:
             folder = bundle.layer_folder(name, self._stage.bundle)
             self._layers[name] = lambda_.LayerVersion(
-                self, f"layer-{name}", layer_version_name=self._stage.named(name),
+                self,
+                f"layer-{name}",
+                layer_version_name=self._stage.named(name),
                 code=lambda_.Code.from_asset(str(folder), asset_hash=folder.name),
                 compatible_runtimes=[lambda_.Runtime.PYTHON_3_12],
                 compatible_architectures=[lambda_.Architecture.ARM_64],
-            )  # fmt: skip
+            )
         return self._layers[name]
 
 
@@ -258,4 +308,11 @@ def variables(places: Mapping[str, Place]) -> dict[str, str]:
 
 def days_name(days: int) -> str:
     """CDK's name of a retention; CloudWatch knows only certain lengths."""
-    return {1: "ONE_DAY", 7: "ONE_WEEK", 14: "TWO_WEEKS", 30: "ONE_MONTH", 90: "THREE_MONTHS", 365: "ONE_YEAR"}[days]  # fmt: skip
+    return {
+        1: "ONE_DAY",
+        7: "ONE_WEEK",
+        14: "TWO_WEEKS",
+        30: "ONE_MONTH",
+        90: "THREE_MONTHS",
+        365: "ONE_YEAR",
+    }[days]

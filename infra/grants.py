@@ -30,7 +30,12 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "queue": {
         "send": ("sqs:SendMessage",),
-        "consume": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
+        "consume": (
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:ChangeMessageVisibility",
+            "sqs:GetQueueAttributes",
+        ),
     },
     "secret": {
         "read": ("secretsmanager:GetSecretValue",),
@@ -46,7 +51,7 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "endpoint": {"invoke": ("sagemaker:InvokeEndpoint",)},
     "websocket": {"manage": ("execute-api:ManageConnections",)},
     "address": {"address": ()},
-}  # fmt: skip
+}
 LISTING = ("read", "readwrite", "keep")  # accesses of a bucket that also list it
 LIST_BUCKET = "s3:ListBucket"  # on the bucket itself; without it a missing object is answered with 403
 

@@ -23,26 +23,38 @@ class GuardStack(cdk.Stack):
     def __init__(self, scope: Construct, id: str, stage: Stage, core: CoreStack, **options: Any) -> None:
         super().__init__(scope, id, description="iOps: audit of data access, signs of intruders", **options)
         bucket = s3.Bucket(
-            self, "audit", encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True, versioned=True,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL, removal_policy=cdk.RemovalPolicy.RETAIN,
+            self,
+            "audit",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            versioned=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            removal_policy=cdk.RemovalPolicy.RETAIN,
             lifecycle_rules=[s3.LifecycleRule(expiration=cdk.Duration.days(KEPT_DAYS))],
-            server_access_logs_bucket=core.stores.logs, server_access_logs_prefix="audit/",
-        )  # fmt: skip
+            server_access_logs_bucket=core.stores.logs,
+            server_access_logs_prefix="audit/",
+        )
         trail = cloudtrail.Trail(
-            self, "trail", bucket=bucket, trail_name=stage.named("audit"), is_multi_region_trail=False,
-            include_global_service_events=True, enable_file_validation=True,
-        )  # fmt: skip
+            self,
+            "trail",
+            bucket=bucket,
+            trail_name=stage.named("audit"),
+            is_multi_region_trail=False,
+            include_global_service_events=True,
+            enable_file_validation=True,
+        )
         tables = [core.stores.tables[name].table_arn for name in ("state", "events")]
         objects = [f"{arn}/" for name in ("archive", "models") for arn in core.places[name].own_arns]
         made: Any = trail.node.default_child
         made.event_selectors = [
             cloudtrail.CfnTrail.EventSelectorProperty(
-                include_management_events=True, read_write_type="All",
+                include_management_events=True,
+                read_write_type="All",
                 data_resources=[
                     cloudtrail.CfnTrail.DataResourceProperty(type="AWS::DynamoDB::Table", values=tables),
                     cloudtrail.CfnTrail.DataResourceProperty(type="AWS::S3::Object", values=objects),
                 ],
             )
-        ]  # fmt: skip
+        ]
         guardduty.CfnDetector(self, "intruders", enable=True)
         securityhub.CfnHub(self, "hub")

@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 def wanted(extras: Sequence[str] = ()) -> list[str]:
     """Names of the packages that pyproject.toml asks for, with those of the extras. Raises KeyError for an unknown extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    asked = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]  # fmt: skip
+    asked = [
+        *project["dependencies"],
+        *(line for extra in extras for line in project["optional-dependencies"][extra]),
+    ]
     return [_plain(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in asked]  # type: ignore[index]
 
 

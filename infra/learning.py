@@ -50,8 +50,11 @@ class LearningStack(cdk.Stack):
             )
         )
         logs = self.format_arn(
-            service="logs", resource="log-group", resource_name="/aws/sagemaker/*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-        )  # fmt: skip
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs]
@@ -83,59 +86,85 @@ class LearningStack(cdk.Stack):
         job = {
             "TrainingJobName": f"{stage.named('')}<aws.scheduler.execution-id>",
             "AlgorithmSpecification": {
-                "TrainingImage": self._wanted.image, "TrainingInputMode": "File",
+                "TrainingImage": self._wanted.image,
+                "TrainingInputMode": "File",
                 "ContainerEntrypoint": ["python", "-m", "backend.ml.sagemaker_entry"],
             },
             "RoleArn": role.role_arn,
             "InputDataConfig": [
                 {
                     "ChannelName": "steps",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{archive.value}/raw/", "S3DataDistributionType": "FullyReplicated"}},
+                    "DataSource": {
+                        "S3DataSource": {
+                            "S3DataType": "S3Prefix",
+                            "S3Uri": f"s3://{archive.value}/raw/",
+                            "S3DataDistributionType": "FullyReplicated",
+                        }
+                    },
                 }
             ],
             "OutputDataConfig": {"S3OutputPath": f"s3://{models.value}/trained/"},
             "ResourceConfig": {"InstanceType": TRAINS_ON, "InstanceCount": 1, "VolumeSizeInGB": 30},
             "StoppingCondition": {"MaxRuntimeInSeconds": LONGEST_S},
-        }  # fmt: skip
+        }
         scheduler.CfnSchedule(
-            self, "weekly", name=stage.named("train"), description="a training job every Monday night",
+            self,
+            "weekly",
+            name=stage.named("train"),
+            description="a training job every Monday night",
             schedule_expression="cron(0 3 ? * MON *)",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
             target=scheduler.CfnSchedule.TargetProperty(
-                arn="arn:aws:scheduler:::aws-sdk:sagemaker:createTrainingJob", role_arn=starts.role_arn,
+                arn="arn:aws:scheduler:::aws-sdk:sagemaker:createTrainingJob",
+                role_arn=starts.role_arn,
                 input=self.to_json_string(job),
             ),
-        )  # fmt: skip
+        )
 
     def _serve(self, role: iam.Role, wanted: Learning) -> None:
         model = sagemaker.CfnModel(
-            self, "model", execution_role_arn=role.role_arn, enable_network_isolation=True,
+            self,
+            "model",
+            execution_role_arn=role.role_arn,
+            enable_network_isolation=True,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 image=wanted.serving_image, model_data_url=wanted.model_data
             ),
-        )  # fmt: skip
+        )
         model.node.add_dependency(role)
         config = sagemaker.CfnEndpointConfig(
-            self, "config",
+            self,
+            "config",
             production_variants=[
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
-                    variant_name=VARIANT, model_name=model.attr_model_name, instance_type=wanted.instance,
-                    initial_instance_count=INSTANCES[0], initial_variant_weight=1.0,
+                    variant_name=VARIANT,
+                    model_name=model.attr_model_name,
+                    instance_type=wanted.instance,
+                    initial_instance_count=INSTANCES[0],
+                    initial_variant_weight=1.0,
                 )
             ],
-        )  # fmt: skip
+        )
         endpoint = sagemaker.CfnEndpoint(
-            self, "endpoint", endpoint_name=self._stage.named("scores"), endpoint_config_name=config.attr_endpoint_config_name
-        )  # fmt: skip
+            self,
+            "endpoint",
+            endpoint_name=self._stage.named("scores"),
+            endpoint_config_name=config.attr_endpoint_config_name,
+        )
         target = scaling.ScalableTarget(
-            self, "instances", service_namespace=scaling.ServiceNamespace.SAGEMAKER,
-            min_capacity=INSTANCES[0], max_capacity=INSTANCES[1],
+            self,
+            "instances",
+            service_namespace=scaling.ServiceNamespace.SAGEMAKER,
+            min_capacity=INSTANCES[0],
+            max_capacity=INSTANCES[1],
             resource_id=f"endpoint/{endpoint.attr_endpoint_name}/variant/{VARIANT}",
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-        )  # fmt: skip
+        )
         target.scale_to_track_metric(
-            "calls", target_value=CALLS_PER_INSTANCE,
+            "calls",
+            target_value=CALLS_PER_INSTANCE,
             predefined_metric=scaling.PredefinedMetric.SAGEMAKER_VARIANT_INVOCATIONS_PER_INSTANCE,
-            scale_in_cooldown=cdk.Duration.minutes(10), scale_out_cooldown=cdk.Duration.minutes(3),
-        )  # fmt: skip
+            scale_in_cooldown=cdk.Duration.minutes(10),
+            scale_out_cooldown=cdk.Duration.minutes(3),
+        )
         tell(self, "ScoresEndpoint", endpoint.attr_endpoint_name)

@@ -38,9 +38,12 @@ class WebSocketApi(Construct):
             throttle=apigateway.ThrottleSettings(rate_limit=MESSAGES[0] * 100, burst_limit=MESSAGES[1] * 100),
         )
         kept = logs.LogGroup(
-            self, "access-log", log_group_name=f"/iops/{stage.name}/live-access", retention=logs.RetentionDays.ONE_MONTH,
+            self,
+            "access-log",
+            log_group_name=f"/iops/{stage.name}/live-access",
+            retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         made: Any = self.stage.node.default_child
         made.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
             destination_arn=kept.log_group_arn,

@@ -41,12 +41,24 @@ _STARS = (
 )
 
 ACCEPTED = (
-    Accepted("DDB3", "Core/Stores/connections", "Connections live for two hours; every browser makes a new one."),
-    Accepted("SMG4", "Core/Stores", "Our own change by themselves where a stage says so; others belong to others: docs/aws.md tells how to change each."),
+    Accepted(
+        "DDB3", "Core/Stores/connections", "Connections live for two hours; every browser makes a new one."
+    ),
+    Accepted(
+        "SMG4",
+        "Core/Stores",
+        "Our own change by themselves where a stage says so; others belong to others: docs/aws.md tells how to change each.",
+    ),
     Accepted(_S3 % "archive", "Core/Stores/archive/copies", _OBJECTS),
     Accepted(_COPY, "Core/Stores/archive/copies", _OBJECTS),
-    Accepted("S1", "Standby/copy", "Nobody but S3's replication writes there; a log of it would be a bucket more in that region."),
-    Accepted("SQS3", "Core/Routing", "These queues are the ends of the line: an alarm rings at the first message."),
+    Accepted(
+        "S1",
+        "Standby/copy",
+        "Nobody but S3's replication writes there; a log of it would be a bucket more in that region.",
+    ),
+    Accepted(
+        "SQS3", "Core/Routing", "These queues are the ends of the line: an alarm rings at the first message."
+    ),
     Accepted("L1", "Core/Functions", _PYTHON),
     Accepted("L1", "Intelligence/Functions", _PYTHON),
     Accepted("L1", "Experience/Functions", _PYTHON),
@@ -60,27 +72,85 @@ ACCEPTED = (
     Accepted(_S3 % "unannounced", "Core/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Intelligence/Functions", _OBJECTS),
     Accepted(_S3 % "models", "Experience/Functions", _OBJECTS),
-    Accepted(_MODEL, "Intelligence/Functions", "A profile spreads the calls of this one model over the regions of its area."),
-    Accepted(_KEYS, "Experience/Functions", "A key's id is given when it is made; the function touches only those named like the simulator."),
-    Accepted(_SOCKETS, "Experience/Functions", "Connections of this one API; their ids exist only while they are open."),
-    Accepted("APIG2", "Experience/Rest/api", "Parameters are checked here; bodies by the function, which lists every violation and keeps what it refused."),
-    Accepted("APIG3", "Experience/Rest/api", "The firewall costs money while nothing happens; stages turn it on with `waf`."),
-    Accepted("APIG4", "Experience/Live/api", "Only $connect can have an authorizer, and it has; the others belong to a connection that was let in."),
-    Accepted("APIG4", "Experience/Rest/api/Default", "Senders show a key of the usage plan; health and the API's description are public. A test holds who may call what."),
-    Accepted("COG4", "Experience/Rest/api/Default", "People show tokens that the authorizer looks up, so that roles are the same in both runtimes; senders show keys."),
-    Accepted(_PUSH, "Experience/Rest/api/CloudWatchRole", "AWS's own policy for API Gateway's logs; an account has one such role for all its APIs."),
-    Accepted("EC23", "Core/Network", "Endpoints are open to the network's own addresses alone; the rule cannot read them from the template."),
+    Accepted(
+        _MODEL,
+        "Intelligence/Functions",
+        "A profile spreads the calls of this one model over the regions of its area.",
+    ),
+    Accepted(
+        _KEYS,
+        "Experience/Functions",
+        "A key's id is given when it is made; the function touches only those named like the simulator.",
+    ),
+    Accepted(
+        _SOCKETS,
+        "Experience/Functions",
+        "Connections of this one API; their ids exist only while they are open.",
+    ),
+    Accepted(
+        "APIG2",
+        "Experience/Rest/api",
+        "Parameters are checked here; bodies by the function, which lists every violation and keeps what it refused.",
+    ),
+    Accepted(
+        "APIG3",
+        "Experience/Rest/api",
+        "The firewall costs money while nothing happens; stages turn it on with `waf`.",
+    ),
+    Accepted(
+        "APIG4",
+        "Experience/Live/api",
+        "Only $connect can have an authorizer, and it has; the others belong to a connection that was let in.",
+    ),
+    Accepted(
+        "APIG4",
+        "Experience/Rest/api/Default",
+        "Senders show a key of the usage plan; health and the API's description are public. A test holds who may call what.",
+    ),
+    Accepted(
+        "COG4",
+        "Experience/Rest/api/Default",
+        "People show tokens that the authorizer looks up, so that roles are the same in both runtimes; senders show keys.",
+    ),
+    Accepted(
+        _PUSH,
+        "Experience/Rest/api/CloudWatchRole",
+        "AWS's own policy for API Gateway's logs; an account has one such role for all its APIs.",
+    ),
+    Accepted(
+        "EC23",
+        "Core/Network",
+        "Endpoints are open to the network's own addresses alone; the rule cannot read them from the template.",
+    ),
     Accepted("EC23", "Experience/Dashboard", "The balancer is the public door; people sign in there."),
-    Accepted("ECS2", "Experience/Dashboard", "Names and addresses, nothing secret: the token comes from Secrets Manager."),
-    Accepted("SMG4", "Experience/Dashboard", "The first admin's token is changed by hand: docs/aws.md tells how."),
-    Accepted("COG8", "Experience/Dashboard", "The plus tier is paid per person; a second factor is required instead."),
+    Accepted(
+        "ECS2",
+        "Experience/Dashboard",
+        "Names and addresses, nothing secret: the token comes from Secrets Manager.",
+    ),
+    Accepted(
+        "SMG4", "Experience/Dashboard", "The first admin's token is changed by hand: docs/aws.md tells how."
+    ),
+    Accepted(
+        "COG8",
+        "Experience/Dashboard",
+        "The plus tier is paid per person; a second factor is required instead.",
+    ),
     Accepted(_S3 % "models", "Experience/Dashboard", _OBJECTS),
     Accepted(_S3 % "models", "Learning", _OBJECTS),
     Accepted(_S3 % "archive", "Learning", _OBJECTS),
     Accepted(_ANY, "Learning", "Logging in to a registry of images has no resource."),
-    Accepted("IAM5[Resource::arn:<AWS::Partition>:logs:{region}:{account}:log-group:/aws/sagemaker/*]", "Learning", "SageMaker names the log groups of its jobs itself."),
-    Accepted("IAM5[Resource::arn:<AWS::Partition>:sagemaker:{region}:{account}:training-job/iops-{stage}-*]", "Learning", "Each job has a name of its own; all begin like the stage."),
-)  # fmt: skip
+    Accepted(
+        "IAM5[Resource::arn:<AWS::Partition>:logs:{region}:{account}:log-group:/aws/sagemaker/*]",
+        "Learning",
+        "SageMaker names the log groups of its jobs itself.",
+    ),
+    Accepted(
+        "IAM5[Resource::arn:<AWS::Partition>:sagemaker:{region}:{account}:training-job/iops-{stage}-*]",
+        "Learning",
+        "Each job has a name of its own; all begin like the stage.",
+    ),
+)
 
 
 def check(app: cdk.App, stage: Stage) -> None:

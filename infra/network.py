@@ -34,10 +34,14 @@ class Network(Construct):
                 )
             )
         self.vpc = ec2.Vpc(
-            self, "vpc", ip_addresses=ec2.IpAddresses.cidr("10.40.0.0/16"), nat_gateways=0,
-            availability_zones=[f"{stage.region}{zone}" for zone in "ab"], subnet_configuration=parts,
+            self,
+            "vpc",
+            ip_addresses=ec2.IpAddresses.cidr("10.40.0.0/16"),
+            nat_gateways=0,
+            availability_zones=[f"{stage.region}{zone}" for zone in "ab"],
+            subnet_configuration=parts,
             restrict_default_security_group=False,
-        )  # fmt: skip
+        )
         kept = logs.LogGroup(
             self,
             "flow-log",

@@ -45,10 +45,12 @@ class ObservabilityStack(cdk.Stack):
         for service in ("cloudwatch", "budgets"):
             self.topic.add_to_resource_policy(
                 iam.PolicyStatement(
-                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")], actions=["sns:Publish"],
-                    resources=[self.topic.topic_arn], conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+                    principals=[iam.ServicePrincipal(f"{service}.amazonaws.com")],
+                    actions=["sns:Publish"],
+                    resources=[self.topic.topic_arn],
+                    conditions={"StringEquals": {"aws:SourceAccount": self.account}},
                 )
-            )  # fmt: skip
+            )
         parts = (core.functions, intelligence.functions, experience.functions)
         self.watched = Watched(
             {name: each.function_name for part in parts for name, each in part.all.items()},
@@ -87,22 +89,32 @@ class ObservabilityStack(cdk.Stack):
             (figure,) = alarm.figures
             common["extended_statistic" if figure.stat.startswith("p") else "statistic"] = figure.stat
             return cloudwatch.CfnAlarm(
-                self, alarm.name, **common, period=alarm.period_s, namespace=figure.namespace, metric_name=figure.name,
+                self,
+                alarm.name,
+                **common,
+                period=alarm.period_s,
+                namespace=figure.namespace,
+                metric_name=figure.name,
                 dimensions=[{"name": name, "value": value} for name, value in figure.dimensions.items()],
-            )  # fmt: skip
+            )
         queries: list[dict[str, Any]] = [
             {
-                "id": letter, "returnData": False,
+                "id": letter,
+                "returnData": False,
                 "metricStat": {
-                    "period": alarm.period_s, "stat": figure.stat,
+                    "period": alarm.period_s,
+                    "stat": figure.stat,
                     "metric": {
-                        "namespace": figure.namespace, "metricName": figure.name,
-                        "dimensions": [{"name": name, "value": value} for name, value in figure.dimensions.items()],
+                        "namespace": figure.namespace,
+                        "metricName": figure.name,
+                        "dimensions": [
+                            {"name": name, "value": value} for name, value in figure.dimensions.items()
+                        ],
                     },
                 },
             }
             for letter, figure in zip("abcdefgh", alarm.figures, strict=False)
-        ]  # fmt: skip
+        ]
         # A counter that nobody wrote is a zero.
         formula = alarm.formula
         for letter in "abcdefgh"[: len(alarm.figures)]:
@@ -114,42 +126,67 @@ class ObservabilityStack(cdk.Stack):
         """Rings once, however many of the urgent ones do."""
         urgent = [resource for alarm, resource in made if alarm.page]
         composite = cloudwatch.CfnCompositeAlarm(
-            self, "urgent", alarm_name=self._stage.named("urgent"), alarm_actions=[self.topic.topic_arn],
+            self,
+            "urgent",
+            alarm_name=self._stage.named("urgent"),
+            alarm_actions=[self.topic.topic_arn],
             alarm_rule=" OR ".join(f'ALARM("{resource.alarm_name}")' for resource in urgent),
             alarm_description=f"Events may not be accepted or counted. What to do: {RUNBOOK}#{anchor('Something urgent')}",
-        )  # fmt: skip
+        )
         for resource in urgent:
             composite.add_resource_dependency(resource)
 
     def _trace(self) -> None:
         """A share of what happens is traced. Without a rule AWS traces the first of every second: all of a small load."""
         xray.CfnSamplingRule(
-            self, "sampling",
+            self,
+            "sampling",
             sampling_rule=xray.CfnSamplingRule.SamplingRuleProperty(
-                rule_name=self._stage.named("some"), priority=100, version=1, reservoir_size=0,
-                fixed_rate=self._stage.traced_share, service_name=f"{self._stage.named('')}*", service_type="*",
-                host="*", http_method="*", url_path="*", resource_arn="*",
+                rule_name=self._stage.named("some"),
+                priority=100,
+                version=1,
+                reservoir_size=0,
+                fixed_rate=self._stage.traced_share,
+                service_name=f"{self._stage.named('')}*",
+                service_type="*",
+                host="*",
+                http_method="*",
+                url_path="*",
+                resource_arn="*",
             ),
-        )  # fmt: skip
+        )
 
     def _budget(self) -> None:
         def told(percent: int, kind: str) -> budgets.CfnBudget.NotificationWithSubscribersProperty:
             return budgets.CfnBudget.NotificationWithSubscribersProperty(
                 notification=budgets.CfnBudget.NotificationProperty(
-                    comparison_operator="GREATER_THAN", notification_type=kind, threshold=percent, threshold_type="PERCENTAGE"
+                    comparison_operator="GREATER_THAN",
+                    notification_type=kind,
+                    threshold=percent,
+                    threshold_type="PERCENTAGE",
                 ),
-                subscribers=[budgets.CfnBudget.SubscriberProperty(address=self.topic.topic_arn, subscription_type="SNS")],
-            )  # fmt: skip
+                subscribers=[
+                    budgets.CfnBudget.SubscriberProperty(
+                        address=self.topic.topic_arn, subscription_type="SNS"
+                    )
+                ],
+            )
 
         budgets.CfnBudget(
-            self, "budget",
+            self,
+            "budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=self._stage.named("monthly"), budget_type="COST", time_unit="MONTHLY",
+                budget_name=self._stage.named("monthly"),
+                budget_type="COST",
+                time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self._stage.budget_usd, unit="USD"),
                 cost_filters={"TagKeyValue": ["user:Project$iops", f"user:Stage${self._stage.name}"]},
             ),
-            notifications_with_subscribers=[*(told(percent, "ACTUAL") for percent in WARN_AT), told(100, "FORECASTED")],
-        )  # fmt: skip
+            notifications_with_subscribers=[
+                *(told(percent, "ACTUAL") for percent in WARN_AT),
+                told(100, "FORECASTED"),
+            ],
+        )
 
 
 def anchor(heading: str) -> str:

@@ -34,10 +34,15 @@ class Routing(Construct):
 
     def _queue(self, name: str) -> sqs.Queue:
         queue = sqs.Queue(
-            self, name, queue_name=self._stage.named(name), encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True, retention_period=cdk.Duration.days(14), visibility_timeout=cdk.Duration.minutes(6),
+            self,
+            name,
+            queue_name=self._stage.named(name),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+            visibility_timeout=cdk.Duration.minutes(6),
             removal_policy=cdk.RemovalPolicy.RETAIN if self._stage.retain else cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         self.places[name] = Place("queue", queue.queue_url, (queue.queue_arn,))
         return queue
 
@@ -45,11 +50,12 @@ class Routing(Construct):
         """Rules of every stack may put what they cannot deliver into one queue; naming each rule would tie the stacks in a knot."""
         self.queues["routing-dlq"].add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("events.amazonaws.com")], actions=["sqs:SendMessage"],
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
                 resources=[self.queues["routing-dlq"].queue_arn],
                 conditions={"ArnLike": {"aws:SourceArn": self._arn_of_rules()}},
             )
-        )  # fmt: skip
+        )
 
     def _arn_of_rules(self) -> str:
         return cdk.Stack.of(self).format_arn(
@@ -67,24 +73,32 @@ class Routing(Construct):
         )
         topic.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("events.amazonaws.com")], actions=["sns:Publish"],
-                resources=[topic.topic_arn], conditions={"ArnLike": {"aws:SourceArn": self._arn_of_rules()}},
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+                conditions={"ArnLike": {"aws:SourceArn": self._arn_of_rules()}},
             )
-        )  # fmt: skip
+        )
         subscribe(topic, self._stage.mails.get(name, ()))
         pattern = {"source": [SOURCE], "detail-type": list(what.detail_types)}
         self._rule(
-            name, f"{what.summary} to their topic", pattern | ({"detail": what.detail} if what.detail else {}),
+            name,
+            f"{what.summary} to their topic",
+            pattern | ({"detail": what.detail} if what.detail else {}),
             {"id": name, "arn": topic.topic_arn},
-        )  # fmt: skip
+        )
         return topic
 
     def _rule(self, name: str, says: str, pattern: dict[str, Any], target: dict[str, Any]) -> None:
         lost = {"deadLetterConfig": {"arn": self.queues["routing-dlq"].queue_arn}}
         events.CfnRule(
-            self, f"{name}-rule", event_bus_name=self.bus.event_bus_name, description=says,
-            event_pattern=pattern, targets=[target | lost],
-        )  # fmt: skip
+            self,
+            f"{name}-rule",
+            event_bus_name=self.bus.event_bus_name,
+            description=says,
+            event_pattern=pattern,
+            targets=[target | lost],
+        )
 
     def _tell_partner(self) -> None:
         """Opened alerts go to the partner's own bus too."""
@@ -93,9 +107,11 @@ class Routing(Construct):
             iam.PolicyStatement(actions=["events:PutEvents"], resources=[self._stage.partner_bus])
         )
         self._rule(
-            "partner", "opened alerts to the partner's bus", {"source": [SOURCE], "detail-type": ["AlertOpened"]},
+            "partner",
+            "opened alerts to the partner's bus",
+            {"source": [SOURCE], "detail-type": ["AlertOpened"]},
             {"id": "partner", "arn": self._stage.partner_bus, "roleArn": role.role_arn},
-        )  # fmt: skip
+        )
 
 
 def subscribe(topic: sns.Topic, addresses: Iterable[str]) -> None:

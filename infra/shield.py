@@ -19,23 +19,30 @@ class Shield(Construct):
     def __init__(self, scope: Construct, stage: Stage, doors: Mapping[str, str]) -> None:
         super().__init__(scope, "Shield")
         limit = wafv2.CfnWebACL.RuleProperty(
-            name="per-address", priority=0, action=wafv2.CfnWebACL.RuleActionProperty(block={}),
+            name="per-address",
+            priority=0,
+            action=wafv2.CfnWebACL.RuleActionProperty(block={}),
             visibility_config=_seen("per-address"),
             statement=wafv2.CfnWebACL.StatementProperty(
                 rate_based_statement=wafv2.CfnWebACL.RateBasedStatementProperty(
-                    limit=PER_ADDRESS, aggregate_key_type="IP",
+                    limit=PER_ADDRESS,
+                    aggregate_key_type="IP",
                     # Senders have their own limit, per key, and may well share one address.
                     scope_down_statement=wafv2.CfnWebACL.StatementProperty(
                         not_statement=wafv2.CfnWebACL.NotStatementProperty(statement=_has_key())
                     ),
                 )
             ),
-        )  # fmt: skip
+        )
         acl = wafv2.CfnWebACL(
-            self, "acl", name=stage.named("shield"), scope="REGIONAL", visibility_config=_seen(stage.named("shield")),
+            self,
+            "acl",
+            name=stage.named("shield"),
+            scope="REGIONAL",
+            visibility_config=_seen(stage.named("shield")),
             default_action=wafv2.CfnWebACL.DefaultActionProperty(allow={}),
             rules=[limit, *(_managed(name, place) for place, name in enumerate(MANAGED, start=1))],
-        )  # fmt: skip
+        )
         for name, arn in doors.items():
             wafv2.CfnWebACLAssociation(self, f"before-{name}", resource_arn=arn, web_acl_arn=acl.attr_arn)
 
@@ -44,10 +51,11 @@ def _has_key() -> wafv2.CfnWebACL.StatementProperty:
     return wafv2.CfnWebACL.StatementProperty(
         size_constraint_statement=wafv2.CfnWebACL.SizeConstraintStatementProperty(
             field_to_match=wafv2.CfnWebACL.FieldToMatchProperty(single_header={"Name": "x-api-key"}),
-            comparison_operator="GE", size=20,
+            comparison_operator="GE",
+            size=20,
             text_transformations=[wafv2.CfnWebACL.TextTransformationProperty(priority=0, type="NONE")],
         )
-    )  # fmt: skip
+    )
 
 
 def _managed(name: str, priority: int) -> wafv2.CfnWebACL.RuleProperty:
@@ -59,14 +67,16 @@ def _managed(name: str, priority: int) -> wafv2.CfnWebACL.RuleProperty:
             wafv2.CfnWebACL.RuleActionOverrideProperty(name="SizeRestrictions_BODY", action_to_use=counted)
         ]
     return wafv2.CfnWebACL.RuleProperty(
-        name=name, priority=priority, visibility_config=_seen(name),
+        name=name,
+        priority=priority,
+        visibility_config=_seen(name),
         override_action=wafv2.CfnWebACL.OverrideActionProperty(none={}),
         statement=wafv2.CfnWebACL.StatementProperty(
             managed_rule_group_statement=wafv2.CfnWebACL.ManagedRuleGroupStatementProperty(
                 vendor_name="AWS", name=name, rule_action_overrides=overrides
             )
         ),
-    )  # fmt: skip
+    )
 
 
 def _seen(name: str) -> wafv2.CfnWebACL.VisibilityConfigProperty:

@@ -23,10 +23,16 @@ class StandbyStack(cdk.Stack):
             s3.LifecycleRule(noncurrent_version_expiration=cdk.Duration.days(OLD_DAYS)),
         ]
         bucket = s3.Bucket(
-            self, "copy", bucket_name=copy_name(stage), encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True,
-            versioned=True, block_public_access=s3.BlockPublicAccess.BLOCK_ALL, lifecycle_rules=rules,
+            self,
+            "copy",
+            bucket_name=copy_name(stage),
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            versioned=True,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            lifecycle_rules=rules,
             removal_policy=cdk.RemovalPolicy.RETAIN if stage.retain else cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         cdk.CfnOutput(self, "CopyBucket", value=bucket.bucket_name)
 
 
@@ -38,8 +44,11 @@ def replicate(bucket: s3.Bucket, name: str, stage: Stage) -> None:
     """Everything that is written into the bucket of that name is copied into the stand-by's, written over there as here."""
     here, there = (f"arn:{cdk.Aws.PARTITION}:s3:::{each}" for each in (name, copy_name(stage)))
     role = iam.Role(
-        bucket, "copies", assumed_by=iam.ServicePrincipal("s3.amazonaws.com"), description="Copies the archive"
-    )  # fmt: skip
+        bucket,
+        "copies",
+        assumed_by=iam.ServicePrincipal("s3.amazonaws.com"),
+        description="Copies the archive",
+    )
     for resource, actions in (
         (here, ("GetReplicationConfiguration", "ListBucket")),
         (f"{here}/*", ("GetObjectVersionForReplication", "GetObjectVersionAcl", "GetObjectVersionTagging")),
@@ -54,10 +63,12 @@ def replicate(bucket: s3.Bucket, name: str, stage: Stage) -> None:
         role=role.role_arn,
         rules=[
             s3.CfnBucket.ReplicationRuleProperty(
-                id="standby", status="Enabled", priority=1,
+                id="standby",
+                status="Enabled",
+                priority=1,
                 filter=s3.CfnBucket.ReplicationRuleFilterProperty(prefix=""),
                 delete_marker_replication=s3.CfnBucket.DeleteMarkerReplicationProperty(status="Enabled"),
                 destination=s3.CfnBucket.ReplicationDestinationProperty(bucket=there),
             )
         ],
-    )  # fmt: skip
+    )

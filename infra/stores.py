@@ -62,22 +62,29 @@ class Stores(Construct):
         streamed = "StreamSpecification" in definition
         capacity = self._stage.provisioned
         table = dynamodb.Table(
-            self, name, **_key(definition["KeySchema"]), time_to_live_attribute=TTL_ATTRIBUTE,
-            billing_mode=dynamodb.BillingMode.PROVISIONED if capacity else dynamodb.BillingMode.PAY_PER_REQUEST,
-            read_capacity=capacity.lowest if capacity else None, write_capacity=capacity.lowest if capacity else None,
+            self,
+            name,
+            **_key(definition["KeySchema"]),
+            time_to_live_attribute=TTL_ATTRIBUTE,
+            billing_mode=dynamodb.BillingMode.PROVISIONED
+            if capacity
+            else dynamodb.BillingMode.PAY_PER_REQUEST,
+            read_capacity=capacity.lowest if capacity else None,
+            write_capacity=capacity.lowest if capacity else None,
             stream=dynamodb.StreamViewType.NEW_IMAGE if streamed else None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=name != "connections"
             ),
             removal_policy=self.removal if name != "connections" else cdk.RemovalPolicy.DESTROY,
             deletion_protection=self._stage.retain and name != "connections",
-        )  # fmt: skip
+        )
         indexes = definition.get("GlobalSecondaryIndexes", [])
         for index in indexes:
             table.add_global_secondary_index(
-                index_name=index["IndexName"], **_key(index["KeySchema"]),
+                index_name=index["IndexName"],
+                **_key(index["KeySchema"]),
                 projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
-            )  # fmt: skip
+            )
         if capacity:
             for scaled in (
                 table.auto_scale_read_capacity(min_capacity=capacity.lowest, max_capacity=capacity.highest),
@@ -96,9 +103,13 @@ class Stores(Construct):
     def _stream(self, name: str) -> kinesis.Stream:
         """Spread by entity over as many shards as the load asks for (on demand)."""
         stream = kinesis.Stream(
-            self, name, stream_mode=kinesis.StreamMode.ON_DEMAND, encryption=kinesis.StreamEncryption.MANAGED,
-            retention_period=cdk.Duration.hours(24), removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+            self,
+            name,
+            stream_mode=kinesis.StreamMode.ON_DEMAND,
+            encryption=kinesis.StreamEncryption.MANAGED,
+            retention_period=cdk.Duration.hours(24),
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
         if self._stage.stream_writers:
             self._let_write(stream)
         self.places[name] = Place("stream", stream.stream_name, (stream.stream_arn,))
@@ -109,25 +120,36 @@ class Stores(Construct):
         """Others may put records, and nothing else; what they put is judged like a POST (backend/runtime/aws_direct.py)."""
         actions = ["kinesis:DescribeStreamSummary", "kinesis:PutRecord", "kinesis:PutRecords"]
         statement = {
-            "Sid": "PartnersPut", "Effect": "Allow", "Principal": {"AWS": list(self._stage.stream_writers)},
-            "Action": actions, "Resource": stream.stream_arn,
-        }  # fmt: skip
+            "Sid": "PartnersPut",
+            "Effect": "Allow",
+            "Principal": {"AWS": list(self._stage.stream_writers)},
+            "Action": actions,
+            "Resource": stream.stream_arn,
+        }
         kinesis.CfnResourcePolicy(
-            self, "arrivals-writers", resource_arn=stream.stream_arn,
+            self,
+            "arrivals-writers",
+            resource_arn=stream.stream_arn,
             resource_policy={"Version": "2012-10-17", "Statement": [statement]},
-        )  # fmt: skip
+        )
 
     def _bucket(self, name: str, rules: list[s3.LifecycleRule], self_logged: bool = True) -> s3.Bucket:
         stack = cdk.Stack.of(self)
         named = self._stage.named(f"{name}-{stack.account}-{stack.region}")
         bucket = s3.Bucket(
-            self, name, bucket_name=named,
-            encryption=s3.BucketEncryption.S3_MANAGED, enforce_ssl=True, versioned=name == "models" or (name == "archive" and bool(self._stage.standby)),
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL, lifecycle_rules=rules, removal_policy=self.removal,
+            self,
+            name,
+            bucket_name=named,
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            versioned=name == "models" or (name == "archive" and bool(self._stage.standby)),
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            lifecycle_rules=rules,
+            removal_policy=self.removal,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_PREFERRED if name == "logs" else None,
             server_access_logs_bucket=self.logs if self_logged else None,
             server_access_logs_prefix=f"{name}/" if self_logged else None,
-        )  # fmt: skip
+        )
         if name not in ("logs", "answers"):  # no function is granted these
             arn = f"arn:{cdk.Aws.PARTITION}:s3:::{named}"
             self.places[name] = Place("bucket", named, (f"{arn}/*",), (arn,))
@@ -138,10 +160,12 @@ class Stores(Construct):
         bucket, arn = self.kept[name], self.places[name].own_arns[0]
         queue.add_to_resource_policy(
             iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("s3.amazonaws.com")], actions=["sqs:SendMessage"],
-                resources=[queue.queue_arn], conditions={"ArnEquals": {"aws:SourceArn": arn}},
+                principals=[iam.ServicePrincipal("s3.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[queue.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": arn}},
             )
-        )  # fmt: skip
+        )
         made = bucket.node.default_child
         assert isinstance(made, s3.CfnBucket)
         made.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
@@ -156,9 +180,13 @@ class Stores(Construct):
         what = resource(name).summary
         made = secretsmanager.SecretStringGenerator(password_length=40, exclude_punctuation=True)
         secret = secretsmanager.Secret(
-            self, name, secret_name=f"iops/{self._stage.name}/{name}", description=what,
-            generate_secret_string=made, removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+            self,
+            name,
+            secret_name=f"iops/{self._stage.name}/{name}",
+            description=what,
+            generate_secret_string=made,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
         self.places[name] = Place("secret", secret.secret_arn, (secret.secret_arn,))
         return secret
 

@@ -35,21 +35,33 @@ class Dashboard(Construct):
             raise ValueError("the dashboard needs the stage's website and a network")
         self._stage, self._site, self._vpc = stage, stage.website, core.network.vpc
         self.balancer = elb.ApplicationLoadBalancer(
-            self, "balancer", vpc=self._vpc, internet_facing=True, drop_invalid_header_fields=True,
+            self,
+            "balancer",
+            vpc=self._vpc,
+            internet_facing=True,
+            drop_invalid_header_fields=True,
             deletion_protection=stage.retain,
-        )  # fmt: skip
+        )
         self.balancer.log_access_logs(core.stores.logs, "dashboard")
         service = self._service(places)
         group = elb.ApplicationTargetGroup(
-            self, "targets", vpc=self._vpc, port=PORT, protocol=elb.ApplicationProtocol.HTTP, targets=[service],
+            self,
+            "targets",
+            vpc=self._vpc,
+            port=PORT,
+            protocol=elb.ApplicationProtocol.HTTP,
+            targets=[service],
             health_check=elb.HealthCheck(path="/healthz", interval=cdk.Duration.seconds(15)),
-            stickiness_cookie_duration=cdk.Duration.hours(8), deregistration_delay=cdk.Duration.seconds(20),
-        )  # fmt: skip
+            stickiness_cookie_duration=cdk.Duration.hours(8),
+            deregistration_delay=cdk.Duration.seconds(20),
+        )
         self.balancer.add_listener(
-            "https", port=443, ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
+            "https",
+            port=443,
+            ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
             certificates=[acm.Certificate.from_certificate_arn(self, "certificate", self._site.certificate)],
             default_action=self._sign_in(self._site, elb.ListenerAction.forward([group])),
-        )  # fmt: skip
+        )
         self.balancer.add_redirect()
         cdk.CfnOutput(cdk.Stack.of(self), "DashboardUrl", value=f"https://{self._site.domain}")
         cdk.CfnOutput(cdk.Stack.of(self), "BalancerName", value=self.balancer.load_balancer_dns_name)
@@ -61,59 +73,94 @@ class Dashboard(Construct):
         )
         task = ecs.FargateTaskDefinition(self, "task", cpu=512, memory_limit_mib=1024)
         token = secretsmanager.Secret(
-            self, "token", secret_name=f"iops/{stage.name}/admin-token", description="the first admin's access token",
-            generate_secret_string=secretsmanager.SecretStringGenerator(password_length=48, exclude_punctuation=True),
-        )  # fmt: skip
+            self,
+            "token",
+            secret_name=f"iops/{stage.name}/admin-token",
+            description="the first admin's access token",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=48, exclude_punctuation=True
+            ),
+        )
         named = {
             grant.resource: places[grant.resource] for grant in WEBSITE_GRANTS if grant.resource in places
         }
         kept = logs.LogGroup(
-            self, "log", log_group_name=f"/iops/{stage.name}/dashboard", retention=logs.RetentionDays.ONE_MONTH,
+            self,
+            "log",
+            log_group_name=f"/iops/{stage.name}/dashboard",
+            retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         task.add_container(
-            "web", image=self._image(), command=["iops", "web"], readonly_root_filesystem=False,
+            "web",
+            image=self._image(),
+            command=["iops", "web"],
+            readonly_root_filesystem=False,
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             logging=ecs.LogDrivers.aws_logs(stream_prefix="web", log_group=kept),
-            environment=environment(stage) | variables(named) | {
-                "IOPS_HOST": "0.0.0.0", "IOPS_BEHIND_TLS": "1", "IOPS_ALLOWED_HOSTS": self._site.domain,
+            environment=environment(stage)
+            | variables(named)
+            | {
+                "IOPS_HOST": "0.0.0.0",
+                "IOPS_BEHIND_TLS": "1",
+                "IOPS_ALLOWED_HOSTS": self._site.domain,
                 "IOPS_REGION": stage.region or "",
             },
             secrets={"IOPS_TOKEN": ecs.Secret.from_secrets_manager(token)},
-        )  # fmt: skip
+        )
         for grant in WEBSITE_GRANTS:
             if grant.resource in places:
                 for statement in statements(places[grant.resource], grant.access):
                     task.add_to_task_role_policy(statement)
         return ecs.FargateService(
-            self, "service", cluster=cluster, task_definition=task, desired_count=self._site.tasks, assign_public_ip=True,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC), min_healthy_percent=100,
+            self,
+            "service",
+            cluster=cluster,
+            task_definition=task,
+            desired_count=self._site.tasks,
+            assign_public_ip=True,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            min_healthy_percent=100,
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
-        )  # fmt: skip
+        )
 
     def _image(self) -> ecs.ContainerImage:
         if self._site.image:
             return ecs.ContainerImage.from_registry(self._site.image)
-        return ecs.ContainerImage.from_asset(str(_ROOT), exclude=[".venv", ".ministack", "build", "cdk.out", ".git", "tests"])  # fmt: skip
+        return ecs.ContainerImage.from_asset(
+            str(_ROOT), exclude=[".venv", ".ministack", "build", "cdk.out", ".git", "tests"]
+        )
 
     def _sign_in(self, site: Website, then: elb.ListenerAction) -> elb.ListenerAction:
         if site.people == "oidc":
             secret = cdk.SecretValue.secrets_manager(f"iops-{self._stage.name}-oidc")
             return elb.ListenerAction.authenticate_oidc(
-                issuer=site.issuer, client_id=site.client, client_secret=secret, next=then,
-                authorization_endpoint=f"{site.issuer}/authorize", token_endpoint=f"{site.issuer}/token",
+                issuer=site.issuer,
+                client_id=site.client,
+                client_secret=secret,
+                next=then,
+                authorization_endpoint=f"{site.issuer}/authorize",
+                token_endpoint=f"{site.issuer}/token",
                 user_info_endpoint=f"{site.issuer}/userinfo",
-            )  # fmt: skip
+            )
         pool = cognito.UserPool(
-            self, "people", user_pool_name=self._stage.named("people"), self_sign_up_enabled=False,
-            sign_in_aliases=cognito.SignInAliases(email=True), mfa=cognito.Mfa.REQUIRED,
+            self,
+            "people",
+            user_pool_name=self._stage.named("people"),
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            mfa=cognito.Mfa.REQUIRED,
             mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
             password_policy=cognito.PasswordPolicy(
-                min_length=14, require_symbols=True, require_digits=True, require_lowercase=True, require_uppercase=True
+                min_length=14,
+                require_symbols=True,
+                require_digits=True,
+                require_lowercase=True,
+                require_uppercase=True,
             ),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             removal_policy=cdk.RemovalPolicy.RETAIN if self._stage.retain else cdk.RemovalPolicy.DESTROY,
-        )  # fmt: skip
+        )
         domain = pool.add_domain(
             "domain",
             cognito_domain=cognito.CognitoDomainOptions(
@@ -121,12 +168,13 @@ class Dashboard(Construct):
             ),
         )
         client = pool.add_client(
-            "balancer", generate_secret=True,
+            "balancer",
+            generate_secret=True,
             o_auth=cognito.OAuthSettings(
                 flows=cognito.OAuthFlows(authorization_code_grant=True),
                 callback_urls=[f"https://{site.domain}/oauth2/idpresponse"],
             ),
-        )  # fmt: skip
+        )
         return actions.AuthenticateCognitoAction(
             user_pool=pool, user_pool_client=client, user_pool_domain=domain, next=then
         )

@@ -14,9 +14,17 @@ from faker import Faker
 from simulator.rhythm import REGION_ZONES, weekly_slot
 
 SUBJECTS = (
-    "algebra", "geometry", "precalculus", "physics", "chemistry",
-    "biology", "english", "sat_prep", "spanish", "computer_science",
-)  # fmt: skip
+    "algebra",
+    "geometry",
+    "precalculus",
+    "physics",
+    "chemistry",
+    "biology",
+    "english",
+    "sat_prep",
+    "spanish",
+    "computer_science",
+)
 REGIONS = tuple(REGION_ZONES)
 TIERS = ("budget", "standard", "premium")
 PRICE = {"budget": 45, "standard": 65, "premium": 95}  # dollars per session

@@ -178,12 +178,38 @@ def _student(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | 
     g.add("sessions_30d", n.s30, _plural(n.s30, "session") + " in 30 days", "context", "sessions", days=30)
     if profile.last_session_us is not None:
         side = _side(pace < 0.6 * expected, pace >= expected)
-        g.add("pace_28d", pace, "pace of {:.2f} sessions a week over 28 days", side, "pace", unit="per_week", days=28, decimals=2)  # fmt: skip
+        g.add(
+            "pace_28d",
+            pace,
+            "pace of {:.2f} sessions a week over 28 days",
+            side,
+            "pace",
+            unit="per_week",
+            days=28,
+            decimals=2,
+        )
         days = int(max(0, now_us - profile.last_session_us) / DAY)
-        g.add("days_since_session", days, _plural(days, "day").join(("last session ", " ago")), _side(days > 10, days <= 4), "recency", unit="days_ago")  # fmt: skip
+        g.add(
+            "days_since_session",
+            days,
+            _plural(days, "day").join(("last session ", " ago")),
+            _side(days > 10, days <= 4),
+            "recency",
+            unit="days_ago",
+        )
     rating = n.rating_30
     side = _side((rating or 5) < 4, (rating or 0) >= 4.5)
-    g.add("avg_rating", rating, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
+    g.add(
+        "avg_rating",
+        rating,
+        "rated {:.2f} of 5 over 30 days",
+        side,
+        "rating",
+        unit="plain",
+        days=30,
+        scale=5,
+        decimals=1,
+    )
     if missed:
         text = "{} missed " + ("session" if missed == 1 else "sessions") + " in 30 days"
         g.add("missed_30d", missed, text, _side(missed >= 2, False), "missed", days=30)
@@ -233,7 +259,17 @@ def _tutor(profile: Profile, now_us: int, g: _Gathered) -> tuple[int, float | No
     )
     g.add("booked_hours", booked, "{:g} booked hours this week", "context", "booked", **hours)
     side = _side((n.rating_30 or 5) < 4, (n.rating_30 or 0) >= 4.5)
-    g.add("avg_rating", n.rating_30, "rated {:.2f} of 5 over 30 days", side, "rating", unit="plain", days=30, scale=5, decimals=1)  # fmt: skip
+    g.add(
+        "avg_rating",
+        n.rating_30,
+        "rated {:.2f} of 5 over 30 days",
+        side,
+        "rating",
+        unit="plain",
+        days=30,
+        scale=5,
+        decimals=1,
+    )
     if n.rated_30:
         g.add(
             "ratings_30d",

@@ -88,9 +88,14 @@ def changed(
         raise Rejected("a note holds at most 300 printable characters")
     quiet = rule.quiet_minutes if quiet_minutes is None else _quiet(quiet_minutes)
     made = Version(
-        version=rule.version + 1, enabled=enabled, levels=_levels(rule, limits), by=by, at_us=at_us, note=note,
+        version=rule.version + 1,
+        enabled=enabled,
+        levels=_levels(rule, limits),
+        by=by,
+        at_us=at_us,
+        note=note,
         quiet_minutes=quiet,
-    )  # fmt: skip
+    )
     if (made.enabled, made.levels, quiet) == (rule.enabled, rule.levels, rule.quiet_minutes):
         return document or {}
     history = versions_of(document, rule_id)

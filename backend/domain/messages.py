@@ -16,11 +16,19 @@ WORDS = {"critical": "Critical", "warning": "Warning", "info": "Info"}
 MOST_SUBJECT, MOST_TEXT, MOST_FACTS = 160, 600, 6
 _INK = {"critical": "#b42318", "warning": "#8a5a00", "info": "#175cd3"}
 _LABELS = {
-    "ib_calls_14d": "Calls in 14 days", "ib_calls_7d": "Calls in 7 days", "health_score": "Health", "risk_score": "Risk",
-    "sessions_7d": "Sessions in 7 days", "sessions_14d": "Sessions in 14 days", "sessions_30d": "Sessions in 30 days",
-    "gap_hours": "Gap in hours", "avg_rating": "Mean rating, 30 days", "available_hours": "Hours offered",
-    "booked_hours": "Hours booked", "balance_status": "Balance",
-}  # fmt: skip
+    "ib_calls_14d": "Calls in 14 days",
+    "ib_calls_7d": "Calls in 7 days",
+    "health_score": "Health",
+    "risk_score": "Risk",
+    "sessions_7d": "Sessions in 7 days",
+    "sessions_14d": "Sessions in 14 days",
+    "sessions_30d": "Sessions in 30 days",
+    "gap_hours": "Gap in hours",
+    "avg_rating": "Mean rating, 30 days",
+    "available_hours": "Hours offered",
+    "booked_hours": "Hours booked",
+    "balance_status": "Balance",
+}
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +88,13 @@ def facts_of(details: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     for name, value in details.items():
         if isinstance(value, bool) or not isinstance(value, (int, float, str)) or value == "":
             continue
-        words = f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else pretty(value)  # fmt: skip
+        words = (
+            f"{value:,.2f}".rstrip("0").rstrip(".")
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else pretty(value)
+        )
         found.append((_LABELS.get(name, pretty(name)), one_line(words, 80)))
     return tuple(found[:MOST_FACTS])
 
@@ -158,7 +172,11 @@ _PAGE = """<!doctype html>
 
 def html(message: Message) -> str:
     """A mail of tables and inline styles, because mail programs know little else; dark where the reader's program is."""
-    rows = [_row(f'<h1 class="ink" style="margin:0;font-size:20px;line-height:1.3;color:#1b1f24">{escape(message.subject)}</h1>')]  # fmt: skip
+    rows = [
+        _row(
+            f'<h1 class="ink" style="margin:0;font-size:20px;line-height:1.3;color:#1b1f24">{escape(message.subject)}</h1>'
+        )
+    ]
     if message.lead:
         rows.append(_row(f'<p class="ink" style="margin:0;color:#1b1f24">{_breaks(message.lead)}</p>'))
     rows += [_row(_card(item)) for item in message.items]
@@ -180,7 +198,9 @@ def _card(item: Item) -> str:
     if item.severity:
         word = f'<div class="{item.severity}" style="font-size:13px;font-weight:700;color:{_INK[item.severity]}">{WORDS[item.severity]}</div>'
         parts.append(word)
-    parts.append(f'<h2 class="ink" style="margin:2px 0 8px;font-size:17px;line-height:1.35;color:#1b1f24">{escape(item.title)}</h2>')  # fmt: skip
+    parts.append(
+        f'<h2 class="ink" style="margin:2px 0 8px;font-size:17px;line-height:1.35;color:#1b1f24">{escape(item.title)}</h2>'
+    )
     facts = [
         ("Who", item.who),
         ("Why", item.why),
@@ -190,7 +210,9 @@ def _card(item: Item) -> str:
     ]
     cells = "".join(_fact(label, value) for label, value in facts if value)
     if cells:
-        parts.append(f'<table role="presentation" cellspacing="0" cellpadding="0" width="100%" style="font-size:15px">{cells}</table>')  # fmt: skip
+        parts.append(
+            f'<table role="presentation" cellspacing="0" cellpadding="0" width="100%" style="font-size:15px">{cells}</table>'
+        )
     if item.link:
         parts.append(
             f'<div style="padding-top:10px">{_go(item.link, "Open the alert" if item.severity else "Open it")}</div>'

@@ -52,9 +52,16 @@ def put_rule(api: Api, call: Call) -> Reply:
     if len(asked) < len(body.levels):
         raise InvalidEvent([Violation("levels", "duplicate", "each severity stands once")])
     rule = limits.put(
-        api.store, call.path["id"], asked, enabled=body.enabled, seen=body.version, by=call.actor, now_us=call.now_us,
-        note=body.note, quiet_minutes=body.quiet_minutes,
-    )  # fmt: skip
+        api.store,
+        call.path["id"],
+        asked,
+        enabled=body.enabled,
+        seen=body.version,
+        by=call.actor,
+        now_us=call.now_us,
+        note=body.note,
+        quiet_minutes=body.quiet_minutes,
+    )
     found = next((known for known in limits.rules(api.store) if known["rule_id"] == rule.rule_id), None)
     if found is None:
         raise NotFound(f"there is no rule {rule.rule_id}")

@@ -121,7 +121,11 @@ def _deployed(client: Clients, stage: str, fetch: Fetch) -> Iterator[Finding]:
         if status_code == 200:
             yield Finding("ok", f"the API at {told['RestUrl']} is well")
         else:
-            yield Finding("error", f"the API at {told['RestUrl']} answers {status_code or 'nothing'}", "docs/aws.md#the-api-fails")  # fmt: skip
+            yield Finding(
+                "error",
+                f"the API at {told['RestUrl']} answers {status_code or 'nothing'}",
+                "docs/aws.md#the-api-fails",
+            )
     yield from _waiting(client, told)
     yield from _ringing(client, stage)
 
@@ -134,7 +138,11 @@ def _waiting(client: Clients, told: dict[str, str]) -> Iterator[Finding]:
             held = int(client("sqs").get_queue_attributes(**asked)["Attributes"][name])
             if held:
                 count += held
-                yield Finding("warning", f"{resource.name} holds {held}: {resource.summary}", "docs/aws.md#a-dead-letter-queue-fills")  # fmt: skip
+                yield Finding(
+                    "warning",
+                    f"{resource.name} holds {held}: {resource.summary}",
+                    "docs/aws.md#a-dead-letter-queue-fills",
+                )
     if not count:
         yield Finding("ok", "no queue of failures holds anything")
 

@@ -68,7 +68,14 @@ def call(client: Clients, function: str, order: Mapping[str, Any]) -> dict[str, 
 def output_of(resource: Resource) -> str:
     """The output that tells the name or address of a resource."""
     name = "".join(part.capitalize() for part in resource.name.split("-"))
-    special = {"bus": "BusName", "websocket": "PushEndpoint", "live": "WebSocketUrl", "ingest": "RestUrl", "scores": "ScoresEndpoint", "senders": "UsagePlanId"}  # fmt: skip
+    special = {
+        "bus": "BusName",
+        "websocket": "PushEndpoint",
+        "live": "WebSocketUrl",
+        "ingest": "RestUrl",
+        "scores": "ScoresEndpoint",
+        "senders": "UsagePlanId",
+    }
     endings = {"table": "Table", "stream": "Stream", "bucket": "Bucket", "queue": "Url", "secret": "Secret"}
     return special.get(resource.name) or f"{name}{endings.get(resource.kind, '')}"
 

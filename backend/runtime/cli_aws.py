@@ -27,7 +27,13 @@ def _option(name: str, help_: str, kind: Any = float) -> Any:
 @_option("payload_bytes", "Bytes of an event.", click.IntRange(1))
 @_option("retention_days", "Days that logs are kept.", click.IntRange(1))
 @_option("explain_share", "Share of alerts that a model words.", click.FloatRange(0, 1))
-@click.option("--with", "parts", multiple=True, type=click.Choice(["kinesis", "website", "waf", "vpc", "watch", "serving"]), help="A part that costs even when nothing happens; may be given several times.")  # fmt: skip
+@click.option(
+    "--with",
+    "parts",
+    multiple=True,
+    type=click.Choice(["kinesis", "website", "waf", "vpc", "watch", "serving"]),
+    help="A part that costs even when nothing happens; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Every line as JSON.")
 def cost(parts: tuple[str, ...], as_json: bool, **fields: Any) -> None:
     """What a month on AWS costs: assumptions first, then each service, then what moves it."""

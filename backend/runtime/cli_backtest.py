@@ -23,7 +23,13 @@ _AT_RISK = ("at_risk", "churned")
 @click.command("backtest")
 @click.option("--rule", "rule_id", required=True, help="Which rule, like high_ib_call_frequency.")
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="The last so many.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Another limit, repeatable: warning.opens=4, critical.clears=2, quiet_minutes=30.")  # fmt: skip
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Another limit, repeatable: warning.opens=4, critical.clears=2, quiet_minutes=30.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option
 def command(rule_id: str, days: int, changes: tuple[str, ...], as_json: bool, data_dir: Path | None) -> None:
@@ -97,10 +103,8 @@ def document(found: Backtest, changes: Sequence[str]) -> dict[str, Any]:
         "to": iso(found.end_us),
         "watched": found.watched,
         "events": found.events,
-        "settings": [
-            _setting(name, one) for name, one in zip(names, found.outcomes, strict=False)
-        ],
-    }  # fmt: skip
+        "settings": [_setting(name, one) for name, one in zip(names, found.outcomes, strict=False)],
+    }
 
 
 def _setting(name: str, one: Outcome) -> dict[str, Any]:
@@ -135,7 +139,10 @@ def lines(found: Backtest, changes: Sequence[str]) -> list[str]:
         rows.append(((iso(day) or "")[:10], [str(one.days[i][1]) for one in found.outcomes]))
     wide = max(len(label) for label, _ in rows) + 2
     column = max(len(text) for _, texts in rows for text in texts) + 2
-    return [head, *((label.ljust(wide) + "".join(t.ljust(column) for t in texts)).rstrip() for label, texts in rows)]  # fmt: skip
+    return [
+        head,
+        *((label.ljust(wide) + "".join(t.ljust(column) for t in texts)).rstrip() for label, texts in rows),
+    ]
 
 
 def _limits(one: Outcome, _days: int) -> str:

@@ -21,16 +21,43 @@ def channels() -> None:
 
 @channels.command("add")
 @click.argument("name")
-@click.option("--url", help="Address as Apprise writes it, like mailtos://user:password@example.com; - reads it from stdin [asked for].")  # fmt: skip
-@click.option("--severity", "severities", multiple=True, type=click.Choice(["critical", "warning", "info"]), help="Which, repeatable [critical, warning].")  # fmt: skip
+@click.option(
+    "--url",
+    help="Address as Apprise writes it, like mailtos://user:password@example.com; - reads it from stdin [asked for].",
+)
+@click.option(
+    "--severity",
+    "severities",
+    multiple=True,
+    type=click.Choice(["critical", "warning", "info"]),
+    help="Which, repeatable [critical, warning].",
+)
 @click.option("--type", "types", multiple=True, help="Only these types of alerts, repeatable [all].")
 @click.option("--quiet", default="", help="Hours in which only critical alerts are sent, like 22:00-07:00.")
 @click.option(
     "--zone", default="UTC", show_default=True, help="Time zone of quiet hours, summaries and times."
 )
-@click.option("--step", type=click.IntRange(0, 5), default=0, show_default=True, help="0: told at once; 1, 2 ...: told when nobody has acknowledged.")  # fmt: skip
-@click.option("--ceiling", type=click.IntRange(1, 1_000), default=20, show_default=True, help="Most messages in an hour.")  # fmt: skip
-@click.option("--summary", "summaries", multiple=True, type=click.Choice(["daily", "weekly"]), help="Send it, repeatable.")  # fmt: skip
+@click.option(
+    "--step",
+    type=click.IntRange(0, 5),
+    default=0,
+    show_default=True,
+    help="0: told at once; 1, 2 ...: told when nobody has acknowledged.",
+)
+@click.option(
+    "--ceiling",
+    type=click.IntRange(1, 1_000),
+    default=20,
+    show_default=True,
+    help="Most messages in an hour.",
+)
+@click.option(
+    "--summary",
+    "summaries",
+    multiple=True,
+    type=click.Choice(["daily", "weekly"]),
+    help="Send it, repeatable.",
+)
 @click.option("--summary-hour", type=click.IntRange(0, 23), default=8, show_default=True)
 @data_dir_option
 def add(name: str, url: str | None, quiet: str, data_dir: Path | None, **options: Any) -> None:
@@ -45,9 +72,16 @@ def add(name: str, url: str | None, quiet: str, data_dir: Path | None, **options
         url = click.prompt("Address", hide_input=True)
     given = {key: value for key, value in options.items() if value != ()}
     made = service.add(
-        _channels(chosen), _sender(chosen), name, url, _now(), "command line", secrets.token_bytes(8),
-        quiet=quiet_of(quiet), **given,
-    )  # fmt: skip
+        _channels(chosen),
+        _sender(chosen),
+        name,
+        url,
+        _now(),
+        "command line",
+        secrets.token_bytes(8),
+        quiet=quiet_of(quiet),
+        **given,
+    )
     say(
         f"{made.name} is told about {', '.join(made.severities)} alerts ({_when(made)}); try it: iops channels test {made.name!r}"
     )
@@ -65,7 +99,11 @@ def list_(data_dir: Path | None) -> None:
         parts = [channel.name, channel.scheme, ",".join(channel.severities), _when(channel)]
         parts += [f"only {','.join(channel.types)}"] if channel.types else []
         parts += [f"quiet {quiet_text(channel.quiet)} {channel.zone}"] if channel.quiet else []
-        parts += [f"{' and '.join(channel.summaries)} summary at {channel.summary_hour}:00 {channel.zone}"] if channel.summaries else []  # fmt: skip
+        parts += (
+            [f"{' and '.join(channel.summaries)} summary at {channel.summary_hour}:00 {channel.zone}"]
+            if channel.summaries
+            else []
+        )
         say("  ".join(parts))
 
 
@@ -81,9 +119,16 @@ def test(name: str, data_dir: Path | None) -> None:
     channel = service.named(_channels(chosen), name)
     now = _now()
     found = notifying.Delivery(
-        delivery_id=notifying.delivery_id(channel.channel_id, notifying.TEST, now), channel_id=channel.channel_id,
-        channel=channel.name, kind=notifying.TEST, topic="", severity="info", news_us=now, created_us=now, due_us=now,
-    )  # fmt: skip
+        delivery_id=notifying.delivery_id(channel.channel_id, notifying.TEST, now),
+        channel_id=channel.channel_id,
+        channel=channel.name,
+        kind=notifying.TEST,
+        topic="",
+        severity="info",
+        news_us=now,
+        created_us=now,
+        due_us=now,
+    )
     message = notifying.compose(notifying.Job(found, channel, ()), now, chosen.link_url, {})
     outcome = _sender(chosen).send(channel.url, message, found.delivery_id)
     if not outcome.ok:

@@ -167,8 +167,18 @@ def row_of(episode: Episode, others: Sequence[Episode] = ()) -> EpisodeRow:
 
 
 _SAME = (
-    "measure", "start_us", "end_us", "peak_us", "peak", "low", "high", "score", "feature", "one_in", "replayed",
-)  # fmt: skip
+    "measure",
+    "start_us",
+    "end_us",
+    "peak_us",
+    "peak",
+    "low",
+    "high",
+    "score",
+    "feature",
+    "one_in",
+    "replayed",
+)
 
 
 def anomalies(

@@ -144,7 +144,12 @@ def _outcome(
         rule=rule,
         alerts=len(alerts),
         entities=len({a.entity_id for a in alerts}),
-        came_back=sum(course.comebacks.get(a.alert_id, 0) for course in courses for a in course.alerts.values() if a.opened_us > start_us),
+        came_back=sum(
+            course.comebacks.get(a.alert_id, 0)
+            for course in courses
+            for a in course.alerts.values()
+            if a.opened_us > start_us
+        ),
         still_open=len(alerts) - len(lasted),
         days=[(day, by_day[day]) for day in range(start_us - start_us % DAY, end_us, DAY)],
         severities=dict(Counter(a.severity for a in alerts)),
@@ -155,7 +160,7 @@ def _outcome(
         ),
         right=Share(sum(known), len(known)),
         useful=Share(sum(judged), len(judged)),
-    )  # fmt: skip
+    )
 
 
 def _useful(alert: Alert, said: Mapping[Key, list[Alert]], end_us: int) -> bool | None:

@@ -167,7 +167,7 @@ def _tables(load: Load) -> list[Line]:
         _line("DynamoDB", "reads", load.events * read + sweeps * IDLE_READS + asked, "read_unit"),
         _line("DynamoDB", "data kept", held + entities * 20_000 / GB, "table_gb"),
         _line("DynamoDB", "point-in-time recovery", held, "recovery_gb"),
-    ]  # fmt: skip
+    ]
 
 
 def _functions(load: Load) -> list[Line]:
@@ -175,10 +175,16 @@ def _functions(load: Load) -> list[Line]:
     requests, folds = load.events / load.per_request, load.events / load.batch
     sweeps, asked = MINUTES / load.sweep_minutes, load.asked_per_s * SECONDS
     calls = {  # calls, seconds, GB
-        "ingest": (requests, 0.04, 0.5), "process": (folds, 0.12, 1.0), "sweep": (sweeps, 1.5, 1.0),
-        "alert": (folds, 0.03, 0.5), "broadcast": (folds, 0.03, 0.5), "query": (asked, 0.15, 1.0),
-        "archive": (MINUTES / 15, 2.0, 1.0), "score": (MINUTES / 5, 5.0, 1.0), "forecast": (MINUTES / 5, 2.0, 1.0),
-    }  # fmt: skip
+        "ingest": (requests, 0.04, 0.5),
+        "process": (folds, 0.12, 1.0),
+        "sweep": (sweeps, 1.5, 1.0),
+        "alert": (folds, 0.03, 0.5),
+        "broadcast": (folds, 0.03, 0.5),
+        "query": (asked, 0.15, 1.0),
+        "archive": (MINUTES / 15, 2.0, 1.0),
+        "score": (MINUTES / 5, 5.0, 1.0),
+        "forecast": (MINUTES / 5, 2.0, 1.0),
+    }
     seconds = sum(number * took * memory for number, took, memory in calls.values())
     return [
         _line("Lambda", "calls", sum(number for number, _, _ in calls.values()), "lambda_request"),

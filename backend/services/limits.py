@@ -47,9 +47,16 @@ def put(
     """Set a rule's limits and quiet time; the rule as it then is. Raises NotFound, Conflict or Rejected. What changes nothing keeps the version."""
     document = store.document(DOCUMENT)
     after = changed(
-        document, rule_id, limits, enabled=enabled, seen=seen, by=by, at_us=now_us, note=note,
+        document,
+        rule_id,
+        limits,
+        enabled=enabled,
+        seen=seen,
+        by=by,
+        at_us=now_us,
+        note=note,
         quiet_minutes=quiet_minutes,
-    )  # fmt: skip
+    )
     if after != (document or {}):
         store.put_document(DOCUMENT, after, now_us)
     return book_of(after)[rule_id]

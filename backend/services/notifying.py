@@ -163,7 +163,10 @@ def compose(job: Job, now_us: int, public_url: str, explanations: dict[str, str]
         return msgspec.structs.replace(kept, foot=foot)
     if kind in (DIGEST, REMINDER):
         return msgspec.structs.replace(_listing(job, now_us, public_url, zone), foot=foot)
-    items = [messages.item_of(a, now_us, public_url, zone, explanations.get(a.alert_id, ""), _note(a)) for a in job.alerts]  # fmt: skip
+    items = [
+        messages.item_of(a, now_us, public_url, zone, explanations.get(a.alert_id, ""), _note(a))
+        for a in job.alerts
+    ]
     lead = "Nobody has acknowledged this yet." if kind == ESCALATION else ""
     made = messages.of_alerts(items, simulated=any(a.simulated for a in job.alerts), lead=lead)
     return msgspec.structs.replace(made, foot=foot)
@@ -199,7 +202,13 @@ def _listing(job: Job, now_us: int, public_url: str, zone: Any) -> Message:
         lead += f" The {len(shown)} worst of {total} are listed."
     demo = "[demo] " if any(a.simulated for a in job.alerts) else ""
     worst = shown[0].severity if shown else "info"
-    return Message(subject=messages.one_line(demo + subject), items=items, severity=worst, lead=lead, link=f"{public_url.rstrip('/')}/alerts")  # fmt: skip
+    return Message(
+        subject=messages.one_line(demo + subject),
+        items=items,
+        severity=worst,
+        lead=lead,
+        link=f"{public_url.rstrip('/')}/alerts",
+    )
 
 
 def _test(now_us: int, public_url: str, zone: Any) -> Message:

@@ -61,9 +61,18 @@ def alerts(
     """
     whose = _entity(entity)
     found, total = reads.alert_list(
-        filters_of(scope), status=status, severity=severity, alert_type=alert_type, entity=whose, search=search, sort=sort,
-        limit=limit, offset=offset, as_of_us=scope.at_us if scope.time_travel else None, counted=counted,
-    )  # fmt: skip
+        filters_of(scope),
+        status=status,
+        severity=severity,
+        alert_type=alert_type,
+        entity=whose,
+        search=search,
+        sort=sort,
+        limit=limit,
+        offset=offset,
+        as_of_us=scope.at_us if scope.time_travel else None,
+        counted=counted,
+    )
     return Page(rows=[alert_row(alert) for alert in found], total=total)
 
 
@@ -86,9 +95,16 @@ def alert_groups(
 
     def read() -> tuple[list[Alert], int]:
         return reads.alert_list(
-            filters, status=status, severity=severity, alert_type=alert_type, entity=whose, search=search, sort=sort,
-            limit=MOST_GROUPED, as_of_us=as_of,
-        )  # fmt: skip
+            filters,
+            status=status,
+            severity=severity,
+            alert_type=alert_type,
+            entity=whose,
+            search=search,
+            sort=sort,
+            limit=MOST_GROUPED,
+            as_of_us=as_of,
+        )
 
     asked = (tuple(filters.items()), tuple(status), severity, alert_type, whose, search, sort)
     found, total = _grouped.of(reads, asked, read) if as_of is None else read()

@@ -68,9 +68,17 @@ def _students_at_risk(spread: dict) -> Kpi:
 
 
 def _counted(
-    reads: Reads, scope: Scope, key: str, noun: str, place: int, now: list[int], before: list[int] | None,
-    usual: list[list[int]], better: str, span: str,
-) -> Kpi:  # fmt: skip
+    reads: Reads,
+    scope: Scope,
+    key: str,
+    noun: str,
+    place: int,
+    now: list[int],
+    before: list[int] | None,
+    usual: list[list[int]],
+    better: str,
+    span: str,
+) -> Kpi:
     """A count of the range against the same span in the weeks before; unusual when outside their band and beyond chance."""
     value = now[place]
     delta = None if before is None else float(value - before[place])

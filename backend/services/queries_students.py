@@ -48,8 +48,15 @@ def students(
         rows, total = _from_memory(reads, scope, column, descending, limit, offset, segment, search)
     else:
         rows, total = reads.entity_page(
-            "student", filters, sort=column, descending=descending, limit=limit, offset=offset, segment=segment, search=search,
-        )  # fmt: skip
+            "student",
+            filters,
+            sort=column,
+            descending=descending,
+            limit=limit,
+            offset=offset,
+            segment=segment,
+            search=search,
+        )
     return Page(rows=student_rows(reads, rows, scope), total=total)
 
 
@@ -114,10 +121,24 @@ def student_row(
 ) -> StudentRow:
     """One row from kept columns and the profile beside them."""
     same = (
-        "health", "risk", "subject", "region", "tutor_id", "sessions_7d", "sessions_14d", "sessions_30d", "ib_calls_7d",
-        "ib_calls_14d", "ib_calls_30d", "velocity", "velocity_change", "avg_rating", "last_session_us", "monthly_value",
+        "health",
+        "risk",
+        "subject",
+        "region",
+        "tutor_id",
+        "sessions_7d",
+        "sessions_14d",
+        "sessions_30d",
+        "ib_calls_7d",
+        "ib_calls_14d",
+        "ib_calls_30d",
+        "velocity",
+        "velocity_change",
+        "avg_rating",
+        "last_session_us",
+        "monthly_value",
         "expected_loss",
-    )  # fmt: skip
+    )
     return StudentRow(
         student_id=row["entity_id"],
         name=row["name"] or row["entity_id"],

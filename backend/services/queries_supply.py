@@ -11,9 +11,19 @@ from backend.services.queries_counts import filters_of, totals
 from backend.services.read_models import Cell, MarketPoint, Scope
 
 _SAME = (
-    "subject", "region", "reported_status", "ratio", "demand_hours", "supply_hours", "available_tutors", "active_students",
-    "pending_requests", "demand_score", "supply_score", "wait_hours",
-)  # fmt: skip
+    "subject",
+    "region",
+    "reported_status",
+    "ratio",
+    "demand_hours",
+    "supply_hours",
+    "available_tutors",
+    "active_students",
+    "pending_requests",
+    "demand_score",
+    "supply_score",
+    "wait_hours",
+)
 
 
 def market(reads: Reads, scope: Scope) -> list[Cell]:

@@ -53,21 +53,30 @@ def summary(store: Any, channel: Channel, kind: str, now_us: int, public_url: st
     living = [a for a in alerts if a.living]
     scope = Scope(at_us=now_us, start_us=now_us - DAY)
     items = [
-        Item(title="Alerts", facts=(("Opened", _by_severity(opened)), ("Ended", _endings(ended)), ("Still open", _by_severity(living)))),
+        Item(
+            title="Alerts",
+            facts=(
+                ("Opened", _by_severity(opened)),
+                ("Ended", _endings(ended)),
+                ("Still open", _by_severity(living)),
+            ),
+        ),
         _unowned(living, now_us, base, zone),
         _noisy(opened, base),
         _at_risk(store, scope, base),
         _short(store, scope, base, zone),
-    ]  # fmt: skip
+    ]
     critical = sum(a.severity == "critical" for a in living)
     subject = f"{'Day' if kind == 'daily' else 'Week'} to {moment(end_us, zone)}: {counted(len(opened), 'alert')} opened, {len(living)} open"
     if critical:
         subject += f", {critical} of them critical"
     demo = "[demo] " if any(a.simulated for a in opened or living) else ""
     return Message(
-        subject=one_line(demo + subject), items=tuple(i for i in items if i is not None), link=f"{base}/",
+        subject=one_line(demo + subject),
+        items=tuple(i for i in items if i is not None),
+        link=f"{base}/",
         lead=f"From {moment(start_us, zone)} to {moment(end_us, zone)}.",
-    )  # fmt: skip
+    )
 
 
 def _by_severity(alerts: Sequence[Alert]) -> str:
@@ -98,8 +107,9 @@ def _unowned(living: Sequence[Alert], now_us: int, base: str, zone: Any) -> Item
     )
     return Item(
         title=f"{len(waiting)} of the open warnings and critical alerts {'is' if len(waiting) == 1 else 'are'} nobody's, the oldest since {moment(oldest.opened_us, zone)}",
-        facts=facts, link=f"{base}/alerts?sort=oldest",
-    )  # fmt: skip
+        facts=facts,
+        link=f"{base}/alerts?sort=oldest",
+    )
 
 
 def _noisy(opened: Sequence[Alert], base: str) -> Item | None:

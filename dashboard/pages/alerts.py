@@ -62,9 +62,15 @@ def register(app: Any, ctx: Context) -> None:
     ctx.exports["alerts"] = lambda view: frames.flat(listed(ctx, view, limit=5_000).rows)
 
     @app.callback(
-        Output(MAIN, "nodes"), Output(SIDE, "children"), Output(SHAPE, "data"), Input(SHELL.location, "search"),
-        Input(SHELL.location, "pathname"), Input(SHELL.live, "data"), State(HELD, "data"), State(SHAPE, "data"),
-    )  # fmt: skip
+        Output(MAIN, "nodes"),
+        Output(SIDE, "children"),
+        Output(SHAPE, "data"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.live, "data"),
+        State(HELD, "data"),
+        State(SHAPE, "data"),
+    )
     def refresh(search: str | None, pathname: str | None, _live: Any, held: Any, shape: Any) -> Any:
         view = ctx.view(search)
         opened = opened_alert(view, pathname)
@@ -79,9 +85,11 @@ def register(app: Any, ctx: Context) -> None:
         return bulk(ctx, asked)
 
     app.clientside_callback(
-        ClientsideFunction("iopsAlerts", "done"), Output(ALERTS.part("sink"), "data-done"), Input(DONE, "data"),
+        ClientsideFunction("iopsAlerts", "done"),
+        Output(ALERTS.part("sink"), "data-done"),
+        Input(DONE, "data"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
 
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
@@ -236,4 +244,4 @@ def bulk(ctx: Context, asked: Any) -> dict[str, Any]:
     text = f"{plural(len(done), 'alert')} {'acknowledged' if action == 'ack' else 'open again'}"
     if failed:
         text += f"; {plural(failed, 'alert')} changed in the meantime, look at them again"
-    return {"ok": not failed, "text": text, "undo": done if action == "ack" else [], "n": asked.get("n")}  # fmt: skip
+    return {"ok": not failed, "text": text, "undo": done if action == "ack" else [], "n": asked.get("n")}

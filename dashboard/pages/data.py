@@ -47,10 +47,14 @@ def body(ctx: Context, view: View) -> list[Any]:
     """The whole page; each panel fails alone."""
     fresh = ctx.guarded("The state of the data", lambda: ctx.freshness())
     known = isinstance(fresh, Freshness)
-    top = [
-        facts(fresh, view),
-        html.Div([streams_panel(fresh, view), flow_panel(fresh, view)], className="data-grid"),
-    ] if known else [fresh]  # fmt: skip
+    top = (
+        [
+            facts(fresh, view),
+            html.Div([streams_panel(fresh, view), flow_panel(fresh, view)], className="data-grid"),
+        ]
+        if known
+        else [fresh]
+    )
     if view.filters.at_us is not None:
         says = "This page tells how the data arrive now, whatever moment is looked at: what the pipeline did then is not kept."
         top.insert(0, html.P(says, className="io-notice"))
@@ -92,10 +96,15 @@ def facts(fresh: Freshness, view: View) -> html.Dl:
             ("Backlog", number(fresh.backlog), "accepted, not yet counted"),
             ("Your own events", number(own), f"of {number(fresh.total_events)}"),
             ("Simulated", number(fresh.simulated_events), "demo" if fresh.simulated_events else "none"),
-            ("Refused", number(fresh.rejects), f"{percent(fresh.rejects / seen, 1)} of what came" if seen else "of nothing"),
+            (
+                "Refused",
+                number(fresh.rejects),
+                f"{percent(fresh.rejects / seen, 1)} of what came" if seen else "of nothing",
+            ),
         ],
-        "State of the data", "six",
-    )  # fmt: skip
+        "State of the data",
+        "six",
+    )
 
 
 def clock_notice(jump: dict[str, Any], view: View) -> html.Div:
@@ -187,13 +196,21 @@ def _stream(row: dict[str, Any], now_us: int) -> html.Tr:
     age = "never" if row["last_us"] is None else f"{span(now_us - row['last_us'])} ago"
     usual = "–" if row["usual_1h"] is None else number(row["usual_1h"], 0 if row["usual_1h"] >= 10 else 1)
     numbers = [
-        age, number(row["events_1h"]), usual, number(row["events_24h"]), percent(row["late_share"]),
-        number(row["duplicates"]), number(row["rejects"]),
-    ]  # fmt: skip
+        age,
+        number(row["events_1h"]),
+        usual,
+        number(row["events_24h"]),
+        percent(row["late_share"]),
+        number(row["duplicates"]),
+        number(row["rejects"]),
+    ]
     return html.Tr(
-        [html.Th(readable(row["event_type"]), scope="row", title=row["event_type"]), html.Td(severity(mark, text)),
-         *(html.Td(value, className="r") for value in numbers)]
-    )  # fmt: skip
+        [
+            html.Th(readable(row["event_type"]), scope="row", title=row["event_type"]),
+            html.Td(severity(mark, text)),
+            *(html.Td(value, className="r") for value in numbers),
+        ]
+    )
 
 
 def flow_panel(fresh: Freshness, view: View) -> html.Section:
@@ -224,8 +241,13 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
     )
     mean = f"mean of {plural(len(recent), 'minute')}" if rate else ""
     return components.panel(
-        title, html.Div(chart, className="io-pad"), view, span="last 60 minutes", sub=mean, foot=f"{number(hour)} in the last 60"
-    )  # fmt: skip
+        title,
+        html.Div(chart, className="io-pad"),
+        view,
+        span="last 60 minutes",
+        sub=mean,
+        foot=f"{number(hour)} in the last 60",
+    )
 
 
 def drift_panel(counts: dict[str, int], view: View) -> html.Section:

@@ -51,8 +51,11 @@ def register(app: Any, ctx: Context) -> None:
     )
 
     @app.callback(
-        markup.filled(EVENTS), Output(EVENTS.part("rows"), "data"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        markup.filled(EVENTS),
+        Output(EVENTS.part("rows"), "data"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
         found = queries_log.newest_events(ctx.reads, view.scope, types=types(view))
@@ -81,17 +84,30 @@ def facts(found: list[LoggedEvent], view: View) -> list[Any]:
     senders = Counter(event.source for event in found)
     cut = len(found) == queries_log.MOST
     return [
-        html.Div([components.strip(
+        html.Div(
             [
-                ("Shown", number(len(found)), "the newest of more" if cut else f"all of {window_text(view.filters, view.zone)}"),
-                ("Since", view.zone.moment(found[-1].at_us), view.zone.short(found[-1].at_us)),
-                ("Commonest", commonest, percent(count / len(found))),
-                ("Late", number(late), "by an hour or more"),
-                ("Senders", number(len(senders)), f"most from {senders.most_common(1)[0][0]}"),
+                components.strip(
+                    [
+                        (
+                            "Shown",
+                            number(len(found)),
+                            "the newest of more" if cut else f"all of {window_text(view.filters, view.zone)}",
+                        ),
+                        ("Since", view.zone.moment(found[-1].at_us), view.zone.short(found[-1].at_us)),
+                        ("Commonest", commonest, percent(count / len(found))),
+                        ("Late", number(late), "by an hour or more"),
+                        ("Senders", number(len(senders)), f"most from {senders.most_common(1)[0][0]}"),
+                    ],
+                    f"{plural(len(found), 'event')} in numbers",
+                ),
+                html.Div(
+                    [kinds(view), html.Span(className="grow"), components.export_links("events")],
+                    className="evt-end",
+                ),
             ],
-            f"{plural(len(found), 'event')} in numbers",
-        ), html.Div([kinds(view), html.Span(className="grow"), components.export_links("events")], className="evt-end")], className="evt-head"),
-    ]  # fmt: skip
+            className="evt-head",
+        ),
+    ]
 
 
 def nothing(view: View, ever: bool) -> html.Section:
@@ -110,8 +126,10 @@ def nothing(view: View, ever: bool) -> html.Section:
     offers = [
         components.query_link("Of any type", className="io-btn", type=None) if types(view) else None,
         components.button("Clear filters", data_clear="1") if view.scope.filtered else None,
-        html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn") if view.filters.range != "30d" else None,
-    ]  # fmt: skip
+        html.A("Look at 30 days", href="?range=30d&from=&to=", className="io-btn")
+        if view.filters.range != "30d"
+        else None,
+    ]
     empty = components.empty("Nothing came", why, [way for way in offers if way], "data")
     return components.panel("No event in this range", empty, view, end=kinds(view), className="evt-none")
 
@@ -125,6 +143,14 @@ def row(event: LoggedEvent, view: View) -> dict[str, Any]:
     """One line of the table; times sort as they read."""
     local = view.zone.local(event.at_us)
     return {
-        "time": f"{local:%Y-%m-%d %H:%M:%S}", "what": event.what, "type": event.type, "student": event.student, "tutor": event.tutor,
-        "subject": event.subject, "region": event.region, "late_s": round(event.late_s), "source": event.source, "event_id": event.event_id,
-    }  # fmt: skip
+        "time": f"{local:%Y-%m-%d %H:%M:%S}",
+        "what": event.what,
+        "type": event.type,
+        "student": event.student,
+        "tutor": event.tutor,
+        "subject": event.subject,
+        "region": event.region,
+        "late_s": round(event.late_s),
+        "source": event.source,
+        "event_id": event.event_id,
+    }

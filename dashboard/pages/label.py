@@ -39,8 +39,10 @@ def layout() -> html.Div:
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
         Output(LABEL.body, "children"),
-        Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(DONE, "data"),
-    )  # fmt: skip
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(DONE, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _done: Any) -> Any:
         if (pathname or "").rstrip("/") != PAGE.path:
             return no_update
@@ -52,7 +54,7 @@ def register(app: Any, ctx: Context) -> None:
         Input({"type": LABEL.part("say"), "key": ALL}, "n_clicks"),
         State(SHELL.location, "search"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def say(_clicks: Any, search: str | None) -> Any:
         trigger = asked.triggered[0] if asked.triggered else {}
         if not trigger or not trigger.get("value") or not isinstance(asked.triggered_id, dict):
@@ -129,9 +131,13 @@ def progress(found: Queue, view: View) -> html.Section:
     total = found.done + len(found.waiting)
     share = found.done / total if total else 0.0
     bar = html.Div(
-        html.I(style={"width": percent(share).replace(" ", "")}), className="lbl-bar", role="progressbar",
-        **components.wild({"aria-valuenow": str(found.done), "aria-valuemax": str(total), "aria-label": "Labelled"}),
-    )  # fmt: skip
+        html.I(style={"width": percent(share).replace(" ", "")}),
+        className="lbl-bar",
+        role="progressbar",
+        **components.wild(
+            {"aria-valuenow": str(found.done), "aria-valuemax": str(total), "aria-label": "Labelled"}
+        ),
+    )
     said = ", ".join(f"{number(found.counts[name])} {WORDS[name][2]}" for name in WORDS)
     why = (
         "Labels join the next training where the log does not show yet what came of it. First come those about whom the model is "

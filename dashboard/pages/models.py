@@ -35,8 +35,10 @@ def layout() -> html.Div:
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
         Output(MODELS.body, "children"),
-        Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(DONE, "data"),
-    )  # fmt: skip
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(DONE, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _done: Any) -> Any:
         if (pathname or "").rstrip("/") != PAGE.path:
             return no_update
@@ -55,7 +57,7 @@ def register(app: Any, ctx: Context) -> None:
         State({"type": MODELS.part("share"), "key": ALL}, "id"),
         State(SHELL.location, "search"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def decide(*given: Any) -> Any:
         shares, ids, search = given[-3:]
         trigger = asked.triggered[0] if asked.triggered else {}
@@ -91,15 +93,23 @@ def decided(ctx: Context, view: View, version: str, action: str, share: Any) -> 
         return False, "A share is a number from 1 to 99"
     try:
         models.command(
-            ctx.reads, ctx.models(), version, action, actor=view.actor, now_us=view.now_us,
+            ctx.reads,
+            ctx.models(),
+            version,
+            action,
+            actor=view.actor,
+            now_us=view.now_us,
             share=share / 100 if action == "canary" else None,
-        )  # fmt: skip
+        )
     except IopsError as error:
         return False, _sentence(error)
     said = {
-        "promote": "is in use", "canary": f"scores {share} %", "rollback": "was taken back",
-        "shadow": "scores in the shadow", "drop": "is in no shadow any more",
-    }  # fmt: skip
+        "promote": "is in use",
+        "canary": f"scores {share} %",
+        "rollback": "was taken back",
+        "shadow": "scores in the shadow",
+        "drop": "is in no shadow any more",
+    }
     return True, f"{version} {said[action]}"
 
 

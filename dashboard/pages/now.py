@@ -12,26 +12,38 @@ from dash import Input
 from backend.domain.times import SECOND
 from backend.services import queries
 from backend.services.anomalies import anomalies
-from backend.services.read_models import AlertRow, Cell, Freshness, Kpi, Point, QueueItem
-from dashboard import components, first_event, forecast_panels, html, markup, periods, supply_panels, tiles
+from backend.services.read_models import Freshness, Kpi, Point, QueueItem
+from dashboard import (
+    components,
+    first_event,
+    forecast_panels,
+    html,
+    markup,
+    now_side,
+    periods,
+    tiles,
+)
 from dashboard.components import icon, severity, wild
 from dashboard.context import Context
 from dashboard.entity_links import entity_href
-from dashboard.filters import link
 from dashboard.frame import LATE_AFTER_S, completeness
 from dashboard.ids import NOW, SHELL
 from dashboard.pages import page_named
 from dashboard.view import View
-from dashboard.words import initials, number, plural, readable, signed
+from dashboard.words import count_title, initials, number, plural
 from dashboard.zones import ago, span
 
 PAGE = page_named("now")
 ROWS = 8  # of the queue: what fits the first screen
-CELLS = 5  # worst cells shown
-NEWS = 5
 _AMOUNT = re.compile(r"^(\S+(?: (?:h|min|%|calls?|sessions?|students?))?)\s*(.*)$")
-_KPI_PAGE = {"students_at_risk": "/students", "ib_calls": "/calls", "supply_gaps": "/supply", "fill_rate": "/supply",
-             "open_criticals": "/alerts", "open_alerts": "/alerts"}  # fmt: skip
+_KPI_PAGE = {
+    "students_at_risk": "/students",
+    "ib_calls": "/calls",
+    "supply_gaps": "/supply",
+    "fill_rate": "/supply",
+    "open_criticals": "/alerts",
+    "open_alerts": "/alerts",
+}
 
 
 def layout() -> html.Div:
@@ -76,12 +88,12 @@ def body(ctx: Context, view: View) -> list[Any]:
     numbers, first, gaps, unusual, news, strip = ctx.guarded_all(
         ("The numbers", lambda: kpi_row(queries.kpis(reads, scope), view, earlier(reads, view))),
         ("What needs a person", queue),
-        ("The worst gaps", lambda: worst_cells(queries.market(reads, scope), view)),
+        ("The worst gaps", lambda: now_side.worst_cells(queries.market(reads, scope), view)),
         (
             "Unusual now",
             lambda: forecast_panels.unusual_now(anomalies(reads, scope, narrow=False), view),
         ),
-        ("What changed", lambda: changed(newest_alerts(reads, scope), view)),
+        ("What changed", lambda: now_side.changed(now_side.newest_alerts(reads, scope), view)),
         ("Trust", trust),
     )
     grid = html.Div([first, html.Div([gaps, news], className="now-side")], className="now-grid")
@@ -94,13 +106,6 @@ def earlier(reads: Any, view: View) -> dict[str, list[Point]]:
         return {}
     then = periods.before(view.scope)
     return {key: queries.timeseries(reads, then, key) for key in ("ib_calls", "sessions")}
-
-
-def newest_alerts(reads: Any, scope: Any) -> list[AlertRow]:
-    """Alerts with the most recent news first, ended ones too."""
-    found = queries.alerts(reads, scope, status=(), sort="newest", limit=40, counted=False)
-    rows: list[AlertRow] = found.rows
-    return sorted(rows, key=_news_us, reverse=True)[:NEWS]
 
 
 def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl:
@@ -117,13 +122,25 @@ def trust_strip(fresh: Freshness, counts: dict[str, int], view: View) -> html.Dl
         [
             ("Freshness", *_freshness(fresh, view)),
             (f"Completeness{today}", *_completeness(fresh)),
-            ("Unowned criticals", html.Span(first, className="row-f io-mk"), f"of {number(counts.get('critical', 0))} critical"),
-            ("Open alerts", number(active), f"{number(counts.get('snoozed', 0))} snoozed, {number(counts.get('acknowledged', 0))} acknowledged"),
-            (f"Feed{today}", f"{number(fresh.events_per_s * 60, 0)} / min", f"{number(fresh.backlog)} waiting, {number(fresh.duplicates)} duplicates"),
+            (
+                "Unowned criticals",
+                html.Span(first, className="row-f io-mk"),
+                f"of {number(counts.get('critical', 0))} critical",
+            ),
+            (
+                "Open alerts",
+                number(active),
+                f"{number(counts.get('snoozed', 0))} snoozed, {number(counts.get('acknowledged', 0))} acknowledged",
+            ),
+            (
+                f"Feed{today}",
+                f"{number(fresh.events_per_s * 60, 0)} / min",
+                f"{number(fresh.backlog)} waiting, {number(fresh.duplicates)} duplicates",
+            ),
         ],
         "Can this page be trusted",
         "now-trust",
-    )  # fmt: skip
+    )
 
 
 def _freshness(fresh: Freshness, view: View) -> tuple[Any, str]:
@@ -160,7 +177,7 @@ def queue_panel(
     """The action queue: one row per thing, most urgent first, one button each. `first`: what stands there before any event came."""
     taken, critical = counts.get("acknowledged", 0), counts.get("unowned_critical", 0)
     open_now = max(sum(item.status == "open" for item in items), counts.get("open", 0))
-    title = components.count_title(
+    title = count_title(
         open_now,
         "thing",
         "need a person" if open_now != 1 else "needs a person",
@@ -182,17 +199,25 @@ def queue_panel(
         inside = components.empty(
             "No open alert within this filter",
             "Rules watch every student, tutor and cell; the first that fires stands here with its reason.",
-            [html.A("See resolved alerts", href="/alerts?tab=resolved", className="io-btn"), *_clear(view)], "check",
-        )  # fmt: skip
+            [
+                html.A("See resolved alerts", href="/alerts?tab=resolved", className="io-btn"),
+                *components.clear_filters(view),
+            ],
+            "check",
+        )
     all_open = html.A("All open alerts", href="/alerts", className="io-btn quiet no-phone")
     return components.panel(
-        title, inside, view, span="now", sub="by severity, then expected loss" if open_now == len(items) else f"the first {len(items)}, by severity, then expected loss", end=all_open,
-        foot=html.Span(keys, className="row-f no-phone"), className="now-queue",
-    )  # fmt: skip
-
-
-def _clear(view: View) -> list[Any]:
-    return [components.button("Clear filters", kind="quiet", data_clear="1")] if view.scope.filtered else []
+        title,
+        inside,
+        view,
+        span="now",
+        sub="by severity, then expected loss"
+        if open_now == len(items)
+        else f"the first {len(items)}, by severity, then expected loss",
+        end=all_open,
+        foot=html.Span(keys, className="row-f no-phone"),
+        className="now-queue",
+    )
 
 
 def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
@@ -200,11 +225,17 @@ def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
     open_href = f"/alerts?open={quote(item.alert_id)}"
     claim = html.A(
         [html.Span(item.claim, className="ttl"), html.Span(item.reason, className="why")],
-        href=entity_href(item.entity_type, item.entity_id) or open_href, className="body",
-    )  # fmt: skip
+        href=entity_href(item.entity_type, item.entity_id) or open_href,
+        className="body",
+    )
     acknowledged = item.status == "acknowledged"
-    ack = components.command_button("Acknowledged" if acknowledged else "Acknowledge", item, "ack", view,
-                                    kind="pri" if first and not acknowledged else "")  # fmt: skip
+    ack = components.command_button(
+        "Acknowledged" if acknowledged else "Acknowledge",
+        item,
+        "ack",
+        view,
+        kind="pri" if first and not acknowledged else "",
+    )
     if acknowledged:
         ack = components.command_button("Un-ack", item, "unack", view)
     more = html.A(
@@ -224,8 +255,10 @@ def queue_row(item: QueueItem, first: bool, view: View) -> html.Li:
             _owner(item, view),
             html.Span([ack, more], className="act"),
         ],
-        className="sel" if first else "", key=item.alert_id, **wild({"data-row": item.alert_id}),
-    )  # fmt: skip
+        className="sel" if first else "",
+        key=item.alert_id,
+        **wild({"data-row": item.alert_id}),
+    )
 
 
 def _owner(item: QueueItem, view: View) -> Any:
@@ -235,107 +268,12 @@ def _owner(item: QueueItem, view: View) -> Any:
         return html.Span("+", className="io-ava none", title="Nobody has it")
     data = {"alert_id": item.alert_id, "action": "assign", **item.seen, "owner": view.actor}
     return html.Button(
-        "+", className="io-ava none", title="Nobody has it, take it", type="button",
+        "+",
+        className="io-ava none",
+        title="Nobody has it, take it",
+        type="button",
         **wild({"aria-label": f"Take: {item.claim}", "data-command": json.dumps(data)}),
-    )  # fmt: skip
-
-
-def worst_cells(cells: list[Cell], view: View) -> html.Section:
-    """The cells with the fewest hours to spare, numbers in the fill's colour."""
-    known = sorted((c for c in cells if c.gap_hours is not None), key=lambda c: c.gap_hours or 0)[:CELLS]
-    short = [c for c in known if (c.gap_hours or 0) < 0]
-    newest = max((c.updated_us for c in cells if c.updated_us), default=None)
-    if not known:
-        reason = "Supply and demand come with supply_demand_update and tutor_availability_updated events; none was seen here."
-        return components.panel(
-            "No supply known",
-            components.empty("No cell has both supply and demand", reason, _clear(view)),
-            view,
-            span="now",
-        )
-    worst = known[0]
-    name = f"{readable(worst.subject)}, {readable(worst.region)}"
-    title = f"{name} is the worst gap" if short else "No cell is short"
-    head = html.Tr(
-        [html.Td(), *(html.Th(text, scope="col") for text in ("gap, h", "wait, h", "tutors", "ratio"))]
     )
-    table = html.Table(
-        [
-            html.Caption("Cells with the fewest hours to spare", className="io-sr"),
-            html.Thead(head),
-            html.Tbody([_cell_row(c, view) for c in known]),
-        ],
-        className="io-heat now-cells",
-    )
-    key = html.Span(
-        ["spare ", *(html.I(className=f"k-{k}") for k in ("s2", "v0", "d2", "d4")), " short"],
-        className="io-key",
-    )
-    return components.panel(
-        title,
-        html.Div(table, className="io-pad"),
-        view,
-        span="now",
-        stamp_us=newest,
-        late_after_s=6 * 3600,
-        foot=key,
-    )
-
-
-def _cell_row(cell: Cell, view: View) -> html.Tr:
-    href = link("/supply", view.filters, subject=cell.subject, region=cell.region)
-    gap = cell.gap_hours or 0
-    values = (
-        (number(cell.wait_hours), "tot"),
-        (number(cell.available_tutors), "tot"),
-        (number(cell.ratio, 2) if cell.ratio is not None else "–", "tot"),
-    )
-    name = html.A(
-        f"{readable(cell.subject)}, {readable(cell.region)}", href=href, title=cell.cause_text or None
-    )
-    return html.Tr(
-        [
-            html.Th(name, scope="row"),
-            html.Td(signed(gap, 1), className=supply_panels.cell_fill(cell)),
-            *(html.Td(text, className=css) for text, css in values),
-        ]
-    )
-
-
-def _news_us(row: AlertRow) -> int:
-    return max(row.opened_us, row.resolved_us or 0, row.acknowledged_us or 0)
-
-
-def changed(rows: list[AlertRow], view: View) -> html.Section:
-    """The last things that happened to alerts, newest first."""
-    if not rows:
-        inside: Any = components.empty(
-            "Nothing happened yet",
-            "Opened, acknowledged and resolved alerts are listed here.",
-            sign="timeline",
-        )
-    else:
-        inside = html.Ul([_news(row, view) for row in rows], className="io-since io-pad")
-    return components.panel("Latest news", inside, view, span="now", sub="alerts opened, taken, ended")
-
-
-def _news(row: AlertRow, view: View) -> html.Li:
-    us = _news_us(row)
-    if us == row.resolved_us:
-        what = f"· resolved, {row.cause.partition(':')[0]}" if row.cause else "· resolved"
-    elif us == row.acknowledged_us:
-        what = f"· acknowledged by {row.acknowledged_by or 'somebody'}"
-    else:
-        what = (
-            f"· new alert, seen {plural(row.occurrences, 'time')}" if row.occurrences > 1 else "· new alert"
-        )
-    same_day = view.zone.midnight(us) == view.zone.midnight(view.now_us)
-    when = view.zone.clock(us) if same_day else f"{view.zone.local(us).day} {view.zone.local(us):%b}"
-    return html.Li(
-        [html.Time(when, dateTime=view.zone.local(us).isoformat(timespec="seconds")),
-         html.Span([html.A(row.title, href=f"/alerts?open={quote(row.alert_id)}", className="io-news"), f" {what}"])],
-        key=row.alert_id,
-    )  # fmt: skip
 
 
 def kpi_row(kpis: list[Kpi], view: View, before: dict[str, list[Point]] | None = None) -> html.Div:
@@ -346,8 +284,11 @@ def kpi_row(kpis: list[Kpi], view: View, before: dict[str, list[Point]] | None =
     def tile(kpi: Kpi) -> html.Section:
         then = (before or {}).get(kpi.key, [])
         return tiles.kpi_tile(
-            kpi, view, href=_KPI_PAGE.get(kpi.key), lay_over=lambda figure: periods.lay_over(figure, kpi.series, then, view.zone)
-        )  # fmt: skip
+            kpi,
+            view,
+            href=_KPI_PAGE.get(kpi.key),
+            lay_over=lambda figure: periods.lay_over(figure, kpi.series, then, view.zone),
+        )
 
     shown = [tile(kpi) for kpi in drawn]
     columns = {"gridTemplateColumns": f"repeat({max(1, len(shown))}, minmax(0, 1fr))"}

@@ -27,9 +27,15 @@ KEYS, BOX, DONE = SETTINGS.part("keys"), SETTINGS.part("access"), SETTINGS.part(
 
 def layout() -> html.Div:
     return html.Div(
-        [html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"), rules_panel.box(), channels_panel.box(), _access_box(), dcc.Store(id=DONE)],
+        [
+            html.Div(components.loading(1, 260), id=SETTINGS.body, className="set-body"),
+            rules_panel.box(),
+            channels_panel.box(),
+            _access_box(),
+            dcc.Store(id=DONE),
+        ],
         className="ppl-page",
-    )  # fmt: skip
+    )
 
 
 def _access_box() -> html.Section:
@@ -48,8 +54,10 @@ def _access_box() -> html.Section:
             html.Div(html.H2("Ingest keys"), className="io-ph"),
             html.Div([html.Div(id=KEYS), form, html.Div(id=SECRET, role="status")], className="io-pad"),
         ],
-        className="io-p", id=BOX, hidden=True,
-    )  # fmt: skip
+        className="io-p",
+        id=BOX,
+        hidden=True,
+    )
 
 
 def register(app: Any, ctx: Context) -> None:
@@ -69,9 +77,12 @@ def register(app: Any, ctx: Context) -> None:
         )
 
     @app.callback(
-        Output(KEYS, "children"), Output(BOX, "hidden"),
-        Input(SHELL.location, "search"), Input(SHELL.live, "data"), Input(DONE, "data"),
-    )  # fmt: skip
+        Output(KEYS, "children"),
+        Output(BOX, "hidden"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+        Input(DONE, "data"),
+    )
     def keys(search: str | None, _live: Any, _done: Any) -> Any:
         view = ctx.view(search)
         if view.role != "admin":
@@ -79,10 +90,14 @@ def register(app: Any, ctx: Context) -> None:
         return markup.drawn(ctx.guarded("The keys", lambda: key_table(ctx, view))), False
 
     @app.callback(
-        Output(SECRET, "children"), Output(DONE, "data"), Output(NAME, "value"),
-        Input(CREATE, "n_clicks"), Input({"type": SETTINGS.part("revoke"), "key": ALL}, "n_clicks"), State(NAME, "value"),
+        Output(SECRET, "children"),
+        Output(DONE, "data"),
+        Output(NAME, "value"),
+        Input(CREATE, "n_clicks"),
+        Input({"type": SETTINGS.part("revoke"), "key": ALL}, "n_clicks"),
+        State(NAME, "value"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def change(created: int | None, revoked: list[int | None], name: str | None) -> Any:
         view, trigger = ctx.view(""), asked.triggered_id
         if trigger == CREATE and created:
@@ -139,11 +154,20 @@ def key_table(ctx: Context, view: View) -> Any:
         return html.P(ELSEWHERE, className="t2 fs12")
     found = [c for c in ctx.keys.credentials() if c.kind == "ingest" and c.revoked_us is None]
     if not found:
-        return html.P("No key was made yet. Each sender should have its own, so that one can be ended without the others.", className="t2 fs12")  # fmt: skip
+        return html.P(
+            "No key was made yet. Each sender should have its own, so that one can be ended without the others.",
+            className="t2 fs12",
+        )
     rows: list[list[Any]] = [
-        [c.name, html.Span(c.key_id, className="mono"), view.zone.moment(c.created_us), ago(c.last_used_us, view.now_us), _revoke_menu(c)]
+        [
+            c.name,
+            html.Span(c.key_id, className="mono"),
+            view.zone.moment(c.created_us),
+            ago(c.last_used_us, view.now_us),
+            _revoke_menu(c),
+        ]
         for c in reversed(found)
-    ]  # fmt: skip
+    ]
     return components.plain_table(["Sender", "Id", "Made", "Last used", "End"], rows, "Ingest keys in use")
 
 
@@ -168,5 +192,9 @@ def preferences(view: View) -> html.Section:
     ]
     who = f"{view.actor}, {view.role}"
     return components.panel(
-        "My preferences", html.Div(body, className="io-pad set-prefs"), view, span="", sub=f"of this browser; signed in as {who}"
-    )  # fmt: skip
+        "My preferences",
+        html.Div(body, className="io-pad set-prefs"),
+        view,
+        span="",
+        sub=f"of this browser; signed in as {who}",
+    )

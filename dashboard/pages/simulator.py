@@ -23,8 +23,15 @@ MAX_SLIDER, MAX_RATE, MAX_STREAMS = 100, 500, 500
 FIELDS = ("rate", "slider", "streams", "seed")
 _P = SIMULATOR.part
 _SENDING = ("start", "resume", "step")
-_WORDS = {"start": "Start ordered", "pause": "Pause ordered", "resume": "Resume ordered", "stop": "Stop ordered",
-          "step": "One event ordered", "set": "New settings ordered", "clear": "Demo data is being removed"}  # fmt: skip
+_WORDS = {
+    "start": "Start ordered",
+    "pause": "Pause ordered",
+    "resume": "Resume ordered",
+    "stop": "Stop ordered",
+    "step": "One event ordered",
+    "set": "New settings ordered",
+    "clear": "Demo data is being removed",
+}
 
 
 def layout() -> html.Div:
@@ -32,12 +39,23 @@ def layout() -> html.Div:
     grid = html.Div(
         [
             html.Div(components.loading(1, 560), id=_P("cards")),
-            html.Div([html.Div(components.loading(1, 300), id=_P("mix")), html.Div(id=_P("labels"))], className="sim-side"),
+            html.Div(
+                [html.Div(components.loading(1, 300), id=_P("mix")), html.Div(id=_P("labels"))],
+                className="sim-side",
+            ),
         ],
         className="sim-grid",
-    )  # fmt: skip
+    )
     stores = [dcc.Store(id=_P("synced")), dcc.Store(id=_P("drawn")), dcc.Store(id=_P("said"))]
-    return html.Div([html.Div(id=_P("late")), _bar(), html.Div(components.loading(1, 72), id=SIMULATOR.body), grid, html.Div(stores, hidden=True)])  # fmt: skip
+    return html.Div(
+        [
+            html.Div(id=_P("late")),
+            _bar(),
+            html.Div(components.loading(1, 72), id=SIMULATOR.body),
+            grid,
+            html.Div(stores, hidden=True),
+        ]
+    )
 
 
 def _bar() -> html.Section:
@@ -46,8 +64,19 @@ def _bar() -> html.Section:
 
     def field(name: str, label: str, low: int, high: int) -> html.Label:
         return html.Label(
-            [label, dcc.Input(id=_P(name), type="number", min=low, max=high, step=1, debounce=True, className="sim-field")]
-        )  # fmt: skip
+            [
+                label,
+                dcc.Input(
+                    id=_P(name),
+                    type="number",
+                    min=low,
+                    max=high,
+                    step=1,
+                    debounce=True,
+                    className="sim-field",
+                ),
+            ]
+        )
 
     speeds = [
         html.Button(
@@ -102,12 +131,23 @@ def register(app: Any, ctx: Context) -> None:
     ]
 
     @app.callback(
-        Output(SIMULATOR.body, "children"), Output(_P("late"), "children"), Output(_P("state"), "children"),
-        Output(_P("mix"), "children"), Output(_P("cards"), "children"), Output(_P("labels"), "children"),
-        Output(_P("drawn"), "data"), *buttons, *speeds, *fields, Output(_P("synced"), "data"),
-        Input(SHELL.location, "search"), Input(SHELL.live, "data"), Input(_P("said"), "data"),
-        State(_P("drawn"), "data"), State(_P("synced"), "data"),
-    )  # fmt: skip
+        Output(SIMULATOR.body, "children"),
+        Output(_P("late"), "children"),
+        Output(_P("state"), "children"),
+        Output(_P("mix"), "children"),
+        Output(_P("cards"), "children"),
+        Output(_P("labels"), "children"),
+        Output(_P("drawn"), "data"),
+        *buttons,
+        *speeds,
+        *fields,
+        Output(_P("synced"), "data"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+        Input(_P("said"), "data"),
+        State(_P("drawn"), "data"),
+        State(_P("synced"), "data"),
+    )
     def refresh(search: str | None, _live: Any, _said: Any, drawn: Any, synced: Any) -> Any:
         return everything(ctx, ctx.view(search), drawn, synced)
 
@@ -118,10 +158,13 @@ def register(app: Any, ctx: Context) -> None:
         return ctx.config.runtime == "local", ask_for(ctx)
 
     @app.callback(
-        Output(_P("said"), "data"), Input({"type": "simulator-do", "key": ALL}, "n_clicks"),
-        *(Input(_P(name), "value") for name in FIELDS), State(SHELL.location, "search"), State(_P("confirm"), "value"),
+        Output(_P("said"), "data"),
+        Input({"type": "simulator-do", "key": ALL}, "n_clicks"),
+        *(Input(_P(name), "value") for name in FIELDS),
+        State(SHELL.location, "search"),
+        State(_P("confirm"), "value"),
         prevent_initial_call=True,
-    )  # fmt: skip
+    )
     def obey(
         _clicks: Any, rate: Any, slider: Any, streams: Any, seed: Any, search: str | None, typed: Any
     ) -> Any:
@@ -191,8 +234,13 @@ def _whole(value: Any) -> Any:
 
 def ask_for(ctx: Context) -> list[Any]:
     """What has to be typed before anything is sent to a deployment that others use."""
-    return ["Events go to ", html.B(ctx.config.api_url or "the deployed API"), ". To start, type the stage's name, ",
-            html.B(ctx.config.stage), ":"]  # fmt: skip
+    return [
+        "Events go to ",
+        html.B(ctx.config.api_url or "the deployed API"),
+        ". To start, type the stage's name, ",
+        html.B(ctx.config.stage),
+        ":",
+    ]
 
 
 def order(ctx: Context, view: View, words: list[Any], typed: str = "") -> tuple[bool, str]:

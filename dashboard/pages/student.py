@@ -48,8 +48,11 @@ def layout() -> html.Div:
 
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
-        Output(STUDENT.body, "children"), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        Output(STUDENT.body, "children"),
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
         if not (pathname or "").startswith(PAGE.path):
             return dash.no_update  # already on the way to another page
@@ -152,15 +155,25 @@ def facts(detail: EntityDetail, row: StudentRow, view: View) -> html.Dl:
     change = "" if row.velocity_change is None else f"{signed(row.velocity_change, 1)} this week"
     return components.strip(
         [
-            ("Segment", segments.mark("student", row.segment), (f"risk {number(row.risk, 0)} of 100" if row.risk is not None else "risk unknown") + entity.urgent(detail.metrics)),
-            ("Subject and region", readable(row.subject), readable(row.region) + (f", {others} more" if others else "")),
+            (
+                "Segment",
+                segments.mark("student", row.segment),
+                (f"risk {number(row.risk, 0)} of 100" if row.risk is not None else "risk unknown")
+                + entity.urgent(detail.metrics),
+            ),
+            (
+                "Subject and region",
+                readable(row.subject),
+                readable(row.region) + (f", {others} more" if others else ""),
+            ),
             ("Tutor", tutor, tutor_share(detail.metrics, len(names))),
             ("Value", money(row.monthly_value), f"a month, {readable(tier).lower()}" if tier else "a month"),
             ("Pace", f"{number(row.velocity, 2)} / wk", change or "over 28 days"),
             ("Last session", entity.since(row.last_session_us, view), f"{row.sessions_30d} in 30 d"),
         ],
-        "Who this is", "six",
-    )  # fmt: skip
+        "Who this is",
+        "six",
+    )
 
 
 def tutor_share(metrics: dict[str, Any], tutors: int) -> str:
@@ -184,9 +197,17 @@ def score_panel(detail: EntityDetail, row: StudentRow, health: Health, view: Vie
         )
     else:
         hero = html.Div(
-            [html.B(number(health.displayed, 0)), html.Div([html.Span(delta_text(detail, health.displayed), className="fw6"), html.Span(f"{health.source} score, of 100", className="t2")])],
+            [
+                html.B(number(health.displayed, 0)),
+                html.Div(
+                    [
+                        html.Span(delta_text(detail, health.displayed), className="fw6"),
+                        html.Span(f"{health.source} score, of 100", className="t2"),
+                    ]
+                ),
+            ],
             className="ppl-hero",
-        )  # fmt: skip
+        )
         says = "Health " + ", ".join(f"{number(v, 0)} on {view.zone.day(us)}" for us, v in points)
         figure = health_path(points, view.zone, view.filters.key, below=segments.AT_RISK_BELOW)
         body = html.Div([hero, components.graph(figure, says, 176), three(health, view)], className="io-pad")
@@ -258,8 +279,11 @@ def why_title(steps: list[tuple[str, float]], days: int) -> str:
 def why_panel(health: Health, before: Health | None, days: int, view: View) -> html.Section:
     """Why the computed score changed: points by part between two moments, summing exactly."""
     choose = html.Span(
-        [_choice(d, d == days) for d in BACK], className="io-seg", role="group", **wild({"aria-label": "Compare with how many days ago"})
-    )  # fmt: skip
+        [_choice(d, d == days) for d in BACK],
+        className="io-seg",
+        role="group",
+        **wild({"aria-label": "Compare with how many days ago"}),
+    )
     if not health.parts or before is None or before.computed is None:
         why = (
             "There was no computed score then."
@@ -273,9 +297,13 @@ def why_panel(health: Health, before: Health | None, days: int, view: View) -> h
     steps = changes(health.parts, before.parts)
     then = view.zone.local(view.scope.at_us - days * DAY)
     figure = staircase(
-        steps, before.computed, view.filters.key,
-        start_name=f"{then.day} {then:%b}", end_name="now", below=segments.AT_RISK_BELOW,
-    )  # fmt: skip
+        steps,
+        before.computed,
+        view.filters.key,
+        start_name=f"{then.day} {then:%b}",
+        end_name="now",
+        below=segments.AT_RISK_BELOW,
+    )
     says = f"Waterfall from {number(before.computed, 0)} to {number(health.computed, 0)}: " + ", ".join(
         f"{n} {signed(d, 0)}" for n, d in steps
     )
@@ -314,9 +342,15 @@ def parts_panel(health: Health, view: View) -> html.Section:
         return components.panel("No computed score", body, view, span="now", end=doubt)
     lines = [_part(part) for part in sorted(health.parts, key=lambda part: part.points - 100 * part.weight)]
     total = html.Tr(
-        [html.Td("Sum"), html.Td(number(health.computed, 1), className="r"), html.Td("100", className="r"), html.Td(), html.Td(f"shown: {health.source}", className="t3")],
+        [
+            html.Td("Sum"),
+            html.Td(number(health.computed, 1), className="r"),
+            html.Td("100", className="r"),
+            html.Td(),
+            html.Td(f"shown: {health.source}", className="t3"),
+        ],
         className="sumr",
-    )  # fmt: skip
+    )
     head = html.Tr(
         [
             html.Th("Factor", scope="col"),
@@ -327,9 +361,13 @@ def parts_panel(health: Health, view: View) -> html.Section:
         ]
     )
     table = html.Table(
-        [html.Caption("Parts of the computed health, largest loss first", className="io-sr"), html.Thead(head), html.Tbody([*lines, total])],
+        [
+            html.Caption("Parts of the computed health, largest loss first", className="io-sr"),
+            html.Thead(head),
+            html.Tbody([*lines, total]),
+        ],
         className="io-tbl ppl-parts",
-    )  # fmt: skip
+    )
     return components.panel(
         f"What makes up the {number(health.computed, 0)}",
         table,

@@ -25,25 +25,79 @@ from dashboard.zones import ago
 PAGE = page_named("students")
 # Not by open alerts: no store keeps that count in a column, so it would read every student.
 SORTS = {
-    "expected_loss": "expected loss", "name": "name", "segment": "segment", "health": "health", "risk": "risk",
-    "velocity": "sessions a week", "sessions_30d": "sessions", "ib_calls_14d": "calls", "avg_rating": "rating",
+    "expected_loss": "expected loss",
+    "name": "name",
+    "segment": "segment",
+    "health": "health",
+    "risk": "risk",
+    "velocity": "sessions a week",
+    "sessions_30d": "sessions",
+    "ib_calls_14d": "calls",
+    "avg_rating": "rating",
     "last_session_us": "last session",
-}  # fmt: skip
+}
 _EXPORT_PAGE = 1_000
 _COLUMNS = [
-    Column("name", "Student", lists.person, "Name, and the two largest losses of health in points", card="name"),
-    Column("segment", "Segment", partial(segments.mark, "student"), "From health and the chance to leave", 104, card="segment"),
-    Column("health", "Health", lists.pair, "0 to 100 with its source; at risk below 60", 82, right=True, card="health"),
-    Column("risk", "Risk", lists.pair, "Chance to leave, 0 to 100 by rules; below, as the model expects", 84, right=True),
-    Column("expected_loss", "Exp. loss", lists.pair, "Risk x monthly value, a month", 84, right=True, card="a month at risk"),
-    Column("velocity", "Sessions/wk", lists.pair, "Mean of 28 days, and 7 days against the 30-day pace", 96, right=True),
+    Column(
+        "name", "Student", lists.person, "Name, and the two largest losses of health in points", card="name"
+    ),
+    Column(
+        "segment",
+        "Segment",
+        partial(segments.mark, "student"),
+        "From health and the chance to leave",
+        104,
+        card="segment",
+    ),
+    Column(
+        "health",
+        "Health",
+        lists.pair,
+        "0 to 100 with its source; at risk below 60",
+        82,
+        right=True,
+        card="health",
+    ),
+    Column(
+        "risk",
+        "Risk",
+        lists.pair,
+        "Chance to leave, 0 to 100 by rules; below, as the model expects",
+        84,
+        right=True,
+    ),
+    Column(
+        "expected_loss",
+        "Exp. loss",
+        lists.pair,
+        "Risk x monthly value, a month",
+        84,
+        right=True,
+        card="a month at risk",
+    ),
+    Column(
+        "velocity",
+        "Sessions/wk",
+        lists.pair,
+        "Mean of 28 days, and 7 days against the 30-day pace",
+        96,
+        right=True,
+    ),
     Column("sessions_30d", "Sessions", lists.pair, "Completed in 7, 14 and 30 days", 84, right=True),
     Column("ib_calls_14d", "Calls", lists.pair, "Inbound calls in 14 days", 58, right=True),
     Column("avg_rating", "Rating", lists.pair, "Mean rating given in 30 days, of 5", 62, right=True),
-    Column("last_session_us", "Last session", lists.pair, "Newest completed session", 92, right=True, card="last session"),
+    Column(
+        "last_session_us",
+        "Last session",
+        lists.pair,
+        "Newest completed session",
+        92,
+        right=True,
+        card="last session",
+    ),
     Column("tutor", "Tutor", lists.named, "Tutor of the newest session", 136, sort=False),
     Column("alerts", "Alerts", lists.pair, "Open alerts about this student", 58, right=True, sort=False),
-]  # fmt: skip
+]
 
 
 def layout() -> html.Div:
@@ -53,7 +107,7 @@ def layout() -> html.Div:
             lists.list_panel(STUDENTS, SORTS, "Students"),
         ],
         className="ppl-page",
-    )  # fmt: skip
+    )
 
 
 def register(app: Any, ctx: Context) -> None:
@@ -61,8 +115,11 @@ def register(app: Any, ctx: Context) -> None:
     lists.register(app, STUDENTS)
 
     @app.callback(
-        markup.filled(STUDENTS), *lists.outputs(STUDENTS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        markup.filled(STUDENTS),
+        *lists.outputs(STUDENTS),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
         top, found = ctx.guarded_all(
@@ -82,9 +139,15 @@ def fetch(
 ) -> Page:
     """One page of the list as asked for."""
     return queries.students(
-        reads, view.scope, sort=want.sort, descending=want.descending, limit=limit,
-        offset=want.offset if offset is None else offset, segment=want.segment or None, search=want.search or None,
-    )  # fmt: skip
+        reads,
+        view.scope,
+        sort=want.sort,
+        descending=want.descending,
+        limit=limit,
+        offset=want.offset if offset is None else offset,
+        segment=want.segment or None,
+        search=want.search or None,
+    )
 
 
 def every_row(reads: Any, view: View) -> Iterator[StudentRow]:
@@ -115,9 +178,11 @@ def spread_panel(spread: dict[str, Any], view: View) -> html.Section:
     below = sum(bins[: segments.AT_RISK_BELOW // 5])
     if not known:
         body: Any = components.empty(
-            "No health score yet", "A score needs a completed session or a reported score; both come as events.",
-            [html.A("How to send the first event", href="/data", className="io-btn")], "students",
-        )  # fmt: skip
+            "No health score yet",
+            "A score needs a completed session or a reported score; both come as events.",
+            [html.A("How to send the first event", href="/data", className="io-btn")],
+            "students",
+        )
         return components.panel(segments.finding(spread), body, view, span="now")
     edges = [5.0 * i for i in range(21)]
     figure = histogram(
@@ -179,8 +244,11 @@ def _segment_row(name: str, count: int, total: int, chosen: bool) -> html.Li:
     share = count / total if total else 0
     bar = html.Span(html.I(style={"width": f"{100 * share:.1f}%"}), className="io-bar")
     parts = [
-        segments.mark("student", name), bar, html.B(number(count)), html.Span(percent(share, 1 if 0 < share < 0.1 else 0), className="t3"),
-    ]  # fmt: skip
+        segments.mark("student", name),
+        bar,
+        html.B(number(count)),
+        html.Span(percent(share, 1 if 0 < share < 0.1 else 0), className="t3"),
+    ]
     state = wild({"aria-current": "true"} if chosen else {})
     return html.Li(
         html.A(
@@ -234,19 +302,32 @@ def row_data(row: StudentRow, view: View, tutors: dict[str, str]) -> dict[str, A
     where = ", ".join(readable(part) for part in (row.subject, row.region) if part)
     return {
         "id": row.student_id,
-        "name": (row.name, f"/students/{quote(row.student_id, safe='')}", row.reason.replace(" inbound call", " call"), where),
+        "name": (
+            row.name,
+            f"/students/{quote(row.student_id, safe='')}",
+            row.reason.replace(" inbound call", " call"),
+            where,
+        ),
         "segment": row.segment,
         "health": [health, row.health_source if row.health is not None else "not scored"],
         "risk": [number(row.risk, 0), "" if row.predicted is None else f"model {chance(row.predicted)}"],
-        "expected_loss": [loss, f"of {money(row.monthly_value)}" if row.monthly_value is not None else "no value"],
+        "expected_loss": [
+            loss,
+            f"of {money(row.monthly_value)}" if row.monthly_value is not None else "no value",
+        ],
         "velocity": [number(row.velocity, 2), _change(row.velocity_change)],
         "sessions_30d": [f"{row.sessions_7d} · {row.sessions_14d} · {row.sessions_30d}", "7 · 14 · 30 d"],
         "ib_calls_14d": [number(row.ib_calls_14d), "in 14 d"],
         "avg_rating": [number(row.avg_rating, 1), "of 5" if row.avg_rating is not None else "none"],
         "last_session_us": [last.removesuffix(" ago"), "ago" if row.last_session_us else ""],
-        "tutor": (tutors.get(row.tutor_id) or row.tutor_id, f"/tutors/{quote(row.tutor_id, safe='')}") if row.tutor_id else None,
-        "alerts": [number(row.open_alerts) if row.open_alerts else UNKNOWN, "open" if row.open_alerts else ""],
-    }  # fmt: skip
+        "tutor": (tutors.get(row.tutor_id) or row.tutor_id, f"/tutors/{quote(row.tutor_id, safe='')}")
+        if row.tutor_id
+        else None,
+        "alerts": [
+            number(row.open_alerts) if row.open_alerts else UNKNOWN,
+            "open" if row.open_alerts else "",
+        ],
+    }
 
 
 def _change(value: float | None) -> str:

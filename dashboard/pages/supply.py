@@ -65,12 +65,23 @@ def body(ctx: Context, view: View) -> list[Any]:
     marked = chosen or shown[0]
     return [
         ctx.guarded("Measures", lambda: panels.measures(cells, *ended(reads, scope), view)),
-        html.Div([panels.gap_map(cells, chosen, view), forecast_panels.runs_short(cells, short, chosen, alerts, view)], className="sup-grid"),
-        html.Div([*_histories(ctx, shown, short, chosen, view), _alerts_of(ctx, marked, view)], className="sup-multiples"),
+        html.Div(
+            [
+                panels.gap_map(cells, chosen, view),
+                forecast_panels.runs_short(cells, short, chosen, alerts, view),
+            ],
+            className="sup-grid",
+        ),
+        html.Div(
+            [*_histories(ctx, shown, short, chosen, view), _alerts_of(ctx, marked, view)],
+            className="sup-multiples",
+        ),
         *waits_panel.panels(queries.waits(reads, scope), view),
-        ctx.guarded("How good forecasts were", lambda: forecast_panels.quality_of(
-            reads, view, ("demand", "supply", "gap"), "supply and demand")),
-    ]  # fmt: skip
+        ctx.guarded(
+            "How good forecasts were",
+            lambda: forecast_panels.quality_of(reads, view, ("demand", "supply", "gap"), "supply and demand"),
+        ),
+    ]
 
 
 def ended(reads: Any, scope: Scope) -> tuple[int, int]:
@@ -83,15 +94,13 @@ def nothing(view: View) -> html.Section:
     """No snapshot within the filter."""
     where = "within this filter" if view.scope.filtered else "yet"
     why = f"Supply and demand come with supply_demand_update events, cell by cell; none is known {where}."
-    act = (
-        [components.button("Clear filters", kind="quiet", data_clear="1")]
-        if view.scope.filtered
-        else [
-            html.A("How to send the first event", href="/data", className="io-btn"),
-            html.A("Start the simulator", href="/simulator", className="io-btn"),
-        ]
+    act = components.clear_filters(view) or [
+        html.A("How to send the first event", href="/data", className="io-btn"),
+        html.A("Start the simulator", href="/simulator", className="io-btn"),
+    ]
+    return components.panel(
+        "No supply known", components.empty("No cell has sent supply and demand", why, act), view, span="now"
     )
-    return components.panel("No supply known", components.empty("No cell has sent supply and demand", why, act), view, span="now")  # fmt: skip
 
 
 def chosen_cell(cells: list[Cell], key: str) -> Cell | None:
@@ -141,5 +150,9 @@ def _about(row: EpisodeRow, cell: Cell) -> bool:
 
 def _alerts_of(ctx: Context, cell: Cell, view: View) -> Any:
     entity = ("cell", panels.key_of(cell))
-    return ctx.guarded("Alerts", lambda: panels.cell_alerts(
-        cell, queries.alerts(ctx.reads, view.scope, status=(), entity=entity, limit=8).rows, view))  # fmt: skip
+    return ctx.guarded(
+        "Alerts",
+        lambda: panels.cell_alerts(
+            cell, queries.alerts(ctx.reads, view.scope, status=(), entity=entity, limit=8).rows, view
+        ),
+    )

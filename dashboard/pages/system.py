@@ -32,8 +32,11 @@ def layout() -> html.Div:
 
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
-        markup.filled(SYSTEM), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        markup.filled(SYSTEM),
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
         if (pathname or "").rstrip("/") != PAGE.path:
             return no_update
@@ -79,12 +82,16 @@ def facts(load: Load, bill: Bill) -> html.Dl:
         [
             ("A month on AWS", dollars(bill.usd), "by list prices"),
             ("For each student", dollars(bill.usd / load.streams), f"of {number(load.streams)}"),
-            ("For a million events", dollars(bill.usd / load.events * 1e6), f"of {number(load.events / 1e6, 1)} million"),
+            (
+                "For a million events",
+                dollars(bill.usd / load.events * 1e6),
+                f"of {number(load.events / 1e6, 1)} million",
+            ),
             ("Most of it", dearest, dollars(usd)),
             ("Prices of", bill.dated, REGION),
         ],
         "The estimate in short",
-    )  # fmt: skip
+    )
 
 
 def bill_panel(bill: Bill, view: View) -> html.Section:
@@ -126,10 +133,16 @@ def moves_panel(load: Load, bill: Bill, view: View) -> html.Section:
         rows.append([capital(says), dollars(usd), f"{sign}{dollars(abs(more))}"])
     return components.panel(
         "What moves it",
-        scrolled(components.plain_table(["With", "A month", "Difference"], rows, "What one change does to the month"), "Changes"),
-        view, span="",
+        scrolled(
+            components.plain_table(
+                ["With", "A month", "Difference"], rows, "What one change does to the month"
+            ),
+            "Changes",
+        ),
+        view,
+        span="",
         foot=_ALL,
-    )  # fmt: skip
+    )
 
 
 def answers_panel(answers: Answers, view: View) -> html.Section:
@@ -141,10 +154,15 @@ def answers_panel(answers: Answers, view: View) -> html.Section:
         empty = components.empty("Nothing was asked for yet", why, sign="status")
         return components.panel("No answer timed yet", empty, view, span="", foot=since)
     lines: list[list[Any]] = [
-        [row.name, number(row.count), _took(row.p50_ms), _took(row.p95_ms),
-         components.tag(number(row.errors), "crit") if row.errors else "0"]
+        [
+            row.name,
+            number(row.count),
+            _took(row.p50_ms),
+            _took(row.p95_ms),
+            components.tag(number(row.errors), "crit") if row.errors else "0",
+        ]
         for row in rows[:MOST]
-    ]  # fmt: skip
+    ]
     table = components.plain_table(
         ["Page", "Answers", "Half in", "95 % in", "Errors"], lines, "Times of answers"
     )

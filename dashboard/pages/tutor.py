@@ -36,8 +36,11 @@ def layout() -> html.Div:
 
 def register(app: Any, ctx: Context) -> None:
     @app.callback(
-        Output(TUTOR.body, "children"), Input(SHELL.location, "pathname"), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        Output(TUTOR.body, "children"),
+        Input(SHELL.location, "pathname"),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(pathname: str | None, search: str | None, _live: Any) -> Any:
         if not (pathname or "").startswith(PAGE.path):
             return dash.no_update  # already on the way to another page
@@ -98,15 +101,37 @@ def facts(detail: EntityDetail, row: TutorRow, view: View) -> html.Dl:
     change = detail.metrics.get("velocity_change")
     return components.strip(
         [
-            ("Segment", segments.mark("tutor", row.segment), (plural(row.open_alerts, "open alert") if row.open_alerts else "no open alert") + entity.urgent(detail.metrics)),
+            (
+                "Segment",
+                segments.mark("tutor", row.segment),
+                (plural(row.open_alerts, "open alert") if row.open_alerts else "no open alert")
+                + entity.urgent(detail.metrics),
+            ),
             ("Region", readable(row.region), row.timezone or ""),
-            ("Subjects", readable(row.subjects[0]) if row.subjects else "none known", f"and {number(len(row.subjects) - 1)} more" if len(row.subjects) > 1 else ""),
-            ("Students", number(row.students_30d), f"in 30 d, {number(detail.metrics.get('returning_students') or 0)} came back so far"),
-            ("Pace", f"{number(detail.metrics.get('velocity'), 1)} / wk", f"{signed(change, 1)} this week" if change is not None else ""),
-            ("Last session", entity.since(row.last_session_us, view), instant or f"{number(row.sessions_30d)} in 30 d"),
+            (
+                "Subjects",
+                readable(row.subjects[0]) if row.subjects else "none known",
+                f"and {number(len(row.subjects) - 1)} more" if len(row.subjects) > 1 else "",
+            ),
+            (
+                "Students",
+                number(row.students_30d),
+                f"in 30 d, {number(detail.metrics.get('returning_students') or 0)} came back so far",
+            ),
+            (
+                "Pace",
+                f"{number(detail.metrics.get('velocity'), 1)} / wk",
+                f"{signed(change, 1)} this week" if change is not None else "",
+            ),
+            (
+                "Last session",
+                entity.since(row.last_session_us, view),
+                instant or f"{number(row.sessions_30d)} in 30 d",
+            ),
         ],
-        "Who this is", "six",
-    )  # fmt: skip
+        "Who this is",
+        "six",
+    )
 
 
 def students_panel(page: Page, tutor_id: str, view: View) -> html.Section:
@@ -159,11 +184,25 @@ def load_panel(row: TutorRow, view: View) -> html.Section:
         )
     free = (row.available_hours or 0) - (row.booked_hours or 0)
     hero = html.Div(
-        [html.B([number(100 * row.utilisation, 0), html.Small(" %")]),
-         html.Div([html.Span(f"{number(row.booked_hours)} of {number(row.available_hours)} h booked", className="fw6"),
-                   html.Span(f"{number(free)} h free this week" if free >= 0 else f"{number(-free)} h more than offered", className="t2")])],
+        [
+            html.B([number(100 * row.utilisation, 0), html.Small(" %")]),
+            html.Div(
+                [
+                    html.Span(
+                        f"{number(row.booked_hours)} of {number(row.available_hours)} h booked",
+                        className="fw6",
+                    ),
+                    html.Span(
+                        f"{number(free)} h free this week"
+                        if free >= 0
+                        else f"{number(-free)} h more than offered",
+                        className="t2",
+                    ),
+                ]
+            ),
+        ],
         className="ppl-hero",
-    )  # fmt: skip
+    )
     return components.panel(
         load_title(row),
         html.Div([hero, band(row.utilisation)], className="io-pad"),

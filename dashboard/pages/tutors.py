@@ -24,25 +24,77 @@ from dashboard.zones import ago
 
 PAGE = page_named("tutors")
 SORTS = {
-    "utilisation": "load", "name": "name", "segment": "segment", "avg_rating": "rating", "sessions_30d": "sessions",
-    "students_30d": "students", "no_show_rate": "missed", "cancellation_rate": "cancelled", "region": "region",
-    "last_session_us": "last session", "open_alerts": "open alerts",
-}  # fmt: skip
+    "utilisation": "load",
+    "name": "name",
+    "segment": "segment",
+    "avg_rating": "rating",
+    "sessions_30d": "sessions",
+    "students_30d": "students",
+    "no_show_rate": "missed",
+    "cancellation_rate": "cancelled",
+    "region": "region",
+    "last_session_us": "last session",
+    "open_alerts": "open alerts",
+}
 DOTS = 400  # tutors in the chart, busiest first
 _EXPORT_PAGE = 1_000
 _COLUMNS = [
     Column("name", "Tutor", lists.person, "Name and subjects", card="name"),
-    Column("segment", "Segment", partial(segments.mark, "tutor"), "From rating, missed sessions, activity and load", 108, card="segment"),
-    Column("utilisation", "Load", lists.load, "Booked of offered hours this week: idle below 40 %, overloaded above 90 %", 152, card="booked"),
-    Column("avg_rating", "Rating", lists.pair, "Mean rating received in 30 days, of 5", 84, right=True, card="rating"),
-    Column("sessions_30d", "Sessions", lists.pair, "Completed in 7, 14 and 30 days", 104, right=True, card="sessions"),
+    Column(
+        "segment",
+        "Segment",
+        partial(segments.mark, "tutor"),
+        "From rating, missed sessions, activity and load",
+        108,
+        card="segment",
+    ),
+    Column(
+        "utilisation",
+        "Load",
+        lists.load,
+        "Booked of offered hours this week: idle below 40 %, overloaded above 90 %",
+        152,
+        card="booked",
+    ),
+    Column(
+        "avg_rating",
+        "Rating",
+        lists.pair,
+        "Mean rating received in 30 days, of 5",
+        84,
+        right=True,
+        card="rating",
+    ),
+    Column(
+        "sessions_30d",
+        "Sessions",
+        lists.pair,
+        "Completed in 7, 14 and 30 days",
+        104,
+        right=True,
+        card="sessions",
+    ),
     Column("students_30d", "Students", lists.pair, "Different students in 30 days", 82, right=True),
-    Column("no_show_rate", "Missed", lists.pair, "No-shows of booked sessions that ended, 30 days", 76, right=True),
-    Column("cancellation_rate", "Cancelled", lists.pair, "Cancelled of booked sessions that ended, 30 days", 86, right=True),
+    Column(
+        "no_show_rate",
+        "Missed",
+        lists.pair,
+        "No-shows of booked sessions that ended, 30 days",
+        76,
+        right=True,
+    ),
+    Column(
+        "cancellation_rate",
+        "Cancelled",
+        lists.pair,
+        "Cancelled of booked sessions that ended, 30 days",
+        86,
+        right=True,
+    ),
     Column("region", "Region", lists.named, "Region of the newest availability", 110),
     Column("last_session_us", "Last session", lists.pair, "Newest completed session", 100, right=True),
     Column("open_alerts", "Alerts", lists.pair, "Open alerts about this tutor", 68, right=True),
-]  # fmt: skip
+]
 
 
 def layout() -> html.Div:
@@ -60,8 +112,11 @@ def register(app: Any, ctx: Context) -> None:
     lists.register(app, TUTORS)
 
     @app.callback(
-        markup.filled(TUTORS), *lists.outputs(TUTORS), Input(SHELL.location, "search"), Input(SHELL.live, "data")
-    )  # fmt: skip
+        markup.filled(TUTORS),
+        *lists.outputs(TUTORS),
+        Input(SHELL.location, "search"),
+        Input(SHELL.live, "data"),
+    )
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
         top = ctx.guarded(
@@ -80,9 +135,14 @@ def fetch(
 ) -> Page:
     """One page of the list as asked for."""
     return queries.tutors(
-        reads, view.scope, sort=want.sort, descending=want.descending, limit=limit,
-        offset=want.offset if offset is None else offset, search=want.search or None,
-    )  # fmt: skip
+        reads,
+        view.scope,
+        sort=want.sort,
+        descending=want.descending,
+        limit=limit,
+        offset=want.offset if offset is None else offset,
+        search=want.search or None,
+    )
 
 
 def every_row(reads: Any, view: View) -> Iterator[TutorRow]:
@@ -220,15 +280,35 @@ def row_data(row: TutorRow, view: View) -> dict[str, Any]:
     last = ago(row.last_session_us, view.now_us).removesuffix(" ago")
     return {
         "id": row.tutor_id,
-        "name": (row.name, f"/tutors/{quote(row.tutor_id, safe='')}", subjects, readable(row.region) if row.region else ""),
+        "name": (
+            row.name,
+            f"/tutors/{quote(row.tutor_id, safe='')}",
+            subjects,
+            readable(row.region) if row.region else "",
+        ),
         "segment": row.segment,
-        "utilisation": [row.utilisation, load, f"{hours}, {segments.LOADS[segments.load_band(row.utilisation)].lower()}" if row.utilisation is not None else hours],
-        "avg_rating": [rating, f"of 5, n {number(row.rated_30d)}" if row.avg_rating is not None else "not rated"],
+        "utilisation": [
+            row.utilisation,
+            load,
+            f"{hours}, {segments.LOADS[segments.load_band(row.utilisation)].lower()}"
+            if row.utilisation is not None
+            else hours,
+        ],
+        "avg_rating": [
+            rating,
+            f"of 5, n {number(row.rated_30d)}" if row.avg_rating is not None else "not rated",
+        ],
         "sessions_30d": [f"{row.sessions_7d} · {row.sessions_14d} · {row.sessions_30d}", "7 · 14 · 30 d"],
         "students_30d": [number(row.students_30d), "in 30 d"],
         "no_show_rate": [percent(row.no_show_rate, 1), "30 d" if row.no_show_rate is not None else ""],
-        "cancellation_rate": [percent(row.cancellation_rate, 1), "30 d" if row.cancellation_rate is not None else ""],
+        "cancellation_rate": [
+            percent(row.cancellation_rate, 1),
+            "30 d" if row.cancellation_rate is not None else "",
+        ],
         "region": (readable(row.region), f"/tutors?region={quote(row.region)}") if row.region else None,
         "last_session_us": [last, "ago" if row.last_session_us else ""],
-        "open_alerts": [number(row.open_alerts) if row.open_alerts else UNKNOWN, "open" if row.open_alerts else ""],
-    }  # fmt: skip
+        "open_alerts": [
+            number(row.open_alerts) if row.open_alerts else UNKNOWN,
+            "open" if row.open_alerts else "",
+        ],
+    }

@@ -19,8 +19,20 @@ TEXT = (ROOT / "docs" / "capabilities.md").read_text(encoding="utf-8")
 
 STATES = ("works", "partly", "not yet")
 # How many capabilities each section has; they are numbered from 01 without gaps.
-COUNTS = {"ING": 30, "PRC": 32, "ALR": 31, "AIX": 33, "MLX": 31, "STO": 13, "API": 16, "RTM": 8, "UIX": 39, "SIM": 16,
-          "INF": 37, "OPS": 11}  # fmt: skip
+COUNTS = {
+    "ING": 30,
+    "PRC": 32,
+    "ALR": 31,
+    "AIX": 33,
+    "MLX": 31,
+    "STO": 13,
+    "API": 16,
+    "RTM": 8,
+    "UIX": 39,
+    "SIM": 16,
+    "INF": 37,
+    "OPS": 11,
+}
 _ROW = re.compile(r"\| (?P<id>[A-Z]{3}-\d\d) \| (?P<what>[^|]+) \| (?P<state>[^|]+) \| (?P<where>[^|]+) \|")
 _TOTAL = re.compile(r"\| (?P<name>[^|]+) \| (?P<works>\d+) \| (?P<partly>\d+) \| (?P<not_yet>\d+) \|")
 
@@ -121,8 +133,18 @@ def test_every_place_that_is_named_exists(row: Row) -> None:
 
 @pytest.mark.parametrize(
     "place",
-    ["GET /v1/nothing", "POST /healthz", "/nowhere", "/students/{name}", "iops fly", "iops keys fly", "iops up now",
-     "make gold", "docs/nothing.md", "tests"],
-)  # fmt: skip
+    [
+        "GET /v1/nothing",
+        "POST /healthz",
+        "/nowhere",
+        "/students/{name}",
+        "iops fly",
+        "iops keys fly",
+        "iops up now",
+        "make gold",
+        "docs/nothing.md",
+        "tests",
+    ],
+)
 def test_a_place_that_is_not_there_is_found_out(place: str) -> None:
     assert fault_of(place)

@@ -76,10 +76,17 @@ class Emulator:
         """Clean: nothing of ours may leak into functions that it runs."""
         folder = str(self.folder)
         return {
-            "PATH": os.environ["PATH"], "HOME": folder, "TMPDIR": folder, "STATE_DIR": f"{folder}/state",
-            "GATEWAY_PORT": str(self.port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0",
-            "LOG_LEVEL": "WARNING", "PERSIST_STATE": "0",
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "TMPDIR": folder,
+            "STATE_DIR": f"{folder}/state",
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+            "PERSIST_STATE": "0",
+        }
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _DEADLINE_S

@@ -22,7 +22,12 @@ def call(event_id: str, student: str, seconds: float = 60.0, **fields: Any) -> d
 
 def session(event_id: str, student: str, seconds: float = 60.0, **fields: Any) -> dict[str, Any]:
     about = {"tutor_id": "tut_1", "subject": "algebra", "region": "west"}
-    return _event(event_id, "session_completed", seconds, {"session_id": event_id, "student_id": student, **about, **fields})  # fmt: skip
+    return _event(
+        event_id,
+        "session_completed",
+        seconds,
+        {"session_id": event_id, "student_id": student, **about, **fields},
+    )
 
 
 def health(event_id: str, student: str, score: float, seconds: float = 60.0) -> dict[str, Any]:

@@ -124,10 +124,21 @@ def bare_inserts(folder: Path, bodies: list[bytes], now_us: int) -> float:
     for body in bodies:
         entries = judge(items_of(body, "application/json"), now_us, "bench").entries
         rows = [
-            (e.event.event_id, e.event.event_type, e.event.occurred_us, e.event.received_us, e.event.source,
-             e.event.student_id, e.event.tutor_id, e.event.subject, e.event.region, e.digest, e.body)
+            (
+                e.event.event_id,
+                e.event.event_type,
+                e.event.occurred_us,
+                e.event.received_us,
+                e.event.source,
+                e.event.student_id,
+                e.event.tutor_id,
+                e.event.subject,
+                e.event.region,
+                e.digest,
+                e.body,
+            )
             for e in entries
-        ]  # fmt: skip
+        ]
         began = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(f"INSERT INTO rows VALUES (NULL{', ?' * 11})", rows)
@@ -147,10 +158,14 @@ def wrong_windows(store: SqliteStore, events: list[tuple[str | None, str, int]],
     for student in chosen:
         own = [(kind, at) for whose, kind, at in events if whose == student]
         for days in (7, 14, 30):
-            row = store.connection().execute(
-                f"SELECT sessions_{days}d, ib_calls_{days}d FROM entities WHERE entity_type = 'student' AND entity_id = ?",
-                (student,),
-            ).fetchone()  # fmt: skip
+            row = (
+                store.connection()
+                .execute(
+                    f"SELECT sessions_{days}d, ib_calls_{days}d FROM entities WHERE entity_type = 'student' AND entity_id = ?",
+                    (student,),
+                )
+                .fetchone()
+            )
             inside = [kind for kind, at in own if moment - days * DAY < at <= moment]
             wrong += row != (inside.count("session_completed"), inside.count("ib_call_logged"))
     return wrong

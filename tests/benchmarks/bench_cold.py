@@ -19,7 +19,9 @@ def main() -> None:
     starts = [measured(code) for _ in range(STARTS)]
     print(f"cold start of ingest, best of {STARTS}, CPU time of modules alone")
     figure("ours, when the handler is imported", min(s["imported"] for s in starts), "ms", at_most=GOAL_MS)
-    figure("ours, when it is ready for the first request", min(s["ready"] for s in starts), "ms", at_most=GOAL_MS)  # fmt: skip
+    figure(
+        "ours, when it is ready for the first request", min(s["ready"] for s in starts), "ms", at_most=GOAL_MS
+    )
     figure("of others (boto3, Powertools, msgspec, standard library)", min(s["others"] for s in starts), "ms")
 
 

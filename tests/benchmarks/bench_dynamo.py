@@ -20,7 +20,14 @@ from tests.aws.emulator import Emulator, installed, open_dynamo
 from tests.builders import NOW, catch_up
 
 GOAL = 6.0
-MIX = {"session_started": 30, "session_completed": 30, "ib_call_logged": 12, "tutor_availability_updated": 8, "customer_health_update": 12, "supply_demand_update": 8}  # fmt: skip
+MIX = {
+    "session_started": 30,
+    "session_completed": 30,
+    "ib_call_logged": 12,
+    "tutor_availability_updated": 8,
+    "customer_health_update": 12,
+    "supply_demand_update": 8,
+}
 SUBJECTS = (
     "algebra",
     "physics",
@@ -61,12 +68,36 @@ def generated(count: int, streams: int, seed: int) -> list[Parsed]:
         )
         payload: dict[str, Any] = {
             "session_started": {"session_id": f"s{i}", "scheduled_duration_minutes": 60},
-            "session_completed": {"session_id": f"s{i}", "actual_duration_minutes": 55, "rating": rng.randint(3, 5)},
-            "ib_call_logged": {"call_id": f"c{i}", "reason": "scheduling_issue", "duration_seconds": 200, "resolved": rng.random() < 0.7},
-            "customer_health_update": {"health_score": 58 + student * 37 % 40 + rng.randint(0, 2), "monthly_value": 240.0, "tier": "standard"},
-            "tutor_availability_updated": {"available_hours_this_week": rng.randint(5, 40), "booked_hours_this_week": 12, "subjects": [place["subject"]], "region": place["region"]},
-            "supply_demand_update": {**place, "available_tutors": rng.randint(5, 60), "pending_requests": rng.randint(5, 34), "demand_score": 60, "supply_score": 55},
-        }[kind]  # fmt: skip
+            "session_completed": {
+                "session_id": f"s{i}",
+                "actual_duration_minutes": 55,
+                "rating": rng.randint(3, 5),
+            },
+            "ib_call_logged": {
+                "call_id": f"c{i}",
+                "reason": "scheduling_issue",
+                "duration_seconds": 200,
+                "resolved": rng.random() < 0.7,
+            },
+            "customer_health_update": {
+                "health_score": 58 + student * 37 % 40 + rng.randint(0, 2),
+                "monthly_value": 240.0,
+                "tier": "standard",
+            },
+            "tutor_availability_updated": {
+                "available_hours_this_week": rng.randint(5, 40),
+                "booked_hours_this_week": 12,
+                "subjects": [place["subject"]],
+                "region": place["region"],
+            },
+            "supply_demand_update": {
+                **place,
+                "available_tutors": rng.randint(5, 60),
+                "pending_requests": rng.randint(5, 34),
+                "demand_score": 60,
+                "supply_score": 55,
+            },
+        }[kind]
         if kind.startswith("session"):
             payload |= {"student_id": f"stu_{1000 + student}", "tutor_id": f"tut_{100 + tutor}", **place}
         elif kind in ("ib_call_logged", "customer_health_update"):

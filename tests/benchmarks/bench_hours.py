@@ -52,7 +52,7 @@ def an_hour(hour: int, chance: random.Random) -> list[Any]:
                 **more,
             )
         )
-    return found  # fmt: skip
+    return found
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

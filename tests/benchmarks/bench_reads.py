@@ -99,11 +99,19 @@ def query_figures(store: SqliteStore) -> None:
         ("students, by expected loss", lambda: queries.students(store, day)),
         ("students of a subject and region", lambda: queries.students(store, west)),
         ("students, found by a part of the id", lambda: queries.students(store, day, search="0777")),
-        ("students, page 1,000 by health", lambda: queries.students(store, day, sort="health", offset=49_950)),
+        (
+            "students, page 1,000 by health",
+            lambda: queries.students(store, day, sort="health", offset=49_950),
+        ),
         ("health histogram", lambda: queries.health_histogram(store, day)),
         ("health histogram of a subject and region", lambda: queries.health_histogram(store, west)),
         ("kpis, 24 h", lambda: queries.kpis(store, day)),
-        ("kpis, 30 d, of a subject and region", lambda: queries.kpis(store, Scope(at_us=at, start_us=at - 30 * DAY, subject="algebra", region="west"))),
+        (
+            "kpis, 30 d, of a subject and region",
+            lambda: queries.kpis(
+                store, Scope(at_us=at, start_us=at - 30 * DAY, subject="algebra", region="west")
+            ),
+        ),
         ("kpis, 24 h, of a region", lambda: queries.kpis(store, region)),
         ("calls, 24 h", lambda: queries.calls(store, day)),
         ("calls, 24 h, of a region", lambda: queries.calls(store, region)),
@@ -115,7 +123,7 @@ def query_figures(store: SqliteStore) -> None:
         ("options of students with a text", lambda: queries.options(store, west, "student", "0777")),
         ("one student", lambda: queries.student(store, month, "stu_000777")),
         ("freshness", lambda: queries.freshness(store, at)),
-    ]  # fmt: skip
+    ]
     for name, ask in cases:
         times = timed(ask)
         figure(f"{name}: p50", share(times, 0.5), "ms")

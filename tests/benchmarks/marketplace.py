@@ -16,9 +16,19 @@ from backend.domain.events import CALL_REASONS
 from backend.domain.times import DAY, HOUR, WEEK, iso
 
 SUBJECTS = (
-    "algebra", "geometry", "calculus", "physics", "chemistry", "biology", "english", "history", "spanish", "french",
-    "statistics", "economics",
-)  # fmt: skip
+    "algebra",
+    "geometry",
+    "calculus",
+    "physics",
+    "chemistry",
+    "biology",
+    "english",
+    "history",
+    "spanish",
+    "french",
+    "statistics",
+    "economics",
+)
 REGIONS = ("northeast", "southeast", "midwest", "southwest", "west")
 REASONS = CALL_REASONS[:5]
 STOPPED, CALLING = 0.02, 0.02  # shares of students in trouble
@@ -138,9 +148,13 @@ def _event(rng: Any, kind: int, who: int, at_us: int, number: int, of: Marketpla
                 "active_students": 200,
             }
     name = (
-        "session_completed", "session_started", "ib_call_logged", "customer_health_update", "tutor_availability_updated",
+        "session_completed",
+        "session_started",
+        "ib_call_logged",
+        "customer_health_update",
+        "tutor_availability_updated",
         "supply_demand_update",
-    )[kind]  # fmt: skip
+    )[kind]
     return {
         "event_id": f"ev_{of.seed}_{number}",
         "event_type": name,

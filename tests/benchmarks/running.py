@@ -39,9 +39,14 @@ class Process:
         # The product ends by itself when the writing end of this pipe closes: also when the benchmark is killed.
         reader, self._lifeline = os.pipe()
         self._child = subprocess.Popen(
-            command, env={**environ, lifeline.VARIABLE: str(reader)}, pass_fds=(reader,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            command,
+            env={**environ, lifeline.VARIABLE: str(reader)},
+            pass_fds=(reader,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         os.close(reader)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers(path):
@@ -103,9 +108,14 @@ def environ(folder: Path, api_port: int, port: int) -> dict[str, str]:
         if not name.startswith("IOPS_") or name == "IOPS_FOLDING"
     }
     return kept | {
-        "IOPS_DATA_DIR": str(folder), "IOPS_API_PORT": str(api_port), "IOPS_PORT": str(port), "IOPS_INGEST_KEY": KEY,
-        "IOPS_TOKEN": TOKEN, "IOPS_RATE_LIMIT": "off", "IOPS_LOG_LEVEL": "ERROR",
-    }  # fmt: skip
+        "IOPS_DATA_DIR": str(folder),
+        "IOPS_API_PORT": str(api_port),
+        "IOPS_PORT": str(port),
+        "IOPS_INGEST_KEY": KEY,
+        "IOPS_TOKEN": TOKEN,
+        "IOPS_RATE_LIMIT": "off",
+        "IOPS_LOG_LEVEL": "ERROR",
+    }
 
 
 @contextlib.contextmanager

@@ -36,7 +36,10 @@ def test_what_is_left_is_read_and_folded_again_when_steps_have_gone(emulator: Em
     other.table.write_many(deletes=[step_key(4)])  # while it is built again
     another = another_process(other, emulator)
     fold_all(another, NOW + 2)
-    assert [row["entity_id"] for row in another.entity_page("student", {}, sort="name", descending=False, limit=9)[0]] == ["stu_4"]  # fmt: skip
+    assert [
+        row["entity_id"]
+        for row in another.entity_page("student", {}, sort="name", descending=False, limit=9)[0]
+    ] == ["stu_4"]
     assert another.take_in([session("e9", NOW, student_id="stu_9").event], NOW + 3).folded == 1
     for each in (other, another):
         each.close()

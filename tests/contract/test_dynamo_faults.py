@@ -179,9 +179,14 @@ def test_limits_of_rules_are_read_again_only_when_they_were_set(emulator: Emulat
         store.take_in([call(f"c{n}", NOW - n * MINUTE).event], NOW)
     assert reads.count("DOC#limits") == 1
     limits.put(
-        other, "high_ib_call_frequency", {"critical": (9.0, 2.0), "warning": (8.0, 1.0)}, enabled=True, seen=1,
-        by="ana", now_us=NOW,
-    )  # fmt: skip
+        other,
+        "high_ib_call_frequency",
+        {"critical": (9.0, 2.0), "warning": (8.0, 1.0)},
+        enabled=True,
+        seen=1,
+        by="ana",
+        now_us=NOW,
+    )
     for n in range(3, 6):
         store.take_in([call(f"c{n}", NOW - n * MINUTE).event], NOW)
     assert reads.count("DOC#limits") == 2

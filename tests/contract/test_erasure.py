@@ -36,15 +36,25 @@ def log() -> list[Any]:
     theirs = {"student_id": WHO, "student_name": NAME}
     return [
         *(call(f"c{i}", NOW - i * HOUR, **theirs) for i in range(4)),
-        *(session(f"s{i}", NOW - i * DAY, **theirs, tutor_id=TUTOR if i % 2 else "tut_1", rating=4) for i in range(5)),
+        *(
+            session(f"s{i}", NOW - i * DAY, **theirs, tutor_id=TUTOR if i % 2 else "tut_1", rating=4)
+            for i in range(5)
+        ),
         session(f"by {WHO}", NOW - 6 * DAY, **theirs, tutor_id=TUTOR, tutor_name="Tom Gone"),
-        event("h1", "customer_health_update", NOW - HOUR, {**theirs, "health_score": 8, "monthly_value": 321.5}),
+        event(
+            "h1", "customer_health_update", NOW - HOUR, {**theirs, "health_score": 8, "monthly_value": 321.5}
+        ),
         session("o0", NOW - 20 * DAY, student_id="stu_2", tutor_id=TUTOR, rating=5),
         session("o1", NOW - 9 * DAY, student_id="stu_2", tutor_id="tut_1", rating=5),
         session("o2", NOW - 2 * DAY, student_id="stu_2", tutor_id=TUTOR, tutor_name="Tom Gone"),
-        event("a1", "tutor_availability_updated", NOW - HOUR, {"tutor_id": TUTOR, "region": "west", "available_hours_this_week": 9}),
+        event(
+            "a1",
+            "tutor_availability_updated",
+            NOW - HOUR,
+            {"tutor_id": TUTOR, "region": "west", "available_hours_this_week": 9},
+        ),
         call("o3", NOW - HOUR, student_id="stu_2"),
-    ]  # fmt: skip
+    ]
 
 
 def filled(store: Any) -> Any:
@@ -232,8 +242,13 @@ def test_an_event_keeps_what_others_count_and_loses_what_tells_of_the_person() -
     ).event
     left = without(told, Person("student", WHO))
     assert left.payload == {
-        "tutor_id": "tut_1", "tutor_name": "Tom", "subject": "algebra", "region": "west", "rating": 4, ERASED: "student"
-    }  # fmt: skip
+        "tutor_id": "tut_1",
+        "tutor_name": "Tom",
+        "subject": "algebra",
+        "region": "west",
+        "rating": 4,
+        ERASED: "student",
+    }
     assert (left.student_id, left.tutor_id, left.event_id) == (None, "tut_1", "e")
     assert (
         WHO not in without(session(f"by {WHO}", NOW, student_id=WHO).event, Person("student", WHO)).event_id

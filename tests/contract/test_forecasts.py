@@ -24,8 +24,15 @@ HEAD = HoursHead(since_us=TODAY, through_us=TODAY + HOUR, counted=7, closed_us=N
 def an_outlook(place: str, measure: str = "calls") -> Outlook:
     step = Step(1.25, 0.5, 2.0, 0.0, 4.0)
     return Outlook(
-        measure=measure, place=place, unit="calls", since_us=TODAY, through_us=TODAY + HOUR, made_us=NOW, hours_known=200, steps=[step] * 24,
-    )  # fmt: skip
+        measure=measure,
+        place=place,
+        unit="calls",
+        since_us=TODAY,
+        through_us=TODAY + HOUR,
+        made_us=NOW,
+        hours_known=200,
+        steps=[step] * 24,
+    )
 
 
 def a_day(place: str, day_us: int = TODAY) -> Day:
@@ -36,9 +43,20 @@ def a_day(place: str, day_us: int = TODAY) -> Day:
 
 def an_episode(start_us: int, end_us: int | None, place: str = "|west") -> Episode:
     return Episode(
-        measure="calls", place=place, start_us=start_us, end_us=end_us, peak_us=start_us, peak=9.0, low=0.0, high=3.0, score=0.6,
-        feature="value", one_in=5_000.5, hours_known=800, replayed=False,
-    )  # fmt: skip
+        measure="calls",
+        place=place,
+        start_us=start_us,
+        end_us=end_us,
+        peak_us=start_us,
+        peak=9.0,
+        low=0.0,
+        high=3.0,
+        score=0.6,
+        feature="value",
+        one_in=5_000.5,
+        hours_known=800,
+        replayed=False,
+    )
 
 
 def closed(**changes: Any) -> Closed:

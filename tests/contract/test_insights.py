@@ -27,9 +27,21 @@ def _insight(name: str, at_us: int = NOW, **fields: Any) -> Insight:
         **fields,
     }
     return Insight(
-        insight_id=name, entity_name=None, subject=None, region=None, kind="churn_risk", claim="c", text="t",
-        confidence="likely", evidence=(), settles="s", actions=("a",), prompt_version="p1", created_us=at_us, **about,
-    )  # fmt: skip
+        insight_id=name,
+        entity_name=None,
+        subject=None,
+        region=None,
+        kind="churn_risk",
+        claim="c",
+        text="t",
+        confidence="likely",
+        evidence=(),
+        settles="s",
+        actions=("a",),
+        prompt_version="p1",
+        created_us=at_us,
+        **about,
+    )
 
 
 def test_insights_are_found_by_id_alert_and_entity_newest_first(store: Any) -> None:

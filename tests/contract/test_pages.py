@@ -32,9 +32,11 @@ def test_every_page_of_the_log_is_the_same(both: tuple[Any, Any]) -> None:
     entries = [
         call(f"e{i:03d}", NOW - 90 * MINUTE + i * MINUTE, student_id=f"stu_{i % 3}")
         if i % 2
-        else session(f"e{i:03d}", NOW - 90 * MINUTE + i * MINUTE, student_id=f"stu_{i % 3}", tutor_id=f"tut_{i % 2}")
+        else session(
+            f"e{i:03d}", NOW - 90 * MINUTE + i * MINUTE, student_id=f"stu_{i % 3}", tutor_id=f"tut_{i % 2}"
+        )
         for i in range(60)
-    ]  # fmt: skip
+    ]
     for store in both:
         for i in range(0, 60, 7):
             store.append(entries[i : i + 7])

@@ -95,9 +95,15 @@ def logs(draw: st.DrawFn) -> list:
 
 
 @settings(
-    max_examples=30, deadline=None, phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 @given(
     entries=logs(),
     sizes=st.lists(st.integers(1, 5), max_size=4),

@@ -43,8 +43,11 @@ def test_a_matter_that_comes_back_in_the_quiet_time_is_the_same_alert(store: Any
     calls(store, "new", NOW + 30 * MINUTE, 3)
     (back,) = alerts_of(store)
     assert (back.alert_id, back.status, back.owner, back.acknowledged_by) == (
-        ended.alert_id, "acknowledged", "ann", "ann",
-    )  # fmt: skip
+        ended.alert_id,
+        "acknowledged",
+        "ann",
+        "ann",
+    )
     assert (back.occurrences, back.last_note, back.opened_us) == (2, "I call her", ended.opened_us)
     assert (back.resolved_us, back.cause, back.ended_by, back.quiet_until_us) == (None, None, None, None)
     rows = store.audit_rows([back.alert_id], NOW + DAY)
@@ -104,8 +107,10 @@ def test_what_a_person_ended_comes_back_when_it_gets_worse(store: Any) -> None:
     (back,) = alerts_of(store)
     assert (back.alert_id, back.status, back.severity) == (alert.alert_id, "open", "critical")
     assert [row["action"] for row in store.audit_rows([back.alert_id], NOW + DAY)] == [
-        "reopened", "resolve", "opened",
-    ]  # fmt: skip
+        "reopened",
+        "resolve",
+        "opened",
+    ]
 
 
 def test_the_quiet_time_is_a_limit_of_the_rule_and_may_be_none(store: Any) -> None:

@@ -154,10 +154,22 @@ def test_a_snoozed_alert_wakes_with_the_sweep(store: Any) -> None:
 
 def test_an_alert_may_be_saved_for_something_nobody_has_heard_of(store: Any) -> None:
     alert = Alert(
-        alert_id="al_x", version=1, rule_id="r", rule_version=1, alert_type="pipeline", severity="warning", status="open",
-        entity_type="student", entity_id="nobody", title="t", message="m", details={"x": 0.1}, occurrences=1,
-        opened_us=NOW, last_seen_us=NOW,
-    )  # fmt: skip
+        alert_id="al_x",
+        version=1,
+        rule_id="r",
+        rule_version=1,
+        alert_type="pipeline",
+        severity="warning",
+        status="open",
+        entity_type="student",
+        entity_id="nobody",
+        title="t",
+        message="m",
+        details={"x": 0.1},
+        occurrences=1,
+        opened_us=NOW,
+        last_seen_us=NOW,
+    )
     entry = AuditEntry(
         alert_id="al_x", at_us=NOW, actor="rule", action="opened", before=None, after="open/warning"
     )
@@ -206,9 +218,15 @@ def test_rejects_and_tallies_are_kept(store: Any) -> None:
 def test_erasing_a_source_leaves_the_rest_as_if_it_had_never_come(store: Any) -> None:
     mine = [*_calls(3), session("s1", NOW - DAY, rating=5)]
     demo = [
-        event(f"d{i}", "ib_call_logged", NOW - i * HOUR, {"call_id": f"d{i}", "student_id": f"stu_{i % 2}"}, source="simulator")
+        event(
+            f"d{i}",
+            "ib_call_logged",
+            NOW - i * HOUR,
+            {"call_id": f"d{i}", "student_id": f"stu_{i % 2}"},
+            source="simulator",
+        )
         for i in range(6)
-    ]  # fmt: skip
+    ]
     _fill(store, mine)
     before = {
         row["entity_id"]: row

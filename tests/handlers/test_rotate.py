@@ -31,9 +31,11 @@ class World:
             key = self.gateway.create_api_key(name=f"iops-{stage}-{name}", value=value, enabled=True)["id"]
             self.gateway.create_usage_plan_key(usagePlanId=self.plan, keyId=key, keyType="API_KEY")
         for variable, told in {
-            "IOPS_STAGE": stage, "IOPS_SECRET_INGEST": self.arn, "IOPS_USAGE_PLAN": self.plan,
+            "IOPS_STAGE": stage,
+            "IOPS_SECRET_INGEST": self.arn,
+            "IOPS_USAGE_PLAN": self.plan,
             "IOPS_INGEST_URL": "https://api.example",
-        }.items():  # fmt: skip
+        }.items():
             monkeypatch.setenv(variable, told)
         self.tried: list[str] = []
 
@@ -65,8 +67,11 @@ class World:
         """What Secrets Manager does before it asks: a version that is pending; here it already holds its value."""
         version = str(uuid.uuid4())
         self.vault.put_secret_value(
-            SecretId=self.arn, ClientRequestToken=version, SecretString=uuid.uuid4().hex, VersionStages=["AWSPENDING"]
-        )  # fmt: skip
+            SecretId=self.arn,
+            ClientRequestToken=version,
+            SecretString=uuid.uuid4().hex,
+            VersionStages=["AWSPENDING"],
+        )
         return version
 
 

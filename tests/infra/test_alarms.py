@@ -106,9 +106,18 @@ def test_every_follower_of_a_stream_rings_when_it_lags_a_minute(each: Assembly) 
 def test_limits_are_those_that_were_asked_for(kinesis: Assembly) -> None:
     rung = {name: alarm.properties for name, alarm in ring(kinesis).items()}
     wanted = {
-        "ingest-throttles": 10, "ingest-slow": 5_000, "api-4xx": 100, "api-5xx": 10, "api-slow": 2_000,
-        "arrivals-full": 10, "churn": 9, "at-risk": 49, "health": 60, "bedrock-throttles": 10, "malformed": 0.05,
-    }  # fmt: skip
+        "ingest-throttles": 10,
+        "ingest-slow": 5_000,
+        "api-4xx": 100,
+        "api-5xx": 10,
+        "api-slow": 2_000,
+        "arrivals-full": 10,
+        "churn": 9,
+        "at-risk": 49,
+        "health": 60,
+        "bedrock-throttles": 10,
+        "malformed": 0.05,
+    }
     assert {name: rung[name]["Threshold"] for name in wanted} == wanted
     assert rung["health"]["ComparisonOperator"] == "LessThanThreshold"
     assert (

@@ -194,5 +194,14 @@ def test_a_revoked_token_stops_working_within_a_minute(each: Assembly) -> None:
 
 
 def test_the_addresses_are_told(each: Assembly) -> None:
-    wanted = {"RestUrl", "WebSocketUrl", "StateTable", "EventsTable", "BusName", "ApiKeyId", "CriticalTopic", "ProcessDlqUrl"}  # fmt: skip
+    wanted = {
+        "RestUrl",
+        "WebSocketUrl",
+        "StateTable",
+        "EventsTable",
+        "BusName",
+        "ApiKeyId",
+        "CriticalTopic",
+        "ProcessDlqUrl",
+    }
     assert wanted <= each.outputs().keys()

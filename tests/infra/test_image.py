@@ -65,8 +65,14 @@ def test_what_the_image_weighs(layer: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["backend.runtime.cli", "backend.runtime.engine", "backend.runtime.supervisor", "dashboard.app", "gunicorn.app.wsgiapp"],
-)  # fmt: skip
+    [
+        "backend.runtime.cli",
+        "backend.runtime.engine",
+        "backend.runtime.supervisor",
+        "dashboard.app",
+        "gunicorn.app.wsgiapp",
+    ],
+)
 def test_every_process_finds_what_it_imports(layer: Path, module: str) -> None:
     ran = run(layer, f"import {module}")
     assert ran.returncode == 0, ran.stderr[-2_000:]

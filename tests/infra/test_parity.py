@@ -39,8 +39,10 @@ def ref(each: Assembly, name: str) -> str:
 
 def test_the_stacks_have_exactly_the_functions_of_the_topology(each: Assembly) -> None:
     ours = {
-        f.properties["FunctionName"] for f in each.of("AWS::Lambda::Function") if "FunctionName" in f.properties
-    }  # fmt: skip
+        f.properties["FunctionName"]
+        for f in each.of("AWS::Lambda::Function")
+        if "FunctionName" in f.properties
+    }
     assert ours == {each.stage.named(name) for name in NAMES}
     # CDK's own too, which it would rather write for Node: no runtime whose life ends before ours is changed.
     assert {f.properties["Runtime"] for f in each.of("AWS::Lambda::Function")} == {"python3.12"}
@@ -133,7 +135,14 @@ def test_schedules_and_rules_of_the_bus_start_whom_the_topology_names(each: Asse
 
 
 def test_only_what_should_may_call_a_function(each: Assembly) -> None:
-    callers = {"http": "apigateway", "authorizer": "apigateway", "websocket": "apigateway", "schedule": "events", "bus": "events", "rotation": "secretsmanager"}  # fmt: skip
+    callers = {
+        "http": "apigateway",
+        "authorizer": "apigateway",
+        "websocket": "apigateway",
+        "schedule": "events",
+        "bus": "events",
+        "rotation": "secretsmanager",
+    }
     found = {
         (p.properties["FunctionName"].removesuffix(".Arn"), p.properties["Principal"].split(".")[0])
         for p in each.of("AWS::Lambda::Permission")

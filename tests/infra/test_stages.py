@@ -71,8 +71,12 @@ def test_nonsense_is_refused_with_the_field_that_is_wrong(given: dict[str, str],
 def test_the_command_says_what_is_wrong_without_a_traceback() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "infra.app", "-c", "stage=dev", "-c", "rate=fast"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, env={**os.environ, "CDK_OUTDIR": "/nonexistent"},
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "CDK_OUTDIR": "/nonexistent"},
+    )
     assert ran.returncode == 2
     assert "stage dev" in ran.stderr
     assert "rate" in ran.stderr
@@ -102,7 +106,15 @@ def test_no_stack_is_near_the_limit_of_resources(each: Assembly) -> None:
 
 
 def test_costly_parts_are_off_unless_a_stage_asks(direct: Assembly) -> None:
-    costly = ("AWS::EC2::", "AWS::ECS::", "AWS::WAFv2::", "AWS::SageMaker::", "AWS::Cognito::", "AWS::GuardDuty::", "AWS::Kinesis::")  # fmt: skip
+    costly = (
+        "AWS::EC2::",
+        "AWS::ECS::",
+        "AWS::WAFv2::",
+        "AWS::SageMaker::",
+        "AWS::Cognito::",
+        "AWS::GuardDuty::",
+        "AWS::Kinesis::",
+    )
     assert [r.type for r in direct.resources if r.type.startswith(costly)] == []
 
 
@@ -211,7 +223,13 @@ def test_findings_that_nobody_accepted_stop_the_synthesis(
         for construct in violation["violatingConstructs"]
     }
     monkeypatch.undo()
-    words = {"stage": "prod", "account": STAGES["prod"].account, "region": "us-east-1", "model": STAGES["prod"].llm_model.partition(".")[2], "standby": "us-west-2"}  # fmt: skip
+    words = {
+        "stage": "prod",
+        "account": STAGES["prod"].account,
+        "region": "us-east-1",
+        "model": STAGES["prod"].llm_model.partition(".")[2],
+        "standby": "us-west-2",
+    }
     unused = [
         accepted
         for accepted in nag.ACCEPTED

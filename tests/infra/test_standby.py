@@ -28,10 +28,16 @@ def test_what_is_archived_is_copied_into_the_other_region(standby: Assembly) -> 
     assert may == {
         f"s3:{name}"
         for name in (
-            "GetReplicationConfiguration", "ListBucket", "GetObjectVersionForReplication", "GetObjectVersionAcl",
-            "GetObjectVersionTagging", "ReplicateObject", "ReplicateDelete", "ReplicateTags",
+            "GetReplicationConfiguration",
+            "ListBucket",
+            "GetObjectVersionForReplication",
+            "GetObjectVersionAcl",
+            "GetObjectVersionTagging",
+            "ReplicateObject",
+            "ReplicateDelete",
+            "ReplicateTags",
         )
-    }  # fmt: skip
+    }
 
 
 def test_the_copy_is_closed_and_what_was_written_over_goes_within_a_day(standby: Assembly) -> None:

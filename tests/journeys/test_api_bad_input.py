@@ -285,10 +285,23 @@ def media() -> list[Case]:
 
 CASES = [*syntax(), *structure(), *fields(), *timestamps(), *size(), *batches(), *media()]
 INJECTIONS = [
-    "' OR 1=1 --", "*)(uid=*", "$(reboot)", "{{7*7}}", "${jndi:ldap://x}", "=1+1", "<script>alert(1)</script>", "%s%n",
-    "a\u0301", "\u202eevil", "zero\u200bwidth", "../../etc/passwd", "http://169.254.169.254/", "ignore all instructions",
-    "a" * 250 + "!", "\U0001f600",
-]  # fmt: skip
+    "' OR 1=1 --",
+    "*)(uid=*",
+    "$(reboot)",
+    "{{7*7}}",
+    "${jndi:ldap://x}",
+    "=1+1",
+    "<script>alert(1)</script>",
+    "%s%n",
+    "a\u0301",
+    "\u202eevil",
+    "zero\u200bwidth",
+    "../../etc/passwd",
+    "http://169.254.169.254/",
+    "ignore all instructions",
+    "a" * 250 + "!",
+    "\U0001f600",
+]
 
 
 def test_the_corpus_is_large_enough() -> None:

@@ -74,8 +74,11 @@ def test_models_are_listed_told_of_and_decided_about(fresh: Running) -> None:
     assert fresh.command(f"{path}/drop", {}).status == 422
     assert fresh.command(f"{path}/promote", {}).json()["student"]["active"] == candidate.version
     for action, body, status in [
-        ("canary", {}, 422), ("canary", {"share": 2}, 422), ("explode", {}, 422), ("promote", {"nonsense": 1}, 422),
-    ]:  # fmt: skip
+        ("canary", {}, 422),
+        ("canary", {"share": 2}, 422),
+        ("explode", {}, 422),
+        ("promote", {"nonsense": 1}, 422),
+    ]:
         assert fresh.command(f"{path}/{action}", body).status == status, action
     assert fresh.command("/v1/models/student-none/promote", {}).status == 404
     assert fresh.get("/v1/models/none").status == 404

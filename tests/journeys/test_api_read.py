@@ -32,8 +32,13 @@ def history() -> list[dict[str, Any]]:
     for n in range(12):
         student = ("maya", "noah", "ivo/1")[n % 3]
         payload = {
-            "session_id": f"s{n}", "student_id": student, "tutor_id": "tara", "subject": "algebra", "region": "west", "rating": 4,
-        }  # fmt: skip
+            "session_id": f"s{n}",
+            "student_id": student,
+            "tutor_id": "tara",
+            "subject": "algebra",
+            "region": "west",
+            "rating": 4,
+        }
         events.append(
             {"event_type": "session_completed", "occurred_at": ago(days=n * 1.6, hours=1), "payload": payload}
         )
@@ -103,11 +108,22 @@ def test_lists_page_by_a_cursor_that_cannot_be_forged(filled: Running) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "limit=0", "limit=1001", "limit=x", "limit=-1", "limit=1e9", "as_of=yesterday", "as_of=2026-01-01", "range=1y",
-        "from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", "from=1999-01-01T00:00:00Z", "student=a%00b", "sort=;drop",
-        "student=" + "x" * 2_000, "order=up",
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=-1",
+        "limit=1e9",
+        "as_of=yesterday",
+        "as_of=2026-01-01",
+        "range=1y",
+        "from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "from=1999-01-01T00:00:00Z",
+        "student=a%00b",
+        "sort=;drop",
+        "student=" + "x" * 2_000,
+        "order=up",
     ],
-)  # fmt: skip
+)
 def test_a_bad_parameter_is_named(filled: Running, query: str) -> None:
     answer = filled.get(f"/v1/entities/student?{query}")
     assert answer.status in (400, 422)
@@ -149,9 +165,13 @@ def test_alerts_are_listed_and_worked_on_with_versions(filled: Running) -> None:
     assert filled.command(f"{path}/note", {"note": "called back"}).json()["last_note"] == "called back"
     assert filled.command(f"{path}/snooze", {"minutes": 60}).json()["status"] == "snoozed"
     for action, body, status in [
-        ("explode", {}, 400), ("ack", {"version": "x"}, 422), ("ack", {"nonsense": 1}, 422), ("note", {"note": "x" * 3_000}, 422),
-        ("snooze", {"minutes": -1}, 422), ("snooze", {"until": "soon"}, 422),
-    ]:  # fmt: skip
+        ("explode", {}, 400),
+        ("ack", {"version": "x"}, 422),
+        ("ack", {"nonsense": 1}, 422),
+        ("note", {"note": "x" * 3_000}, 422),
+        ("snooze", {"minutes": -1}, 422),
+        ("snooze", {"until": "soon"}, 422),
+    ]:
         assert filled.command(f"{path}/{action}", body).status == status, (action, body)
     assert filled.command("/v1/alerts/none/ack", {}).status == 404
     assert [entry["action"] for entry in filled.get(path).json()["audit"]].count("ack") == 1
@@ -346,9 +366,17 @@ def test_the_simulator_starts_runs_and_is_removed_exactly(fresh: Running) -> Non
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"action": "fly"}, {"action": "set", "rate": -1}, {"action": "set", "streams": 501}, {"action": "set", "scenario": "x"},
-     {"action": "step", "count": 0}, {"action": "set", "rate": "fast"}, {"action": "set", "wind": 3}],
-)  # fmt: skip
+    [
+        {},
+        {"action": "fly"},
+        {"action": "set", "rate": -1},
+        {"action": "set", "streams": 501},
+        {"action": "set", "scenario": "x"},
+        {"action": "step", "count": 0},
+        {"action": "set", "rate": "fast"},
+        {"action": "set", "wind": 3},
+    ],
+)
 def test_nonsense_for_the_simulator_is_refused(filled: Running, body: dict[str, Any]) -> None:
     before = filled.get("/v1/simulator").json()["desired"]
     assert filled.command("/v1/simulator", body).status == 422

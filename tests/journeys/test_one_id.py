@@ -33,9 +33,12 @@ def test_the_trace_of_a_sender_is_followed_through_the_engine(tmp_path: Path) ->
     with closing(HttpSink()) as sink:
         _channel(tmp_path / "data", sink.url)
         environ = {
-            "IOPS_DATA_DIR": str(tmp_path / "data"), "IOPS_API_PORT": str(port), "IOPS_INGEST_KEY": KEY,
-            "IOPS_LOG_LEVEL": "DEBUG", "IOPS_NOTIFY_HOSTS": "127.0.0.1",
-        }  # fmt: skip
+            "IOPS_DATA_DIR": str(tmp_path / "data"),
+            "IOPS_API_PORT": str(port),
+            "IOPS_INGEST_KEY": KEY,
+            "IOPS_LOG_LEVEL": "DEBUG",
+            "IOPS_NOTIFY_HOSTS": "127.0.0.1",
+        }
         with log.open("w") as stream:
             command = [sys.executable, "-m", "backend.runtime.cli", "engine"]
             engine = subprocess.Popen(command, env={**os.environ, **environ}, stderr=stream)
@@ -90,8 +93,12 @@ def _channel(folder: Path, url: str) -> None:
     folder.mkdir()
     store = SqliteStore(folder / "iops.db")
     made = Channel(
-        channel_id="ch_1", name="team", url=url, created_us=time.time_ns() // 1_000,
-        created_by="ana", severities=("critical", "warning", "info"),
-    )  # fmt: skip
+        channel_id="ch_1",
+        name="team",
+        url=url,
+        created_us=time.time_ns() // 1_000,
+        created_by="ana",
+        severities=("critical", "warning", "info"),
+    )
     SqliteChannels(store).add_channel(made)
     store.close()

@@ -162,11 +162,29 @@ def test_too_short_a_log_is_said_with_what_is_needed(tmp_path: Path) -> None:
 
 def an_insight(student: str, created_us: int, feedback: dict[str, str] | None) -> Insight:
     return Insight(
-        insight_id=f"in_{student}", alert_id=None, entity_type="student", entity_id=student, entity_name=None,
-        subject=None, region=None, kind="churn_risk", severity="warning", claim="c", text="t", confidence="likely",
-        evidence=(), settles="", actions=(), score=50.0, source="rules", model=None, prompt_version="1",
-        facts_digest=student, created_us=created_us, feedback=feedback,
-    )  # fmt: skip
+        insight_id=f"in_{student}",
+        alert_id=None,
+        entity_type="student",
+        entity_id=student,
+        entity_name=None,
+        subject=None,
+        region=None,
+        kind="churn_risk",
+        severity="warning",
+        claim="c",
+        text="t",
+        confidence="likely",
+        evidence=(),
+        settles="",
+        actions=(),
+        score=50.0,
+        source="rules",
+        model=None,
+        prompt_version="1",
+        facts_digest=student,
+        created_us=created_us,
+        feedback=feedback,
+    )
 
 
 def test_what_people_said_of_insights_joins_the_outcomes(tmp_path: Path) -> None:

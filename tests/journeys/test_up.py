@@ -156,8 +156,11 @@ def test_a_busy_port_is_stepped_over_aloud(tmp_path: Path) -> None:
         with up.log.open("wb") as log:
             up.process = subprocess.Popen(
                 [*IOPS, "up", "--port", str(port), "--api-port", str(free_port())],
-                env=environ(up.folder), stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
+                env=environ(up.folder),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         try:
             address = up.address()
             assert f"127.0.0.1:{port}/" not in address
@@ -229,9 +232,14 @@ def test_a_log_is_exported_replayed_and_known_again(running: Up, tmp_path: Path)
     key = (running.folder / "ingest-key").read_text().strip()
     more = {"IOPS_API_PORT": str(running.api_port)}
     events = [
-        {"event_id": f"e{n}", "event_type": "login_recorded", "occurred_at": f"2026-01-05T16:00:{n:02d}Z", "payload": {"student_id": "s"}}
+        {
+            "event_id": f"e{n}",
+            "event_type": "login_recorded",
+            "occurred_at": f"2026-01-05T16:00:{n:02d}Z",
+            "payload": {"student_id": "s"},
+        }
         for n in range(20)
-    ]  # fmt: skip
+    ]
     recorded = tmp_path / "log.ndjson"
     recorded.write_text("\n".join(map(json.dumps, events)))
     began = time.monotonic()

@@ -46,10 +46,15 @@ def snapshots(first: int, last: int, begin: int = BEGIN) -> list[Parsed]:
 def lessons(first: int, last: int, begin: int = BEGIN) -> list[Parsed]:
     """One lesson an hour by day, rated 4 or 5."""
     return [
-        session(f"s-{h}", begin + h * HOUR + 50 * MINUTE, received_us=begin + h * HOUR + 51 * MINUTE, rating=4 + h % 2)
+        session(
+            f"s-{h}",
+            begin + h * HOUR + 50 * MINUTE,
+            received_us=begin + h * HOUR + 51 * MINUTE,
+            rating=4 + h % 2,
+        )
         for h in range(first, last)
         if 8 <= h % 24 < 20
-    ]  # fmt: skip
+    ]
 
 
 def take(store: Any, entries: list[Parsed], now_us: int) -> None:

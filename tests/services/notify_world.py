@@ -57,10 +57,18 @@ def said(
     """What a rule says of somebody."""
     found = RULES[rule]
     return Signal(
-        rule_id=rule, severity=severity, entity_type=found.entity_type, entity_id=entity, entity_name=entity.title(),
-        subject="algebra", region="west", title=found.title.format(name=entity.title()),
-        message="3 inbound calls in 14 days", details={"ib_calls_14d": 3}, **fields,
-    )  # fmt: skip
+        rule_id=rule,
+        severity=severity,
+        entity_type=found.entity_type,
+        entity_id=entity,
+        entity_name=entity.title(),
+        subject="algebra",
+        region="west",
+        title=found.title.format(name=entity.title()),
+        message="3 inbound calls in 14 days",
+        details={"ib_calls_14d": 3},
+        **fields,
+    )
 
 
 class World:

@@ -166,19 +166,36 @@ def test_an_episode_ends_when_nothing_is_known_of_its_series_for_a_day() -> None
 @pytest.mark.parametrize(
     ("measure", "value", "middle", "expected"),
     [
-        ("calls", 2.0, 0.0, False), ("calls", 3.0, 0.0, True), ("sessions", 24.0, 20.0, False), ("sessions", 31.0, 20.0, True),
-        ("rating", 4.2, 4.5, False), ("rating", 4.0, 4.5, True), ("ratio", 1.9, 2.0, False), ("ratio", 1.5, 2.0, True),
+        ("calls", 2.0, 0.0, False),
+        ("calls", 3.0, 0.0, True),
+        ("sessions", 24.0, 20.0, False),
+        ("sessions", 31.0, 20.0, True),
+        ("rating", 4.2, 4.5, False),
+        ("rating", 4.0, 4.5, True),
+        ("ratio", 1.9, 2.0, False),
+        ("ratio", 1.5, 2.0, True),
     ],
-)  # fmt: skip
+)
 def test_rare_and_small_is_no_news(measure: str, value: float, middle: float, expected: bool) -> None:
     assert matters(measure, value, middle) is expected
 
 
 def test_an_episode_in_words() -> None:
     episode = Episode(
-        measure="ratio", place="|west", start_us=BEGIN, end_us=None, peak_us=BEGIN, peak=0.61, low=1.2, high=1.4, score=0.7,
-        feature="depth below usual", one_in=1_500.0, hours_known=2_000, replayed=False,
-    )  # fmt: skip
+        measure="ratio",
+        place="|west",
+        start_us=BEGIN,
+        end_us=None,
+        peak_us=BEGIN,
+        peak=0.61,
+        low=1.2,
+        high=1.4,
+        score=0.7,
+        feature="depth below usual",
+        one_in=1_500.0,
+        hours_known=2_000,
+        replayed=False,
+    )
     assert title(episode) == "Supply for demand below usual in West"
     assert finding(episode) == "0.61 on offer for each one asked, usual at this time 1.20 to 1.40"
     assert rarity(episode) == "rarest: its depth below the usual, about once in 1,500 hours"

@@ -43,14 +43,25 @@ def log(seed: int) -> list[Any]:
         kind = rng.choices(("session", "call", "health", "hours", "supply"), (9, 3, 2, 2, 2))[0]
         if kind == "session":
             one = session(
-                f"e{i}", at, received_us=late, student_id=student, tutor_id=tutor, rating=rng.randint(2, 5),
+                f"e{i}",
+                at,
+                received_us=late,
+                student_id=student,
+                tutor_id=tutor,
+                rating=rng.randint(2, 5),
                 no_show=rng.random() < 0.1,
-            )  # fmt: skip
+            )
         elif kind == "call":
             payload = {"call_id": f"e{i}", "student_id": student, "resolved": rng.random() < 0.5}
             one = event(f"e{i}", "ib_call_logged", at, payload, late)
         elif kind == "health":
-            one = event(f"e{i}", "customer_health_update", at, {"student_id": student, "health_score": rng.randint(30, 95)}, late)  # fmt: skip
+            one = event(
+                f"e{i}",
+                "customer_health_update",
+                at,
+                {"student_id": student, "health_score": rng.randint(30, 95)},
+                late,
+            )
         elif kind == "hours":
             hours = {
                 "tutor_id": tutor,
@@ -59,7 +70,12 @@ def log(seed: int) -> list[Any]:
             }
             one = event(f"e{i}", "tutor_availability_updated", at, hours, late)
         else:
-            cell = {"subject": "algebra", "region": "west", "available_tutors": rng.randint(0, 9), "pending_requests": rng.randint(0, 9)}  # fmt: skip
+            cell = {
+                "subject": "algebra",
+                "region": "west",
+                "available_tutors": rng.randint(0, 9),
+                "pending_requests": rng.randint(0, 9),
+            }
             one = event(f"e{i}", "supply_demand_update", at, cell, late)
         found.append(one)
     return sorted(found, key=lambda parsed: parsed.event.received_us)
@@ -131,8 +147,10 @@ def test_another_limit_stands_beside_the_one_in_force(engine: SqliteStore) -> No
     assert set(higher.severities) <= {"warning"}
     assert loud.came_back == 0
     assert loud.alerts >= now.alerts
-    assert (found.watched, found.events) == (9, engine.connection().execute(
-        "SELECT count(*) FROM events WHERE student_id IS NOT NULL").fetchone()[0])  # fmt: skip
+    assert (found.watched, found.events) == (
+        9,
+        engine.connection().execute("SELECT count(*) FROM events WHERE student_id IS NOT NULL").fetchone()[0],
+    )
     off = adjusted(RULES[CALLS], {})
     assert off == RULES[CALLS]
 
@@ -156,8 +174,9 @@ def test_verdicts_and_hidden_truth_say_how_many_were_right(engine: SqliteStore) 
     assert (outcome.useful.n, outcome.useful.of) == (2, 4)
     by_student = [alert.entity_id for alert in real(store, CALLS)]
     assert (outcome.right.n, outcome.right.of) == (
-        by_student.count("stu_1"), by_student.count("stu_1") + by_student.count("stu_2"),
-    )  # fmt: skip
+        by_student.count("stu_1"),
+        by_student.count("stu_1") + by_student.count("stu_2"),
+    )
 
 
 def test_history_counts_as_if_it_had_come_in_time() -> None:
@@ -168,11 +187,14 @@ def test_history_counts_as_if_it_had_come_in_time() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"warning.opens": 9}, "critical must open later"), ({"warning.clears": 3}, "must end below"),
-        ({"info.opens": 1}, "no limit 'info.opens'"), ({"opens": 4}, "one of: critical.opens"),
-        ({"quiet_minutes": 1.5}, "whole minutes"), ({"warning.opens": float("nan")}, "finite"),
+        ({"warning.opens": 9}, "critical must open later"),
+        ({"warning.clears": 3}, "must end below"),
+        ({"info.opens": 1}, "no limit 'info.opens'"),
+        ({"opens": 4}, "one of: critical.opens"),
+        ({"quiet_minutes": 1.5}, "whole minutes"),
+        ({"warning.opens": float("nan")}, "finite"),
     ],
-)  # fmt: skip
+)
 def test_limits_that_make_no_sense_are_refused(changes: dict[str, float], says: str) -> None:
     with pytest.raises(Rejected, match=says):
         adjusted(RULES[CALLS], changes)
@@ -218,12 +240,14 @@ def test_the_command_prints_a_table_and_json_and_writes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--rule", "nonsense"], "there is no rule nonsense"), (["--rule", "predicted_churn"], "not in the log"),
+        (["--rule", "nonsense"], "there is no rule nonsense"),
+        (["--rule", "predicted_churn"], "not in the log"),
         (["--rule", CALLS, "--set", "warning.opens"], "a name and a number"),
         (["--rule", CALLS, "--set", "warning.opens=99"], "critical must open later"),
-        (["--rule", CALLS, "--days", "0"], "0 is not in the range"), ([], "Missing option '--rule'"),
+        (["--rule", CALLS, "--days", "0"], "0 is not in the range"),
+        ([], "Missing option '--rule'"),
     ],
-)  # fmt: skip
+)
 def test_nonsense_is_refused_in_one_sentence(engine: SqliteStore, arguments: list[str], says: str) -> None:
     found = run(engine, *arguments)
     assert found.exit_code != 0
@@ -233,7 +257,16 @@ def test_nonsense_is_refused_in_one_sentence(engine: SqliteStore, arguments: lis
 
 def test_the_limits_in_force_are_those_that_an_admin_set(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "iops.db")
-    limits.put(store, CALLS, {"critical": (9, 5), "warning": (4, 2)}, enabled=True, seen=1, by="ana", now_us=NOW, quiet_minutes=5)  # fmt: skip
+    limits.put(
+        store,
+        CALLS,
+        {"critical": (9, 5), "warning": (4, 2)},
+        enabled=True,
+        seen=1,
+        by="ana",
+        now_us=NOW,
+        quiet_minutes=5,
+    )
     found = run(store, "--rule", CALLS)
     assert "critical 9/5, warning 4/2, quiet 5 min" in found.output
     store.close()

@@ -76,7 +76,14 @@ def test_every_costly_part_adds_to_the_bill(field: str) -> None:
 
 def test_more_of_anything_never_costs_less() -> None:
     plain = estimate(Load()).usd
-    more = {"events_per_s": 2.0, "streams": 400, "explain_share": 1.0, "viewers": 50, "alarms": 100, "retention_days": 400}  # fmt: skip
+    more = {
+        "events_per_s": 2.0,
+        "streams": 400,
+        "explain_share": 1.0,
+        "viewers": 50,
+        "alarms": 100,
+        "retention_days": 400,
+    }
     for field, value in more.items():
         assert estimate(Load(**{field: value})).usd > plain, field
 

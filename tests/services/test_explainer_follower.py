@@ -101,8 +101,12 @@ def test_feedback_is_kept_and_counted(desk: Desk) -> None:
     say(None, outcome="churned")
     kept, _ = insights.find(desk.store, alert.alert_id)
     assert kept.feedback == {
-        "verdict": "dismissed", "reason": "he told us already", "outcome": "churned", "actor": "ada", "at_us": NOW,
-    }  # fmt: skip
+        "verdict": "dismissed",
+        "reason": "he told us already",
+        "outcome": "churned",
+        "actor": "ada",
+        "at_us": NOW,
+    }
     assert insights.explainer(desk.store, NOW + SECOND, breaker_open=False)["precision"] == 0.0
     say("accepted")
     assert insights.explainer(desk.store, NOW + SECOND, breaker_open=False)["precision"] == 1.0

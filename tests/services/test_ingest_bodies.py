@@ -113,7 +113,14 @@ def test_the_short_answer_is_the_same_document(event_id: str, verdict: str) -> N
 
 
 def test_an_item_that_the_parser_did_not_foresee_is_refused_not_failed() -> None:
-    found = judge(bodies.Posted([{"event_type": "ib_call_logged", "specversion": "1.0", "id": "a", "data": {"student_id": "s"}}], True), NOW_US, "k")  # fmt: skip
+    found = judge(
+        bodies.Posted(
+            [{"event_type": "ib_call_logged", "specversion": "1.0", "id": "a", "data": {"student_id": "s"}}],
+            True,
+        ),
+        NOW_US,
+        "k",
+    )
     assert found.entries or found.refusals
 
 
@@ -132,10 +139,13 @@ def test_rejects_are_capped_and_free_of_control_characters() -> None:
     ("item", "series"),
     [
         ({"hostname": "h", "cpuUsage": 1}, ["cpu_usage"]),
-        ({"hostname": "h", "cpuUsage": 1, "diskIO": 2, "networkIO": 3, "memoryUsage": 0}, ["cpu_usage", "memory_usage", "disk_io", "network_io"]),
+        (
+            {"hostname": "h", "cpuUsage": 1, "diskIO": 2, "networkIO": 3, "memoryUsage": 0},
+            ["cpu_usage", "memory_usage", "disk_io", "network_io"],
+        ),
         ({"source": "s", "name": "n", "value": 1}, ["n"]),
     ],
-)  # fmt: skip
+)
 def test_samples_become_series(item: dict[str, Any], series: list[str]) -> None:
     assert [event["payload"]["name"] for event in samples_of(item)] == series
 

@@ -38,9 +38,16 @@ def good_body(**changes: Any) -> str:
 
 @pytest.mark.parametrize(
     ("reason", "expected"),
-    [("fold", "critical"), ("invalid_json", "critical"), ("unreadable", "critical"), ("not_object", "critical"),
-     ("required", "error"), ("range", "error"), ("conflict", "warning")],
-)  # fmt: skip
+    [
+        ("fold", "critical"),
+        ("invalid_json", "critical"),
+        ("unreadable", "critical"),
+        ("not_object", "critical"),
+        ("required", "error"),
+        ("range", "error"),
+        ("conflict", "warning"),
+    ],
+)
 def test_the_grade_says_how_bad_a_refusal_is(reason: str, expected: str) -> None:
     assert mending.grade(reason) == expected
 

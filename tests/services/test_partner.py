@@ -151,11 +151,28 @@ def test_one_bad_address_among_good_ones_is_enough(monkeypatch: pytest.MonkeyPat
 
 def risky(name: str, score: float) -> Insight:
     return Insight(
-        insight_id=name, alert_id=None, entity_type="student", entity_id="st_1", entity_name=None, subject=None,
-        region=None, kind="churn_risk", severity="critical", claim="st_1 may leave", text="Three calls.",
-        confidence="likely", evidence=(), settles="", actions=("call",), score=score, source="rules", model=None,
-        prompt_version="rules-1", facts_digest=name, created_us=NOW,
-    )  # fmt: skip
+        insight_id=name,
+        alert_id=None,
+        entity_type="student",
+        entity_id="st_1",
+        entity_name=None,
+        subject=None,
+        region=None,
+        kind="churn_risk",
+        severity="critical",
+        claim="st_1 may leave",
+        text="Three calls.",
+        confidence="likely",
+        evidence=(),
+        settles="",
+        actions=("call",),
+        score=score,
+        source="rules",
+        model=None,
+        prompt_version="rules-1",
+        facts_digest=name,
+        created_us=NOW,
+    )
 
 
 @pytest.fixture

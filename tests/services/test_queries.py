@@ -43,17 +43,24 @@ def _supply(
     region: str = "west",
 ):
     payload = {
-        "subject": "algebra", "region": region, "available_tutors": tutors, "pending_requests": requests,
-        "demand_hours": hours[0], "supply_hours": hours[1],
-    }  # fmt: skip
+        "subject": "algebra",
+        "region": region,
+        "available_tutors": tutors,
+        "pending_requests": requests,
+        "demand_hours": hours[0],
+        "supply_hours": hours[1],
+    }
     return event(f"m{n}", "supply_demand_update", at_us, payload)
 
 
 def _offer(tutor: str, booked: float):
     payload = {
-        "tutor_id": tutor, "available_hours_this_week": 20, "booked_hours_this_week": booked, "subjects": ["algebra"],
+        "tutor_id": tutor,
+        "available_hours_this_week": 20,
+        "booked_hours_this_week": booked,
+        "subjects": ["algebra"],
         "region": "west",
-    }  # fmt: skip
+    }
     return event(f"offer {tutor}", "tutor_availability_updated", NOW - DAY, payload)
 
 
@@ -226,8 +233,10 @@ def test_calls_say_why_from_where_and_who_again(store: SqliteStore) -> None:
         "resolved_share": 0.75,
     }
     assert {(d["dimension"], d["value"], d["excess"]) for d in found.drivers} == {
-        ("reason", "billing_question", 4.0), ("subject", "physics", 4.0), ("region", "west", 4.0),
-    }  # fmt: skip
+        ("reason", "billing_question", 4.0),
+        ("subject", "physics", 4.0),
+        ("region", "west", 4.0),
+    }
     assert [row.student_id for row in found.repeat_callers] == ["stu_1"]
     assert {row["priority"]: row["calls"] for row in found.priorities} == {"high": 4, "unknown": 1}
     assert sum(p.value or 0 for p in found.volume) == 5

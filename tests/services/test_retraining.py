@@ -66,8 +66,12 @@ def test_it_trains_every_so_many_days_of_running_and_keeps_what_came_of_it(
     assert world.look()["state"] == "never"
     assert world.look(29 * DAY)["state"] == "never"
     assert world.look(DAY) | {"said": None} == {
-        "state": "running", "started_us": NOW + 30 * DAY, "since_us": NOW, "why": "every 30 days", "said": None
-    }  # fmt: skip
+        "state": "running",
+        "started_us": NOW + 30 * DAY,
+        "since_us": NOW,
+        "why": "every 30 days",
+        "said": None,
+    }
     world.look(HOUR)
     assert len(world.children) == 1  # not a second one beside it
     world.children[0].code = 0
@@ -121,5 +125,11 @@ def test_one_that_is_cut_off_is_said_and_tried_again_an_hour_later(
 
 def test_the_child_is_the_command_that_people_use(tmp_path: Path) -> None:
     assert list(command(tmp_path))[1:] == [
-        "-m", "backend.runtime.cli", "train", "--source", "log", "--data-dir", str(tmp_path)
-    ]  # fmt: skip
+        "-m",
+        "backend.runtime.cli",
+        "train",
+        "--source",
+        "log",
+        "--data-dir",
+        str(tmp_path),
+    ]

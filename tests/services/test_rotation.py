@@ -87,8 +87,15 @@ def test_every_step_may_be_asked_for_again() -> None:
     vault, door = Vault("first"), Door("first")
     said = change(vault, door, "v1", times=2)
     assert said == [
-        "made", "made already", "let in", "let in", "tried", "tried", "in force", "in force already",
-    ]  # fmt: skip
+        "made",
+        "made already",
+        "let in",
+        "let in",
+        "tried",
+        "tried",
+        "in force",
+        "in force already",
+    ]
     assert vault.value(CURRENT) == "new1"
     assert rotate(vault, door, "v1", "createSecret") == "in force already"
 

@@ -141,9 +141,14 @@ def test_other_features_or_an_unknown_kind_are_refused(endpoint: tuple[Endpoint,
 def lines() -> list[dict[str, Any]]:
     """Events as `iops export events` writes them."""
     return [
-        {"event_id": e.event_id, "event_type": e.event_type, "occurred_at": iso(e.occurred_us), "payload": e.payload}
+        {
+            "event_id": e.event_id,
+            "event_type": e.event_type,
+            "occurred_at": iso(e.occurred_us),
+            "payload": e.payload,
+        }
         for e in EVENTS
-    ]  # fmt: skip
+    ]
 
 
 def test_files_are_read_as_they_were_exported_and_a_bad_line_is_named() -> None:

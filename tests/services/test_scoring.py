@@ -186,12 +186,20 @@ def regulars(store: SqliteStore) -> SqliteStore:
         days = range(1, 60, 3)
         store.append(
             [
-                session(f"{i}-{d}", NOW - d * DAY, student_id=f"stu_{i}", tutor_id=f"tut_{i % 4}", rating=4.5,
-                        actual_duration_minutes=60, was_cancelled=False, no_show=False)
+                session(
+                    f"{i}-{d}",
+                    NOW - d * DAY,
+                    student_id=f"stu_{i}",
+                    tutor_id=f"tut_{i % 4}",
+                    rating=4.5,
+                    actual_duration_minutes=60,
+                    was_cancelled=False,
+                    no_show=False,
+                )
                 for d in days
                 if d * DAY > last
             ]
-        )  # fmt: skip
+        )
     fold_all(store, NOW)
     return store
 

@@ -24,10 +24,13 @@ from tests.unit.test_pages_alerts import AT, signed_in, text, view
 
 # (alert, entity, rule, severity, opened): two about stu_1, three about stu_2, one about stu_3
 OPEN = [
-    ("al_1", "stu_1", "high_ib_call_frequency", "warning", 1), ("al_2", "stu_1", "low_health_score", "critical", 5),
-    ("al_3", "stu_2", "velocity_drop", "warning", 2), ("al_4", "stu_2", "low_engagement", "info", 7),
-    ("al_5", "stu_2", "high_ib_call_frequency", "warning", 4), ("al_6", "stu_3", "low_engagement", "info", 9),
-]  # fmt: skip
+    ("al_1", "stu_1", "high_ib_call_frequency", "warning", 1),
+    ("al_2", "stu_1", "low_health_score", "critical", 5),
+    ("al_3", "stu_2", "velocity_drop", "warning", 2),
+    ("al_4", "stu_2", "low_engagement", "info", 7),
+    ("al_5", "stu_2", "high_ib_call_frequency", "warning", 4),
+    ("al_6", "stu_3", "low_engagement", "info", 9),
+]
 
 
 def opened(alert_id: str, entity: str, rule: str, severity: str, minute: int) -> Any:
@@ -60,8 +63,9 @@ def test_a_matter_keeps_the_order_in_which_it_came_first() -> None:
     made = [opened(*one).alert for one in OPEN]
     found = by_matter([made[2], made[0], made[3]])
     assert [(key[1], [a.alert_id for a in them]) for key, them in found.items()] == [
-        ("stu_2", ["al_3", "al_4"]), ("stu_1", ["al_1"]),
-    ]  # fmt: skip
+        ("stu_2", ["al_3", "al_4"]),
+        ("stu_1", ["al_1"]),
+    ]
     assert worst(made) == "critical"
     assert [a.alert_id for a in newest_first(made)] == ["al_6", "al_4", "al_2", "al_5", "al_3", "al_1"]
     assert topic_of(made[0]) == "student/stu_1"
@@ -70,9 +74,10 @@ def test_a_matter_keeps_the_order_in_which_it_came_first() -> None:
 def test_groups_come_worst_first_and_their_alerts_newest_first(store: SqliteStore) -> None:
     found = groups(store)
     assert shape(found) == [
-        ("stu_1", "critical", ["al_2", "al_1"]), ("stu_2", "warning", ["al_4", "al_5", "al_3"]),
+        ("stu_1", "critical", ["al_2", "al_1"]),
+        ("stu_2", "warning", ["al_4", "al_5", "al_3"]),
         ("stu_3", "info", ["al_6"]),
-    ]  # fmt: skip
+    ]
     assert (found.total, found.alerts, found.left_out) == (3, 6, 0)
     assert (found.rows[1].count, found.rows[1].occurrences) == (3, 3)
     assert found.rows[1].rules == ["low_engagement", "high_ib_call_frequency", "velocity_drop"]
@@ -122,8 +127,13 @@ def rows_of(ctx: Context, search: str = "", held: Any = None) -> list[str]:
 def test_the_feed_shows_one_row_for_one_person_and_unfolds_it(ctx: Context) -> None:
     assert rows_of(ctx) == ["group:student/stu_1", "group:student/stu_2", "al_6"]
     assert rows_of(ctx, "?unfold=student/stu_2") == [
-        "group:student/stu_1", "group:student/stu_2", "al_4", "al_5", "al_3", "al_6",
-    ]  # fmt: skip
+        "group:student/stu_1",
+        "group:student/stu_2",
+        "al_4",
+        "al_5",
+        "al_3",
+        "al_6",
+    ]
     assert rows_of(ctx, "?group=off") == ["al_2", "al_5", "al_3", "al_1", "al_6", "al_4"]
     drawn = text(alerts.the_list(ctx, view(), "", None))
     assert "6 alerts open about 3 people and places" in drawn

@@ -36,16 +36,21 @@ class Aws:
 
     def __init__(self, **changed: Any) -> None:
         self.answers: dict[str, Any] = {
-            "get_caller_identity": {"Account": "111122223333", "Arn": "arn:aws:sts::111122223333:assumed-role/ops"},
+            "get_caller_identity": {
+                "Account": "111122223333",
+                "Arn": "arn:aws:sts::111122223333:assumed-role/ops",
+            },
             "get_parameter": {"Parameter": {"Value": "28"}},
             "get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 1_000}},
-            "get_function_configuration": {"Environment": {"Variables": {"IOPS_LLM": "bedrock", "IOPS_LLM_MODEL": "us.m"}}},
+            "get_function_configuration": {
+                "Environment": {"Variables": {"IOPS_LLM": "bedrock", "IOPS_LLM_MODEL": "us.m"}}
+            },
             "get_inference_profile": {},
             "describe_stacks": self._stack,
             "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}},
             "describe_alarms": {"MetricAlarms": []},
             **changed,
-        }  # fmt: skip
+        }
 
     @staticmethod
     def _stack(StackName: str) -> dict[str, Any]:
@@ -93,13 +98,42 @@ def test_an_account_that_is_well_has_nothing_to_mend() -> None:
     ("changed", "level", "told", "remedy"),
     [
         ({"get_parameter": refuse("ParameterNotFound")}, "error", "not prepared for CDK", "bootstrap"),
-        ({"get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 10}}}, "warning", "only 10 functions", "reserve=false"),
-        ({"get_inference_profile": refuse("AccessDeniedException")}, "warning", "us.m cannot be used", "llm=off"),
-        ({"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}}}, "warning", "process-dlq holds 3", "docs/aws.md#a-dead-letter-queue-fills"),
-        ({"describe_alarms": {"MetricAlarms": [{"AlarmName": "iops-dev-api-5xx", "AlarmDescription": "What to do: x"}]}}, "warning", "iops-dev-api-5xx rings", "What to do"),
-        ({"describe_stacks": lambda StackName: {"Stacks": [{"StackStatus": "UPDATE_ROLLBACK_COMPLETE"}]}}, "error", "UPDATE_ROLLBACK_COMPLETE", "make deploy STAGE=dev"),
+        (
+            {"get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 10}}},
+            "warning",
+            "only 10 functions",
+            "reserve=false",
+        ),
+        (
+            {"get_inference_profile": refuse("AccessDeniedException")},
+            "warning",
+            "us.m cannot be used",
+            "llm=off",
+        ),
+        (
+            {"get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "3"}}},
+            "warning",
+            "process-dlq holds 3",
+            "docs/aws.md#a-dead-letter-queue-fills",
+        ),
+        (
+            {
+                "describe_alarms": {
+                    "MetricAlarms": [{"AlarmName": "iops-dev-api-5xx", "AlarmDescription": "What to do: x"}]
+                }
+            },
+            "warning",
+            "iops-dev-api-5xx rings",
+            "What to do",
+        ),
+        (
+            {"describe_stacks": lambda StackName: {"Stacks": [{"StackStatus": "UPDATE_ROLLBACK_COMPLETE"}]}},
+            "error",
+            "UPDATE_ROLLBACK_COMPLETE",
+            "make deploy STAGE=dev",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named_with_what_to_do(
     changed: dict[str, Any], level: str, told: str, remedy: str
 ) -> None:

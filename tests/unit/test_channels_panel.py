@@ -91,10 +91,18 @@ def test_only_an_admin_who_may_change_things_changes_channels(
 @pytest.mark.parametrize(
     "changes",
     [
-        {"name": None}, {"name": {"a": 1}, "url": ""}, {"url": None}, {"levels": "nonsense"}, {"levels": None}, {"step": "7"},
-        {"step": ["0"]}, {"quiet": "late"}, {"quiet": "22:00-22:00"}, {"summary": "hourly"},
+        {"name": None},
+        {"name": {"a": 1}, "url": ""},
+        {"url": None},
+        {"levels": "nonsense"},
+        {"levels": None},
+        {"step": "7"},
+        {"step": ["0"]},
+        {"quiet": "late"},
+        {"quiet": "22:00-22:00"},
+        {"summary": "hourly"},
     ],
-)  # fmt: skip
+)
 def test_nonsense_from_a_browser_is_refused_in_words(
     world: World, ctx: Context, changes: dict[str, Any]
 ) -> None:

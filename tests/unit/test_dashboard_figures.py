@@ -19,7 +19,9 @@ BARE = [Point(T0 + i * HOUR, None if i == 3 else float(i)) for i in range(6)]
 MARKET = [MarketPoint(T0 + i * HOUR, 10.0 + i, 12.0, 1.0) for i in range(6)]
 
 FIGURES: dict[str, Any] = {
-    "line on band": figures.line_on_band(POINTS, UTC_ZONE, "k", unit="calls", now_us=T0 + DAY, threshold=(20, "above 20")),
+    "line on band": figures.line_on_band(
+        POINTS, UTC_ZONE, "k", unit="calls", now_us=T0 + DAY, threshold=(20, "above 20")
+    ),
     "compact line": figures.line_on_band(BARE, UTC_ZONE, "k", compact=True),
     "line of nothing": figures.line_on_band([], UTC_ZONE, "k"),
     "demand and supply": figures.demand_and_supply(MARKET, UTC_ZONE, "k"),
@@ -31,7 +33,7 @@ FIGURES: dict[str, Any] = {
     "heat map": comparisons.heat_map(["a"], ["x", "y"], [[1, None]], "k", diverging=True),
     "dots": comparisons.dots_with_interval(["a"], [0.5], [0.4], [0.7], "k", counts=[12]),
     "lanes": comparisons.lanes(["call"], [("2025-11-20 10:00:00", "call", "Call")], {"type": "date"}, "k"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FIGURES)

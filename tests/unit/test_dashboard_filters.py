@@ -28,13 +28,22 @@ def any_filters(draw: st.DrawFn) -> Filters:
     absolute = draw(st.none() | st.tuples(times, times).filter(lambda pair: pair[0] < pair[1]))
     keys = [key for key in PAGE_KEYS if draw(st.booleans())]
     return Filters(
-        student=draw(st.none() | texts), tutor=draw(st.none() | texts), subject=draw(st.none() | texts), region=draw(st.none() | texts),
+        student=draw(st.none() | texts),
+        tutor=draw(st.none() | texts),
+        subject=draw(st.none() | texts),
+        region=draw(st.none() | texts),
         range="24h" if absolute else draw(st.sampled_from(sorted(RANGES))),
-        from_us=absolute[0] if absolute else None, to_us=absolute[1] if absolute else None,
-        at_us=draw(st.none() | times), paused=draw(st.booleans()),
-        zone=draw(st.sampled_from([None, *(name for name, _ in CHOICES if name)])), theme=draw(st.sampled_from([None, "light", "dark"])), kiosk=draw(st.sampled_from([None, "1", "30"])),
-        own=tuple((key, draw(st.sampled_from(OWN_CHOICES[key]) if key in OWN_CHOICES else texts)) for key in keys),
-    )  # fmt: skip
+        from_us=absolute[0] if absolute else None,
+        to_us=absolute[1] if absolute else None,
+        at_us=draw(st.none() | times),
+        paused=draw(st.booleans()),
+        zone=draw(st.sampled_from([None, *(name for name, _ in CHOICES if name)])),
+        theme=draw(st.sampled_from([None, "light", "dark"])),
+        kiosk=draw(st.sampled_from([None, "1", "30"])),
+        own=tuple(
+            (key, draw(st.sampled_from(OWN_CHOICES[key]) if key in OWN_CHOICES else texts)) for key in keys
+        ),
+    )
 
 
 @given(any_filters())

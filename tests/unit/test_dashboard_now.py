@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from backend.domain.times import DAY, HOUR, MINUTE, iso
 from backend.services.read_models import Cell, Freshness, Kpi, Point, QueueItem
-from dashboard import first_event
+from dashboard import first_event, now_side
 from dashboard.context import Context, WebConfig
 from dashboard.filters import Filters, scope
 from dashboard.frame import completeness, trust_badge
@@ -21,14 +21,37 @@ from dashboard.zones import UTC_ZONE
 
 NOW = 1_763_649_128_000_000
 ITEM = QueueItem(
-    alert_id="al_1", version=3, severity="critical", claim="Call Maya R.: health 43", reason="two no-shows (−11)", loss=143.0,
-    loss_text="$143 of $420/month", entity_type="student", entity_id="stu/1", entity_name="Maya R.", owner=None, status="open",
-    opened_us=NOW - HOUR, action="Log call",
-)  # fmt: skip
+    alert_id="al_1",
+    version=3,
+    severity="critical",
+    claim="Call Maya R.: health 43",
+    reason="two no-shows (−11)",
+    loss=143.0,
+    loss_text="$143 of $420/month",
+    entity_type="student",
+    entity_id="stu/1",
+    entity_name="Maya R.",
+    owner=None,
+    status="open",
+    opened_us=NOW - HOUR,
+    action="Log call",
+)
 FRESH = Freshness(
-    now_us=NOW, last_event_us=NOW - 4_000_000, last_received_us=NOW, lag_ms_p50=2.0, lag_ms_p95=1200.0, backlog=0, swept_us=NOW,
-    events_per_s=3.5, total_events=12_040, simulated_events=0, duplicates=1, rejects=24, by_type=[], throughput=[],
-)  # fmt: skip
+    now_us=NOW,
+    last_event_us=NOW - 4_000_000,
+    last_received_us=NOW,
+    lag_ms_p50=2.0,
+    lag_ms_p95=1200.0,
+    backlog=0,
+    swept_us=NOW,
+    events_per_s=3.5,
+    total_events=12_040,
+    simulated_events=0,
+    duplicates=1,
+    rejects=24,
+    by_type=[],
+    throughput=[],
+)
 
 
 def view(**changes: Any) -> View:
@@ -93,21 +116,39 @@ def test_the_title_counts_all_and_says_how_many_are_shown() -> None:
 
 def cell(subject: str, gap: float | None) -> Cell:
     return Cell(
-        subject=subject, region="west", status="balanced", reported_status=None, ratio=0.5, gap_hours=gap, demand_hours=1.0, supply_hours=1.0,
-        available_tutors=2, active_students=3, pending_requests=4, demand_score=None, supply_score=None, wait_hours=None, sessions_7d=1,
-        ib_calls_7d=0, utilisation=None, cause="unknown", cause_text="", updated_us=NOW, samples=3,
-    )  # fmt: skip
+        subject=subject,
+        region="west",
+        status="balanced",
+        reported_status=None,
+        ratio=0.5,
+        gap_hours=gap,
+        demand_hours=1.0,
+        supply_hours=1.0,
+        available_tutors=2,
+        active_students=3,
+        pending_requests=4,
+        demand_score=None,
+        supply_score=None,
+        wait_hours=None,
+        sessions_7d=1,
+        ib_calls_7d=0,
+        utilisation=None,
+        cause="unknown",
+        cause_text="",
+        updated_us=NOW,
+        samples=3,
+    )
 
 
 def test_the_worst_cell_is_the_finding_and_unknown_ones_are_not_ranked() -> None:
     panel = text(
-        now.worst_cells([cell("sat_prep", -0.6), cell("algebra", -3.2), cell("physics", None)], view())
+        now_side.worst_cells([cell("sat_prep", -0.6), cell("algebra", -3.2), cell("physics", None)], view())
     )
     assert "Algebra, West is the worst gap" in panel
     assert "−3.2" in panel
     assert "Physics" not in panel
-    assert "No cell is short" in text(now.worst_cells([cell("algebra", 2.0)], view()))
-    assert "No supply known" in text(now.worst_cells([cell("physics", None)], view()))
+    assert "No cell is short" in text(now_side.worst_cells([cell("algebra", 2.0)], view()))
+    assert "No supply known" in text(now_side.worst_cells([cell("physics", None)], view()))
 
 
 def test_numbers_with_a_course_are_drawn_and_the_others_are_facts() -> None:

@@ -63,10 +63,12 @@ def callback(
         for part in output.strip(".").split("...")
     ]
     body = {
-        "output": output, "outputs": many if output.startswith("..") else single,
-        "inputs": [{"id": i, "property": p, "value": v} for i, p, v in inputs], "changedPropIds": [f"{inputs[0][0]}.{inputs[0][1]}"],
+        "output": output,
+        "outputs": many if output.startswith("..") else single,
+        "inputs": [{"id": i, "property": p, "value": v} for i, p, v in inputs],
+        "changedPropIds": [f"{inputs[0][0]}.{inputs[0][1]}"],
         "state": state or [],
-    }  # fmt: skip
+    }
     return client.post("/_dash-update-component", json=body | more)
 
 
@@ -152,11 +154,20 @@ def test_only_known_host_names_are_answered(client: FlaskClient, host: str, stat
 )
 def test_posts_come_from_own_pages_only(client: FlaskClient, origin: str, status: int) -> None:
     answer = client.post(
-        "/_dash-update-component", headers={"Origin": origin, "Content-Type": "application/json"},
-        data=json.dumps({"output": "now-drawn.nodes", "outputs": {"id": "now-drawn", "property": "nodes"},
-                         "inputs": [{"id": "shell-location", "property": "search", "value": ""}, {"id": "shell-live", "property": "data"}],
-                         "changedPropIds": []}),
-    )  # fmt: skip
+        "/_dash-update-component",
+        headers={"Origin": origin, "Content-Type": "application/json"},
+        data=json.dumps(
+            {
+                "output": "now-drawn.nodes",
+                "outputs": {"id": "now-drawn", "property": "nodes"},
+                "inputs": [
+                    {"id": "shell-location", "property": "search", "value": ""},
+                    {"id": "shell-live", "property": "data"},
+                ],
+                "changedPropIds": [],
+            }
+        ),
+    )
     assert answer.status_code == status
 
 
@@ -180,11 +191,20 @@ def test_every_answer_carries_the_headers(client: FlaskClient, path: str) -> Non
 
 
 BAD_BODIES = [
-    b"", b"{", b"[]", b"{}", b"null", b'{"output": 5}', b'{"output": "nothing.children"}', b'{"output": ["a"]}',
-    b'{"output": "now-drawn.nodes", "inputs": [], "outputs": {}}', b'{"output": "now-drawn.nodes", "inputs": "x", "outputs": {}}',
-    b'{"output": "now-drawn.nodes", "inputs": [1, 2], "outputs": {}}', b"[" * 100_000,
+    b"",
+    b"{",
+    b"[]",
+    b"{}",
+    b"null",
+    b'{"output": 5}',
+    b'{"output": "nothing.children"}',
+    b'{"output": ["a"]}',
+    b'{"output": "now-drawn.nodes", "inputs": [], "outputs": {}}',
+    b'{"output": "now-drawn.nodes", "inputs": "x", "outputs": {}}',
+    b'{"output": "now-drawn.nodes", "inputs": [1, 2], "outputs": {}}',
+    b"[" * 100_000,
     b'{"output": "now-drawn.nodes", "inputs": [{"id": "a", "property": "b"}, {"id": "a", "property": "b"}], "outputs": 7}',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=lambda body: body[:50].decode())

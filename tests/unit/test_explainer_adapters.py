@@ -131,8 +131,16 @@ def test_an_answer_comes_with_what_it_used(stub: Stub, model: Any) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "retry"),
-    [("hangs", True), ("drips", True), ("429", True), ("500", True), ("truncated", True), ("refuses", False), ("401", False)],
-)  # fmt: skip
+    [
+        ("hangs", True),
+        ("drips", True),
+        ("429", True),
+        ("500", True),
+        ("truncated", True),
+        ("refuses", False),
+        ("401", False),
+    ],
+)
 def test_every_failure_has_a_name_and_says_whether_to_try_again(
     stub: Stub, model: Any, mode: str, retry: bool
 ) -> None:

@@ -16,10 +16,26 @@ from tests.unit.test_pages_supply_calls import CALLS, NOW, cell, text, view
 
 BEGUN = NOW - NOW % HOUR
 EPISODE = EpisodeRow(
-    measure="calls", subject=None, region="west", direction="above", title="Calls above usual in West", finding="14 calls in 3 hours, usual 0 to 4",
-    rarity="rarest: the value itself", start_us=BEGUN - 3 * HOUR, end_us=None, peak_us=BEGUN - 2 * HOUR, peak=14.0, low=0.0, high=4.0,
-    score=0.7, feature="value", one_in=9_000.0, window_hours=3, severity="warning", replayed=False,
-)  # fmt: skip
+    measure="calls",
+    subject=None,
+    region="west",
+    direction="above",
+    title="Calls above usual in West",
+    finding="14 calls in 3 hours, usual 0 to 4",
+    rarity="rarest: the value itself",
+    start_us=BEGUN - 3 * HOUR,
+    end_us=None,
+    peak_us=BEGUN - 2 * HOUR,
+    peak=14.0,
+    low=0.0,
+    high=4.0,
+    score=0.7,
+    feature="value",
+    one_in=9_000.0,
+    window_hours=3,
+    severity="warning",
+    replayed=False,
+)
 WATCHED = Anomalies(rows=[], through_us=BEGUN - HOUR, late_events=0, days_known=30.0, days_needed=14.0)
 
 
@@ -34,8 +50,14 @@ def band(first: int, last: int) -> list[BandPoint]:
 def short(subject: str, missing: float, start: int = 2, hours: int = 3) -> Shortage:
     at = BEGUN + start * HOUR
     return Shortage(
-        place=f"{subject}|west", chance=0.82, missing=missing, start_us=at, end_us=at + hours * HOUR, worst_us=at + HOUR, unit="hours"
-    )  # fmt: skip
+        place=f"{subject}|west",
+        chance=0.82,
+        missing=missing,
+        start_us=at,
+        end_us=at + hours * HOUR,
+        worst_us=at + HOUR,
+        unit="hours",
+    )
 
 
 def score(wape: float | None, naive: float | None, hours: int = 160) -> Score:

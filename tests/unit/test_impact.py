@@ -17,12 +17,25 @@ NOW = 1_795_200_000_000_000
 def an_alert(days_ago: float = 20, taken: bool = False, back_after: float | None = None) -> Alert:
     opened = NOW - round(days_ago * DAY)
     return Alert(
-        alert_id="al", version=1, rule_id="velocity_drop", rule_version=1, alert_type="velocity_drop", severity="warning",
-        status="open" if back_after is None else "resolved", entity_type="student", entity_id="stu_1", title="t", message="m",
-        details={}, occurrences=1, opened_us=opened, last_seen_us=opened, acknowledged_us=opened + HOUR if taken else None,
+        alert_id="al",
+        version=1,
+        rule_id="velocity_drop",
+        rule_version=1,
+        alert_type="velocity_drop",
+        severity="warning",
+        status="open" if back_after is None else "resolved",
+        entity_type="student",
+        entity_id="stu_1",
+        title="t",
+        message="m",
+        details={},
+        occurrences=1,
+        opened_us=opened,
+        last_seen_us=opened,
+        acknowledged_us=opened + HOUR if taken else None,
         resolved_us=None if back_after is None else opened + round(back_after * DAY),
         cause=None if back_after is None else "back to normal: 3 sessions in 7 days",
-    )  # fmt: skip
+    )
 
 
 def test_shares_are_compared_only_with_ten_on_each_side():

@@ -81,9 +81,13 @@ def test_arrivals_are_parted_by_their_moment_and_say_nothing_of_anything_else() 
         name = f"s{number}"
         signed = {"event_type": "signup_completed", "occurred_at": begun, "payload": {"student_id": name}}
         held = [
-            {"event_type": "session_completed", "occurred_at": begun + timedelta(days=3 + 4 * n), "payload": {"rating": 4 + n % 2}}
+            {
+                "event_type": "session_completed",
+                "occurred_at": begun + timedelta(days=3 + 4 * n),
+                "payload": {"rating": 4 + n % 2},
+            }
             for n in range(6)
-        ]  # fmt: skip
+        ]
         histories.append((name, [signed, *held]))
     table = build_table("student", histories, CUTOFFS, END, seed=1)
     rows = {part: table.rows("first_session_success", part) for part in PARTS}
@@ -106,9 +110,16 @@ def test_what_inputs_are_compared_with_may_be_another_marketplace() -> None:
 
     def made(usual: bool) -> Trained:
         return train(
-            map(student_history, range(300)), entity_type="student", cutoffs=CUTOFFS, end=END, now=NOW, trials=1, seed=1,
-            threads=1, usual=map(calmer, range(300)) if usual else None,
-        )  # fmt: skip
+            map(student_history, range(300)),
+            entity_type="student",
+            cutoffs=CUTOFFS,
+            end=END,
+            now=NOW,
+            trials=1,
+            seed=1,
+            threads=1,
+            usual=map(calmer, range(300)) if usual else None,
+        )
 
     plain, other = made(False).model, made(True).model
     assert [t.trees.to_json() for t in plain.targets.values()] == [

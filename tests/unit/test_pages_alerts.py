@@ -16,7 +16,7 @@ from flask import Flask, g
 from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.times import DAY, HOUR, MINUTE, to_us
 from backend.services import alerting, queries
-from dashboard import alert_drawer, alert_history, alert_list, markup
+from dashboard import alert_actions, alert_drawer, alert_history, alert_list, markup
 from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
 from dashboard.pages import alerts
@@ -55,10 +55,16 @@ def ids_of(ctx: Context, asked: View | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("search", "count"),
     [
-        ("", 3), ("?severity=critical", 1), ("?severity=nonsense", 3), ("?type=high_ib_call_frequency", 3),
-        ("?type=low_tutor_rating", 0), ("?tab=acknowledged", 0), ("?tab=living&status=snoozed", 0), ("?q=stu_2", 1),
+        ("", 3),
+        ("?severity=critical", 1),
+        ("?severity=nonsense", 3),
+        ("?type=high_ib_call_frequency", 3),
+        ("?type=low_tutor_rating", 0),
+        ("?tab=acknowledged", 0),
+        ("?tab=living&status=snoozed", 0),
+        ("?q=stu_2", 1),
     ],
-)  # fmt: skip
+)
 def test_the_address_says_what_is_listed(ctx: Context, search: str, count: int) -> None:
     assert len(ids_of(ctx, view(search))) == count
 
@@ -171,8 +177,13 @@ def test_a_viewer_cannot_acknowledge_in_bulk(ctx: Context) -> None:
 
 @pytest.mark.parametrize(
     ("search", "path", "opened"),
-    [("?open=al_1", "/alerts", "al_1"), ("", "/alerts/al_2", "al_2"), ("", "/alerts", ""), ("?open=al_1", "/alerts/al_2", "al_1")],
-)  # fmt: skip
+    [
+        ("?open=al_1", "/alerts", "al_1"),
+        ("", "/alerts/al_2", "al_2"),
+        ("", "/alerts", ""),
+        ("?open=al_1", "/alerts/al_2", "al_1"),
+    ],
+)
 def test_an_alert_is_opened_by_query_or_by_path(search: str, path: str, opened: str) -> None:
     assert alerts.opened_alert(view(search), path) == opened
 
@@ -196,14 +207,25 @@ def test_the_drawer_says_why_what_to_do_and_who_did_what(ctx: Context) -> None:
 @pytest.mark.parametrize(
     ("now", "offers"),
     [
-        ("2026-03-06T15:20:30Z", ["For 1 h 16:20 Fri", "For 4 h 19:20 Fri", "Until tomorrow 08:00 08:00 Sat", "Until Monday 08:00 08:00 Mon"]),
-        ("2026-03-08T23:30:00Z", ["For 1 h 00:30 Mon", "For 4 h 03:30 Mon", "Until tomorrow 08:00 08:00 Mon"]),
+        (
+            "2026-03-06T15:20:30Z",
+            [
+                "For 1 h 16:20 Fri",
+                "For 4 h 19:20 Fri",
+                "Until tomorrow 08:00 08:00 Sat",
+                "Until Monday 08:00 08:00 Mon",
+            ],
+        ),
+        (
+            "2026-03-08T23:30:00Z",
+            ["For 1 h 00:30 Mon", "For 4 h 03:30 Mon", "Until tomorrow 08:00 08:00 Mon"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_snooze_ends_after_the_shift_in_the_morning_or_with_the_week(now: str, offers: list[str]) -> None:
     at = to_us(datetime.fromisoformat(now))
     seen = dataclasses.replace(view(), now_us=at)
-    found = alert_drawer._snoozes(seen)
+    found = alert_actions._snoozes(seen)
     assert [f"{label} {seen.zone.clock(us)} {seen.zone.local(us):%a}" for label, us in found] == offers
 
 
@@ -228,8 +250,14 @@ def test_a_drawing_is_the_same_a_second_later_and_another_after_a_change(ctx: Co
 
 
 @pytest.mark.parametrize(
-    ("value", "rising", "words"), [(5, True, "from 5"), (49.999999, False, "below 50"), (0.9000001, True, "above 0.9"), (4, False, "at 4 and below")]
-)  # fmt: skip
+    ("value", "rising", "words"),
+    [
+        (5, True, "from 5"),
+        (49.999999, False, "below 50"),
+        (0.9000001, True, "above 0.9"),
+        (4, False, "at 4 and below"),
+    ],
+)
 def test_limits_read_as_they_are_meant(value: float, rising: bool, words: str) -> None:
     assert alert_drawer.limit(value, rising) == words
 
@@ -237,10 +265,13 @@ def test_limits_read_as_they_are_meant(value: float, rising: bool, words: str) -
 @pytest.mark.parametrize(
     ("search", "first", "last"),
     [
-        ("", "stu_3", None), ("?sort=nonsense", "stu_3", None), ("?sort=repeats", "stu_3", None),
-        ("?sort=newest", "stu_1", "stu_3"), ("?sort=oldest", "stu_3", "stu_1"),
+        ("", "stu_3", None),
+        ("?sort=nonsense", "stu_3", None),
+        ("?sort=repeats", "stu_3", None),
+        ("?sort=newest", "stu_1", "stu_3"),
+        ("?sort=oldest", "stu_3", "stu_1"),
     ],
-)  # fmt: skip
+)
 def test_the_address_says_in_which_order(tmp_path: Path, search: str, first: str, last: str | None) -> None:
     store = SqliteStore(tmp_path / "iops.db")
     for hours, (student, count) in enumerate([("stu_1", 3), ("stu_2", 3), ("stu_3", 6)], start=1):

@@ -46,8 +46,16 @@ def words(component: Any) -> str:
 
 
 def stream(**changes: Any) -> dict[str, Any]:
-    usual = {"event_type": "ib_call_logged", "events_1h": 8, "events_24h": 190, "last_us": NOW - HOUR // 2, "late_share": 0.0,
-             "duplicates": 0, "rejects": 0, "usual_1h": 7.9}  # fmt: skip
+    usual = {
+        "event_type": "ib_call_logged",
+        "events_1h": 8,
+        "events_24h": 190,
+        "last_us": NOW - HOUR // 2,
+        "late_share": 0.0,
+        "duplicates": 0,
+        "rejects": 0,
+        "usual_1h": 7.9,
+    }
     return usual | changes
 
 
@@ -68,10 +76,21 @@ def test_a_stream_is_silent_only_when_it_is_usually_not(row: dict[str, Any], sta
 
 def freshness(**changes: Any) -> Freshness:
     usual: dict[str, Any] = {
-        "now_us": NOW, "last_event_us": NOW - HOUR, "last_received_us": NOW, "lag_ms_p50": 120.0, "lag_ms_p95": 1400.0, "backlog": 0,
-        "swept_us": NOW, "events_per_s": 1.0, "total_events": 100, "simulated_events": 60, "duplicates": 3, "rejects": 0,
-        "by_type": [stream()], "throughput": [],
-    }  # fmt: skip
+        "now_us": NOW,
+        "last_event_us": NOW - HOUR,
+        "last_received_us": NOW,
+        "lag_ms_p50": 120.0,
+        "lag_ms_p95": 1400.0,
+        "backlog": 0,
+        "swept_us": NOW,
+        "events_per_s": 1.0,
+        "total_events": 100,
+        "simulated_events": 60,
+        "duplicates": 3,
+        "rejects": 0,
+        "by_type": [stream()],
+        "throughput": [],
+    }
     return Freshness(**usual | changes)
 
 

@@ -47,7 +47,16 @@ def test_a_title_judges_the_last_whole_step_and_not_the_one_under_way(value: flo
 
 def test_a_posted_series_marks_what_was_unusual() -> None:
     points = [Point(NOW - MINUTE, 41.5, low=40.0, high=43.0)]
-    course = SampleCourse(step_us=MINUTE, points=points, samples=3, mean=41.5, least=40.0, most=43.0, unusual=[Unusual(NOW, 43.0, 0.9)], cut=False)  # fmt: skip
+    course = SampleCourse(
+        step_us=MINUTE,
+        points=points,
+        samples=3,
+        mean=41.5,
+        least=40.0,
+        most=43.0,
+        unusual=[Unusual(NOW, 43.0, 0.9)],
+        cut=False,
+    )
     drawn = text(panels.posted_panel(HEAD, course, view()))
     assert "1 unusual sample in Cpu usage, web-1" in drawn
     empty = SampleCourse(

@@ -37,12 +37,22 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
     why = [Contribution("sessions_7d", 1.0, "sessions", 0.9)]
     opened.save_predictions(
         [
-            Scored("student", f"stu_{n}", NOW, "student-1", False, "a test",
-                   {"churn_30d": Prediction("churn_30d", p, 0.1, 0.6, why)}, [], {})
-            for n, (p, _) in PEOPLE.items() if p is not None
+            Scored(
+                "student",
+                f"stu_{n}",
+                NOW,
+                "student-1",
+                False,
+                "a test",
+                {"churn_30d": Prediction("churn_30d", p, 0.1, 0.6, why)},
+                [],
+                {},
+            )
+            for n, (p, _) in PEOPLE.items()
+            if p is not None
         ],
         NOW,
-    )  # fmt: skip
+    )
     yield opened
     opened.close()
 

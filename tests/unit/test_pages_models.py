@@ -88,8 +88,14 @@ def test_the_card_tells_range_reasons_and_where_it_comes_from() -> None:
 
 @pytest.mark.parametrize(
     ("value", "of"),
-    [(0.04, "under 10 %"), (0.0996, "under 10 %"), (0.1, "10 to 20 %"), (0.45, "40 to 50 %"), (1.0, "90 % or more")],
-)  # fmt: skip
+    [
+        (0.04, "under 10 %"),
+        (0.0996, "under 10 %"),
+        (0.1, "10 to 20 %"),
+        (0.45, "40 to 50 %"),
+        (1.0, "90 % or more"),
+    ],
+)
 def test_a_range_names_the_chances_it_is_of_since_it_need_not_hold_the_value(value: float, of: str) -> None:
     said = churn(value, 0.01, 0.03)
     assert prediction_card.range_text(said) == f"1 to 3 % left of those given {of}"

@@ -279,14 +279,15 @@ def test_a_tutor_page_leads_to_all_students_where_it_lists_the_first(store: Sqli
 def test_an_unknown_id_is_said_not_thrown(client: FlaskClient, kind: str) -> None:
     page = "student" if kind == "students" else "tutor"
     body = {
-        "output": f"{page}-body.children", "outputs": {"id": f"{page}-body", "property": "children"},
+        "output": f"{page}-body.children",
+        "outputs": {"id": f"{page}-body", "property": "children"},
         "inputs": [
             {"id": "shell-location", "property": "pathname", "value": f"/{kind}/nobody"},
             {"id": "shell-location", "property": "search", "value": ""},
             {"id": "shell-live", "property": "data", "value": None},
         ],
         "changedPropIds": [],
-    }  # fmt: skip
+    }
     answer = client.post("/_dash-update-component", json=body)
     assert answer.status_code == 200
     assert f"There is no {page} “nobody”" in json.dumps(answer.get_json(), ensure_ascii=False)

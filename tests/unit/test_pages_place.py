@@ -73,8 +73,13 @@ def test_the_windows_of_a_place_count_what_was_missed_and_called(store: SqliteSt
     store.append([session("gone", NOW - 9 * DAY, subject="algebra", region="west", no_show=True)])
     store.fold(100, NOW)
     ctx = Context(store, lambda: NOW, WebConfig(token="T"))
-    counts = dict(zip([name for name, _ in place._COUNTED], place.counted(
-        ctx.reads, place.within(a_view().scope, "subject", "algebra")), strict=True))  # fmt: skip
+    counts = dict(
+        zip(
+            [name for name, _ in place._COUNTED],
+            place.counted(ctx.reads, place.within(a_view().scope, "subject", "algebra")),
+            strict=True,
+        )
+    )
     assert counts["Sessions held"] == [7, 9, 9]
     assert counts["Sessions missed"] == [0, 1, 1]
     assert counts["Inbound calls"] == [1, 1, 1]

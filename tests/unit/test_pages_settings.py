@@ -186,11 +186,16 @@ def test_only_an_admin_who_may_change_things_sets_limits(ctx: Context, changes: 
 @pytest.mark.parametrize(
     ("rule_id", "values"),
     [
-        (CALLS, [6, 3, 4, None, None, None]), (CALLS, ["6", 3, 4, 1, None, None]), (CALLS, [True, 3, 4, 1, None, None]),
-        (CALLS, [6, 8, 4, 1, None, None]), ("nonsense", [1, 0] * 3), (None, [1, 0] * 3), (["x"], [1, 0] * 3),
+        (CALLS, [6, 3, 4, None, None, None]),
+        (CALLS, ["6", 3, 4, 1, None, None]),
+        (CALLS, [True, 3, 4, 1, None, None]),
+        (CALLS, [6, 8, 4, 1, None, None]),
+        ("nonsense", [1, 0] * 3),
+        (None, [1, 0] * 3),
+        (["x"], [1, 0] * 3),
         ("unusual_calls", [None, None, 0.6, 0, 0.5, 0]),
     ],
-)  # fmt: skip
+)
 def test_limits_that_make_no_sense_are_refused_in_words(
     ctx: Context, rule_id: Any, values: list[Any]
 ) -> None:

@@ -82,8 +82,13 @@ def test_a_slider_at_its_end_does_not_lower_a_higher_rate(ctx: Context) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["set", "streams", 501], "streams must be"), (["set", "rate", -1], "rate must be"), (["start", "flood"], "unknown scenario")]
-)  # fmt: skip
+    ("words", "said"),
+    [
+        (["set", "streams", 501], "streams must be"),
+        (["set", "rate", -1], "rate must be"),
+        (["start", "flood"], "unknown scenario"),
+    ],
+)
 def test_a_refused_order_says_why_and_orders_nothing(ctx: Context, words: list[Any], said: str) -> None:
     done, why = simulator.order(ctx, view(), words)
     assert not done
@@ -117,9 +122,18 @@ def test_fields_and_cards_are_only_drawn_again_when_orders_change(ctx: Context) 
 
 def test_the_state_is_said_in_words_also_when_orders_are_not_followed_yet() -> None:
     status = {
-        "desired": {"state": "running", "scenario": "wobble", "rate": 8.0, "streams": 50, "seed": 7, "speed": 5.0, "ordered_us": NOW - 60_000_000},
-        "actual": {"state": "stopped"}, "scenarios": [{"name": "wobble", "title": "A wavering value"}],
-    }  # fmt: skip
+        "desired": {
+            "state": "running",
+            "scenario": "wobble",
+            "rate": 8.0,
+            "streams": 50,
+            "seed": 7,
+            "speed": 5.0,
+            "ordered_us": NOW - 60_000_000,
+        },
+        "actual": {"state": "stopped"},
+        "scenarios": [{"name": "wobble", "title": "A wavering value"}],
+    }
     assert "Stopped, running was ordered" in text(panels.state_words(status, view()))
     assert "5× speed" in text(panels.state_words(status, view()))
     assert "was not carried out yet" in text(panels.late_words(status, view()))

@@ -23,14 +23,43 @@ from tests.builders import fold_all, open_store, session
 
 NOW = 1_763_649_128_000_000
 CELL = Cell(
-    subject="algebra", region="west", status="balanced", reported_status=None, ratio=1.2, gap_hours=0.4, demand_hours=10.0,
-    supply_hours=10.4, available_tutors=6, active_students=20, pending_requests=5, demand_score=None, supply_score=None,
-    wait_hours=2.0, sessions_7d=12, ib_calls_7d=1, utilisation=0.7, cause="none", cause_text="", updated_us=NOW - HOUR, samples=24,
-)  # fmt: skip
+    subject="algebra",
+    region="west",
+    status="balanced",
+    reported_status=None,
+    ratio=1.2,
+    gap_hours=0.4,
+    demand_hours=10.0,
+    supply_hours=10.4,
+    available_tutors=6,
+    active_students=20,
+    pending_requests=5,
+    demand_score=None,
+    supply_score=None,
+    wait_hours=2.0,
+    sessions_7d=12,
+    ib_calls_7d=1,
+    utilisation=0.7,
+    cause="none",
+    cause_text="",
+    updated_us=NOW - HOUR,
+    samples=24,
+)
 CALLS = CallBreakdown(
-    total=40, previous=30, resolved_share=0.6, negative_share=0.25, mean_duration_s=300.0, per_100_students=12.0, volume=[],
-    weekday_hour=[[0.0] * 24 for _ in range(7)], reasons=[], priorities=[], drivers=[], repeat_callers=[], unattributed=0,
-)  # fmt: skip
+    total=40,
+    previous=30,
+    resolved_share=0.6,
+    negative_share=0.25,
+    mean_duration_s=300.0,
+    per_100_students=12.0,
+    volume=[],
+    weekday_hour=[[0.0] * 24 for _ in range(7)],
+    reasons=[],
+    priorities=[],
+    drivers=[],
+    repeat_callers=[],
+    unattributed=0,
+)
 REASON = {"reason": "billing_issue", "calls": 40, "previous": 30, "resolved_share": 0.5}
 
 
@@ -71,8 +100,18 @@ def test_beside_few_that_run_short_stand_the_tightest_of_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "css"), [(-9.0, "d4"), (-3.5, "d3"), (-2.0, "d2"), (-1.0, "d1"), (0.0, "v0"), (2.5, "s1"), (4.0, "s2"), (9.0, "s3")]
-)  # fmt: skip
+    ("gap", "css"),
+    [
+        (-9.0, "d4"),
+        (-3.5, "d3"),
+        (-2.0, "d2"),
+        (-1.0, "d1"),
+        (0.0, "v0"),
+        (2.5, "s1"),
+        (4.0, "s2"),
+        (9.0, "s3"),
+    ],
+)
 def test_fills_have_a_wide_grey_middle(gap: float, css: str) -> None:
     assert supply_panels.fill_class(gap) == css
 
@@ -135,8 +174,9 @@ def test_history_says_how_much_of_the_time_was_short_and_names_both_lines() -> N
 
 
 @pytest.mark.parametrize(
-    ("total", "range_", "step"), [(1_000, "24h", HOUR), (20, "24h", 3 * HOUR), (56, "7d", 6 * HOUR), (4, "7d", DAY), (4, "30d", DAY)]
-)  # fmt: skip
+    ("total", "range_", "step"),
+    [(1_000, "24h", HOUR), (20, "24h", 3 * HOUR), (56, "7d", 6 * HOUR), (4, "7d", DAY), (4, "30d", DAY)],
+)
 def test_sparse_calls_are_drawn_in_wider_steps(total: int, range_: str, step: int) -> None:
     calls = msgspec.structs.replace(CALLS, total=total)
     assert calls_panels.step_of(calls, view(range=range_)) == step

@@ -33,9 +33,17 @@ def test_views_belong_to_one_person_and_a_name_is_kept_once(store: SqliteStore) 
 
 @pytest.mark.parametrize(
     ("name", "address"),
-    [("", "/"), ("x" * 61, "/"), ("a\nb", "/"), ("a", "https://evil.example/"), ("a", "//evil.example"),
-     ("a", "/\\evil.example"), ("a", "students"), ("a", "/" + "x" * views.LONGEST)],
-)  # fmt: skip
+    [
+        ("", "/"),
+        ("x" * 61, "/"),
+        ("a\nb", "/"),
+        ("a", "https://evil.example/"),
+        ("a", "//evil.example"),
+        ("a", "/\\evil.example"),
+        ("a", "students"),
+        ("a", "/" + "x" * views.LONGEST),
+    ],
+)
 def test_what_is_no_name_or_no_address_of_ours_is_refused(
     store: SqliteStore, name: str, address: str
 ) -> None:
@@ -106,8 +114,13 @@ def test_a_search_for_no_time_finds_none(client: FlaskClient, text: str) -> None
 
 @pytest.mark.parametrize(
     ("order", "status"),
-    [([], 400), ({"action": "pin"}, 400), ({"action": "pin", "name": "nothing"}, 422), ({"name": "a", "address": "//x"}, 422)],
-)  # fmt: skip
+    [
+        ([], 400),
+        ({"action": "pin"}, 400),
+        ({"action": "pin", "name": "nothing"}, 422),
+        ({"name": "a", "address": "//x"}, 422),
+    ],
+)
 def test_a_bad_order_is_refused(client: FlaskClient, order: object, status: int) -> None:
     assert client.post("/ui/views", json=order).status_code == status
 

@@ -27,13 +27,18 @@ def test_the_documented_table_is_the_one_in_the_code() -> None:
         ("IOPS_PORT", "9000", "port", 9000),
         ("IOPS_RATE_LIMIT", "off", "rate_limit", False),
         ("IOPS_READ_ONLY", "1", "read_only", True),
-        ("IOPS_CORS_ORIGINS", "https://a.example, https://b.example", "cors_origins", ("https://a.example", "https://b.example")),
+        (
+            "IOPS_CORS_ORIGINS",
+            "https://a.example, https://b.example",
+            "cors_origins",
+            ("https://a.example", "https://b.example"),
+        ),
         ("IOPS_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("IOPS_TOKEN", "", "token", None),
         ("IOPS_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("IOPS_FOLDING", "thread", "folding", "thread"),
     ],
-)  # fmt: skip
+)
 def test_a_variable_sets_its_field(variable: str, text: str, field: str, value: object) -> None:
     assert getattr(read({variable: text}), field) == value
 

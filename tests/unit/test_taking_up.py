@@ -73,11 +73,23 @@ def test_candidates_have_free_hours_here_the_most_first(tmp_path: Any) -> None:
     offered = {"few": (10, 9), "many": (20, 5), "full": (10, 10), "elsewhere": (30, 0)}
     for tutor, (hours, booked) in offered.items():
         region = "north" if tutor == "elsewhere" else "west"
-        store.append([
-            session(f"s_{tutor}", NOW - 3_600_000_000, tutor_id=tutor, region=region),
-            event(f"a_{tutor}", "tutor_availability_updated", NOW - 1_000_000,
-                  {"tutor_id": tutor, "region": region, "subjects": ["algebra"], "available_hours_this_week": hours, "booked_hours_this_week": booked}),
-        ])  # fmt: skip
+        store.append(
+            [
+                session(f"s_{tutor}", NOW - 3_600_000_000, tutor_id=tutor, region=region),
+                event(
+                    f"a_{tutor}",
+                    "tutor_availability_updated",
+                    NOW - 1_000_000,
+                    {
+                        "tutor_id": tutor,
+                        "region": region,
+                        "subjects": ["algebra"],
+                        "available_hours_this_week": hours,
+                        "booked_hours_this_week": booked,
+                    },
+                ),
+            ]
+        )
     fold_all(store, NOW)
     scope = Scope(at_us=NOW, start_us=NOW - 1, student="stu_9")
     assert [row.tutor_id for row in candidates(store, scope, "algebra", "west")] == ["many", "few"]

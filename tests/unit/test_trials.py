@@ -60,9 +60,13 @@ def test_who_comes_nearer_is_told_from_the_same_cases_once_there_are_enough() ->
 
 def test_an_amount_is_judged_by_how_far_off_it_is() -> None:
     pairs = [
-        judged(began("student", str(i), "a", "b", AT, {"session_velocity": (2.0, 3.0)}), {"session_velocity": 3.5}, AT + 30 * DAY)
+        judged(
+            began("student", str(i), "a", "b", AT, {"session_velocity": (2.0, 3.0)}),
+            {"session_velocity": 3.5},
+            AT + 30 * DAY,
+        )
         for i in range(LEAST_JUDGED)
-    ]  # fmt: skip
+    ]
     found = side_by_side("student", pairs, {})["session_velocity"]
     assert found["error"] == pytest.approx([1.5, 0.5])
     assert "far" not in found

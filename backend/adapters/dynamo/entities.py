@@ -16,12 +16,37 @@ from backend.domain.rules import Assessment
 from backend.services.process import Key, columns
 
 COLUMNS = (
-    "name", "subject", "region", "tutor_id", "segment", "health", "health_source", "risk", "expected_loss",
-    "velocity", "velocity_change", "avg_rating", "utilisation", "ratio", "gap_hours", "status", "sessions_7d",
-    "sessions_14d", "sessions_30d", "ib_calls_7d", "ib_calls_14d", "ib_calls_30d", "monthly_value",
-    "last_session_us", "first_session_us", "first_success", "first_tutor", "first_subject", "first_region",
+    "name",
+    "subject",
+    "region",
+    "tutor_id",
+    "segment",
+    "health",
+    "health_source",
+    "risk",
+    "expected_loss",
+    "velocity",
+    "velocity_change",
+    "avg_rating",
+    "utilisation",
+    "ratio",
+    "gap_hours",
+    "status",
+    "sessions_7d",
+    "sessions_14d",
+    "sessions_30d",
+    "ib_calls_7d",
+    "ib_calls_14d",
+    "ib_calls_30d",
+    "monthly_value",
+    "last_session_us",
+    "first_session_us",
+    "first_success",
+    "first_tutor",
+    "first_subject",
+    "first_region",
     "simulated",
-)  # fmt: skip
+)
 
 
 _FILTERED_ONLY = frozenset(("first_tutor", "first_subject", "first_region"))

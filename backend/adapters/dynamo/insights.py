@@ -25,7 +25,7 @@ from backend.adapters.dynamo.insight_items import (
     pointers,
     said,
     usage_key,
-)  # fmt: skip
+)
 from backend.adapters.dynamo.items import integer, key_of, number, numbers, unpack
 from backend.adapters.dynamo.keys import Key, document_key, time_sort
 from backend.adapters.dynamo.log import expires

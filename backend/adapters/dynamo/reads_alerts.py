@@ -76,8 +76,11 @@ class AlertReads:
         """Order by severity, then by what is at stake, then oldest first."""
         losses = self.losses([alert.entity_id for alert in alerts if alert.entity_type == "student"])
         return lambda alert: (
-            _RANK[alert.severity], -stake(alert, losses.get(alert.entity_id)), alert.opened_us, alert.alert_id,
-        )  # fmt: skip
+            _RANK[alert.severity],
+            -stake(alert, losses.get(alert.entity_id)),
+            alert.opened_us,
+            alert.alert_id,
+        )
 
     def alert_tallies(self, filters: Mapping[str, str]) -> list[tuple[str, str, bool, int]]:
         """(status, severity, owned, alerts)."""

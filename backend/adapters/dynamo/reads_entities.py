@@ -15,8 +15,12 @@ from backend.domain.errors import Rejected
 from backend.domain.profiles import Profile
 
 _SORTS = frozenset(("entity_id", *COLUMNS)) - {
-    "simulated", "first_success", "first_tutor", "first_subject", "first_region",
-}  # fmt: skip
+    "simulated",
+    "first_success",
+    "first_tutor",
+    "first_subject",
+    "first_region",
+}
 
 
 class EntityReads:

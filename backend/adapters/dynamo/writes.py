@@ -40,9 +40,21 @@ from backend.services.process import Batch, Key
 _ACTIONS = 100  # what one transaction takes
 FRESH = "attribute_not_exists(p) OR p < :p"
 SNAPSHOT = (
-    "subject", "region", "at_us", "available_tutors", "active_students", "pending_requests", "demand_score",
-    "supply_score", "demand_hours", "supply_hours", "wait_hours", "ratio", "status", "reported_status",
-)  # fmt: skip
+    "subject",
+    "region",
+    "at_us",
+    "available_tutors",
+    "active_students",
+    "pending_requests",
+    "demand_score",
+    "supply_score",
+    "demand_hours",
+    "supply_hours",
+    "wait_hours",
+    "ratio",
+    "status",
+    "reported_status",
+)
 
 
 def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> None:

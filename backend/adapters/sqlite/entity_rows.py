@@ -20,9 +20,24 @@ from backend.domain.profiles import Profile
 from backend.services.process import Key
 
 _PLAIN = (
-    "tutor_id", "health_source", "risk", "velocity", "velocity_change", "avg_rating", "utilisation", "ratio", "gap_hours",
-    "status", "sessions_7d", "sessions_14d", "ib_calls_14d", "ib_calls_30d", "monthly_value", "last_session_us", "simulated",
-)  # fmt: skip
+    "tutor_id",
+    "health_source",
+    "risk",
+    "velocity",
+    "velocity_change",
+    "avg_rating",
+    "utilisation",
+    "ratio",
+    "gap_hours",
+    "status",
+    "sessions_7d",
+    "sessions_14d",
+    "ib_calls_14d",
+    "ib_calls_30d",
+    "monthly_value",
+    "last_session_us",
+    "simulated",
+)
 # Columns that stand in indexes; those of a part change together, or are in the same indexes.
 _PARTS = (
     ("refresh_us",),

@@ -191,10 +191,17 @@ class SqliteOutbox(OutboxReads):
         """Put a test or a summary into the outbox, once for a topic; its id."""
         with self._store.transaction() as connection:
             made = Delivery(
-                delivery_id=notifying.delivery_id(channel.channel_id, kind, topic), channel_id=channel.channel_id,
-                channel=channel.name, kind=kind, topic=topic, severity="info", news_us=now_us, created_us=now_us,
-                due_us=now_us, body="" if message is None else msgspec.json.encode(message).decode(),
-            )  # fmt: skip
+                delivery_id=notifying.delivery_id(channel.channel_id, kind, topic),
+                channel_id=channel.channel_id,
+                channel=channel.name,
+                kind=kind,
+                topic=topic,
+                severity="info",
+                news_us=now_us,
+                created_us=now_us,
+                due_us=now_us,
+                body="" if message is None else msgspec.json.encode(message).decode(),
+            )
             connection.execute(_INSERT, msgspec.structs.astuple(made))
             return made.delivery_id
 
@@ -274,10 +281,18 @@ def _note(
     # However often it comes and goes, one row says that it is quiet.
     matter = sequence if held is None else f"quiet after {last}"
     made = Delivery(
-        delivery_id=notifying.delivery_id(channel.channel_id, ALERT, matter), channel_id=channel.channel_id,
-        channel=channel.name, kind=ALERT, topic=topic, severity=alert.severity, news_us=at_us, created_us=now_us,
-        due_us=notifying.due_us(channel, alert.severity, now_us), state=WAITING if held is None else SKIPPED, reason=held or "",
-    )  # fmt: skip
+        delivery_id=notifying.delivery_id(channel.channel_id, ALERT, matter),
+        channel_id=channel.channel_id,
+        channel=channel.name,
+        kind=ALERT,
+        topic=topic,
+        severity=alert.severity,
+        news_us=at_us,
+        created_us=now_us,
+        due_us=notifying.due_us(channel, alert.severity, now_us),
+        state=WAITING if held is None else SKIPPED,
+        reason=held or "",
+    )
     connection.execute(_INSERT, msgspec.structs.astuple(made))
     _link(connection, made.delivery_id, [alert])
 
@@ -339,9 +354,15 @@ def _merge(connection: sqlite3.Connection, channel: Channel, now_us: int) -> Non
         ).fetchone()[0]
         digest = Delivery(
             delivery_id=notifying.delivery_id(channel.channel_id, DIGEST, parts[0].delivery_id),
-            channel_id=channel.channel_id, channel=channel.name, kind=DIGEST, topic="", severity=parts[0].severity,
-            news_us=min(part.news_us for part in parts), created_us=now_us, due_us=max(now_us, (last or 0) + HOUR),
-        )  # fmt: skip
+            channel_id=channel.channel_id,
+            channel=channel.name,
+            kind=DIGEST,
+            topic="",
+            severity=parts[0].severity,
+            news_us=min(part.news_us for part in parts),
+            created_us=now_us,
+            due_us=max(now_us, (last or 0) + HOUR),
+        )
         connection.execute(_INSERT, msgspec.structs.astuple(digest))
     for part in parts:
         connection.execute(

@@ -73,10 +73,16 @@ def escalate(connection: sqlite3.Connection, alert: Alert, step: Step, now_us: i
     """Tell the next one, and say so in the alert's audit; None when that was done already."""
     channel = step.channel
     made = Delivery(
-        delivery_id=_id(alert, step), channel_id=channel.channel_id, channel=channel.name, kind=ESCALATION,
-        topic=topic_of(alert), severity=alert.severity, news_us=step.at_us, created_us=now_us,
+        delivery_id=_id(alert, step),
+        channel_id=channel.channel_id,
+        channel=channel.name,
+        kind=ESCALATION,
+        topic=topic_of(alert),
+        severity=alert.severity,
+        news_us=step.at_us,
+        created_us=now_us,
         due_us=notifying.due_us(channel, alert.severity, now_us, wait_us=0),
-    )  # fmt: skip
+    )
     if not taken(connection, alert, step):
         write_transition(connection, alerts.escalate(alert, channel.name, now_us - step.since_us, now_us))
         return made
@@ -102,10 +108,16 @@ def long_open(connection: sqlite3.Connection, channel: Channel, now_us: int) -> 
 def reminder(channel: Channel, found: list[Alert], now_us: int) -> Delivery:
     severity = "critical" if any(alert.severity == "critical" for alert in found) else "warning"
     return Delivery(
-        delivery_id=notifying.delivery_id(channel.channel_id, REMINDER, now_us), channel_id=channel.channel_id,
-        channel=channel.name, kind=REMINDER, topic="", severity=severity, news_us=now_us, created_us=now_us,
+        delivery_id=notifying.delivery_id(channel.channel_id, REMINDER, now_us),
+        channel_id=channel.channel_id,
+        channel=channel.name,
+        kind=REMINDER,
+        topic="",
+        severity=severity,
+        news_us=now_us,
+        created_us=now_us,
         due_us=notifying.due_us(channel, severity, now_us, wait_us=0),
-    )  # fmt: skip
+    )
 
 
 def _id(alert: Alert, step: Step) -> str:

@@ -13,11 +13,35 @@ from backend.domain.errors import Rejected
 from backend.domain.profiles import Fact, Profile
 
 COLUMNS = (
-    "entity_id", "name", "subject", "region", "tutor_id", "segment", "health", "health_source", "risk",
-    "expected_loss", "velocity", "velocity_change", "avg_rating", "utilisation", "ratio", "gap_hours", "status",
-    "sessions_7d", "sessions_14d", "sessions_30d", "ib_calls_7d", "ib_calls_14d", "ib_calls_30d", "monthly_value",
-    "last_session_us", "first_session_us", "first_success", "simulated",
-)  # fmt: skip
+    "entity_id",
+    "name",
+    "subject",
+    "region",
+    "tutor_id",
+    "segment",
+    "health",
+    "health_source",
+    "risk",
+    "expected_loss",
+    "velocity",
+    "velocity_change",
+    "avg_rating",
+    "utilisation",
+    "ratio",
+    "gap_hours",
+    "status",
+    "sessions_7d",
+    "sessions_14d",
+    "sessions_30d",
+    "ib_calls_7d",
+    "ib_calls_14d",
+    "ib_calls_30d",
+    "monthly_value",
+    "last_session_us",
+    "first_session_us",
+    "first_success",
+    "simulated",
+)
 _SORTS = frozenset(COLUMNS) - {"simulated", "first_success"}
 _profile = msgspec.msgpack.Decoder(Profile).decode
 

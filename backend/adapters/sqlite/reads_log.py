@@ -15,9 +15,21 @@ _EVENT = (
     "event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, seq, body"
 )
 _MARKET = (
-    "subject", "region", "at_us", "available_tutors", "active_students", "pending_requests", "demand_score",
-    "supply_score", "demand_hours", "supply_hours", "wait_hours", "ratio", "status", "reported_status",
-)  # fmt: skip
+    "subject",
+    "region",
+    "at_us",
+    "available_tutors",
+    "active_students",
+    "pending_requests",
+    "demand_score",
+    "supply_score",
+    "demand_hours",
+    "supply_hours",
+    "wait_hours",
+    "ratio",
+    "status",
+    "reported_status",
+)
 
 
 class LogReads(Connections):

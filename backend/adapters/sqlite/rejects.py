@@ -10,8 +10,18 @@ from backend.adapters.sqlite.log import add_tallies, append_entries
 from backend.domain.parsing import Parsed
 from backend.services.mending import NEW, REPLAYED, original_id
 
-_NAMES = ("reject_id", "at_us", "reason", "event_type", "source", "errors", "body", "state", "replayed_by",
-          "replayed_us")  # fmt: skip
+_NAMES = (
+    "reject_id",
+    "at_us",
+    "reason",
+    "event_type",
+    "source",
+    "errors",
+    "body",
+    "state",
+    "replayed_by",
+    "replayed_us",
+)
 
 
 class _Taken(Exception):
