@@ -35,6 +35,7 @@ from backend.services import learned
 from backend.services.read_models import Scope
 
 SCORED_DAYS = 7
+COUNTS = ("calls",)  # measures of which only whole numbers come
 SAME = 0.005  # share by which two errors may differ and still be called the same
 DAY_BEFORE = HORIZONS[-1]
 LIKELY = 0.5  # chance of running short from which an hour belongs to a shortage
@@ -274,18 +275,20 @@ def _score_row(measure: str, level: str, horizon: int, table: np.ndarray) -> Sco
         measure=measure,
         level=level,
         horizon_hours=horizon,
-        published=_score(table[in_time == 1], horizon),
-        replayed=_score(table[in_time == 0], horizon),
+        published=_score(table[in_time == 1], horizon, whole=measure in COUNTS),
+        replayed=_score(table[in_time == 0], horizon, whole=measure in COUNTS),
     )
 
 
-def _score(table: np.ndarray, horizon: int) -> Score:
+def _score(table: np.ndarray, horizon: int, *, whole: bool) -> Score:
+    """`whole`: values are counts, so that ends of bands are rounded: between 0.1 and 0.4 lies no count, but 0 is meant."""
     column = column_of(horizon) + 1
     table = table[~np.isnan(table[:, [ACTUAL, NAIVE, column]]).any(axis=1)].astype(float)
     if not len(table):
         return Score(hours=0, wape=None, naive_wape=None, coverage50=None, coverage90=None)
     actual, naive = table[:, ACTUAL], table[:, NAIVE]
-    mean, low50, high50, low90, high90 = table[:, column : column + 5].T
+    mean, *bands = table[:, column : column + 5].T
+    low50, high50, low90, high90 = np.rint(bands) if whole else bands
     total = float(np.abs(actual).sum())
     return Score(
         hours=len(table),

@@ -231,6 +231,19 @@ def test_the_scorecard_says_when_last_week_would_have_been_better(store: Any) ->
     assert (row.published.coverage50, row.published.coverage90) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize(("measure", "held"), [("calls", (0.75, 1.0)), ("gap", (0.0, 0.75))])
+def test_bands_of_counts_are_judged_in_whole_numbers(
+    store: Any, measure: str, held: tuple[float, float]
+) -> None:
+    """About one call in three hours: between the ends of its narrow band lies no whole number, but none is meant."""
+    table = Day(measure, END - DAY, "|", b"\0" * (24 * 4 * (2 + 6 * len(HORIZONS)))).table().copy()
+    table[:, 0], table[:, 1] = [0, 0, 0, 1] * 6, 0.0
+    for place in range(len(HORIZONS)):
+        table[:, 2 + 6 * place : 8 + 6 * place] = (1.0, 0.3, 0.1, 0.4, 0.0, 0.9)
+    found = queries_forecast._score_row(measure, "all", 24, table).published
+    assert (found.coverage50, found.coverage90) == held
+
+
 def test_a_shortage_is_foreseen_with_its_hours(store: Any) -> None:
     Forecasting(store).step(LATER)
     found = queries_forecast.shortages(store, scope())
