@@ -16,56 +16,16 @@ REGION_ZONES = {
 }
 # School days: quiet until classes end, a peak before dinner, nothing after ten. Weekends: late morning and afternoon.
 _SCHOOL_DAY = (
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0.1,
-    0.3,
-    0.3,
-    0.3,
-    0.4,
-    0.4,
-    0.5,
-    0.5,
-    1.0,
-    2.6,
-    3.6,
-    3.8,
-    3.6,
-    3.0,
-    2.0,
-    0.9,
-    0.2,
-    0,
+    *(0, 0, 0, 0, 0, 0),  # night
+    *(0.1, 0.3, 0.3, 0.3, 0.4, 0.4),  # morning
+    *(0.5, 0.5, 1.0, 2.6, 3.6, 3.8),  # afternoon
+    *(3.6, 3.0, 2.0, 0.9, 0.2, 0),  # evening
 )
 _WEEKEND = (
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0.2,
-    0.9,
-    1.8,
-    2.4,
-    2.5,
-    2.0,
-    2.0,
-    2.3,
-    2.4,
-    2.1,
-    1.6,
-    1.2,
-    0.9,
-    0.5,
-    0.2,
-    0,
-    0,
+    *(0, 0, 0, 0, 0, 0),  # night
+    *(0, 0.2, 0.9, 1.8, 2.4, 2.5),  # morning
+    *(2.0, 2.0, 2.3, 2.4, 2.1, 1.6),  # afternoon
+    *(1.2, 0.9, 0.5, 0.2, 0, 0),  # evening
 )
 _DAYS = (1.25, 1.25, 1.25, 1.15, 0.65, 0.7, 0.75)  # Monday to Sunday
 _MEAN = (sum(_DAYS[:5]) * sum(_SCHOOL_DAY) + sum(_DAYS[5:]) * sum(_WEEKEND)) / (7 * 24)
