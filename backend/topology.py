@@ -94,6 +94,7 @@ ENVIRONMENT = (
     "IOPS_LLM",  # as in docs/settings.md
     "IOPS_LLM_MODEL",
     "IOPS_LLM_DAILY_CALLS",
+    "IOPS_LLM_DAILY_USD",
     "IOPS_LLM_SHARE",
     "IOPS_ACCOUNT_ALIAS",  # shown in the dashboard's header
     "IOPS_DASHBOARD_URL",  # where people look; empty when the dashboard is not deployed

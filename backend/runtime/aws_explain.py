@@ -59,7 +59,8 @@ class AwsExplainer:
     def __init__(self, home: Installation) -> None:
         self._home = home
         self._store = _Metered(home.store)
-        limits = Limits(home.settings.llm_daily_calls, share=home.settings.llm_share)
+        settings = home.settings
+        limits = Limits(settings.llm_daily_calls, share=settings.llm_share, daily_usd=settings.llm_daily_usd)
         pause, chance = threading.Event().wait, random.Random().random
         self._chain = Chain(self._store, providers(home), home.clock, pause, chance, limits)
 

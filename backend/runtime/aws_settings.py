@@ -70,6 +70,10 @@ class AwsSettings:
         return int(self.environ.get("IOPS_LLM_DAILY_CALLS", "500"))
 
     @property
+    def llm_daily_usd(self) -> float:
+        return float(self.environ.get("IOPS_LLM_DAILY_USD", "5"))
+
+    @property
     def llm_share(self) -> float:
         return float(self.environ.get("IOPS_LLM_SHARE", "1"))
 

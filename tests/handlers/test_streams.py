@@ -12,9 +12,11 @@ import pytest
 from backend.adapters.dynamo.items import pack
 from backend.domain.times import DAY, MINUTE
 from backend.runtime import aws_explain
+from backend.services.explaining import day_of
 from tests.builders import NOW, call, catch_up, event, session
 from tests.handlers.conftest import Home, record
 from tests.handlers.shapes import bus
+from tests.services.llm_stubs import Clock, Model, answer
 
 pytestmark = pytest.mark.aws
 FEW = 4  # calls that raise an alert
@@ -206,6 +208,23 @@ def test_an_opened_alert_is_explained_once_and_its_words_are_announced(
     assert any(line.get("InsightsBySource") == [1.0] and line["source"] == "rules" for line in lines)
     made = aws_explain.AwsExplainer(home.installation).explain("AlertOpened", opened["detail"])
     assert made.insights == []
+
+
+@pytest.mark.parametrize(("dollars", "asked"), [("5", 1), ("0.01", 0)])
+def test_a_model_is_asked_until_the_dollars_of_the_day_are_spent(
+    home: Home, monkeypatch: pytest.MonkeyPatch, dollars: str, asked: int
+) -> None:
+    from backend.handlers import alert
+
+    process(home, many_calls(home))
+    alert.handler({"Records": home.records("state", "CHG#")}, home.context)
+    opened = next(m for m in home.messages() if m["detail-type"] == "AlertOpened")
+    model = Model(Clock(), lambda _prompt: answer({"text": "The student called 4 times."}))
+    monkeypatch.setattr(aws_explain, "providers", lambda _home: [model])
+    monkeypatch.setenv("IOPS_LLM_DAILY_USD", dollars)
+    home.store.add_llm_usage(day_of(NOW), {"output_tokens": 2_000})  # one cent
+    aws_explain.AwsExplainer(home.installation).explain("AlertOpened", opened["detail"])
+    assert len(model.asked) == asked
 
 
 def test_browsers_are_told_and_those_who_left_are_forgotten(
