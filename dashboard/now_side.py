@@ -13,7 +13,7 @@ from dashboard.view import View
 from dashboard.words import number, plural, readable, signed
 
 CELLS = 5  # worst cells shown
-NEWS = 5
+NEWS = 4
 
 
 def worst_cells(cells: list[Cell], view: View) -> html.Section:
