@@ -71,7 +71,7 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     llm: str = "bedrock"
     llm_model: str = "us.anthropic.claude-haiku-5-5"
     llm_daily_calls: int = 500
-    llm_daily_usd: float = 5.0  # at the list price of a Haiku-class Claude
+    llm_daily_usd: int = 5  # at the list price of a Haiku-class Claude
     explain_share: float = (
         Load().explain_share
     )  # of entities: a model is asked about them, rules explain the rest
