@@ -16,6 +16,24 @@ BUSY, IDLE = 0.85, 0.60  # booked share of offered hours: above is true shortage
 MANY_NO_SHOWS = 0.15
 DEMAND_SPIKE = 1.3  # demand against its usual level
 
+# What is kept of a snapshot of supply and demand, in this order.
+SNAPSHOT = (
+    "subject",
+    "region",
+    "at_us",
+    "available_tutors",
+    "active_students",
+    "pending_requests",
+    "demand_score",
+    "supply_score",
+    "demand_hours",
+    "supply_hours",
+    "wait_hours",
+    "ratio",
+    "status",
+    "reported_status",
+)
+
 
 class Balance(msgspec.Struct, frozen=True):
     """`basis` says what the status came from: requests, hours, scores or nothing."""

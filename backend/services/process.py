@@ -31,6 +31,35 @@ REFRESH_US = 6 * HOUR  # scores age by recency: nothing kept is older than this
 QUIET_US, LONGEST_QUIET_US = 2 * SECOND, MINUTE  # how long rules wait for the next batch of history
 PATIENCE = 4  # in gaps between the last two batches: a slow sender or a busy machine takes longer
 JUDGED = frozenset(("student", "tutor", "cell"))  # kinds that have rules
+# The numbers of an entity that lists show, sort and filter by (`columns`), in this order.
+LISTED = (
+    "name",
+    "subject",
+    "region",
+    "tutor_id",
+    "segment",
+    "health",
+    "health_source",
+    "risk",
+    "expected_loss",
+    "velocity",
+    "velocity_change",
+    "avg_rating",
+    "utilisation",
+    "ratio",
+    "gap_hours",
+    "status",
+    "sessions_7d",
+    "sessions_14d",
+    "sessions_30d",
+    "ib_calls_7d",
+    "ib_calls_14d",
+    "ib_calls_30d",
+    "monthly_value",
+    "last_session_us",
+    "first_session_us",
+    "first_success",
+)
 _SEQ = attrgetter("seq")
 
 

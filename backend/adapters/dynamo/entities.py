@@ -13,43 +13,10 @@ from backend.adapters.dynamo.keys import due_keys, entity_key, rank_keys
 from backend.adapters.dynamo.table import Table
 from backend.domain.profiles import Profile
 from backend.domain.rules import Assessment
-from backend.services.process import Key, columns
+from backend.services.process import LISTED, Key, columns
 
-COLUMNS = (
-    "name",
-    "subject",
-    "region",
-    "tutor_id",
-    "segment",
-    "health",
-    "health_source",
-    "risk",
-    "expected_loss",
-    "velocity",
-    "velocity_change",
-    "avg_rating",
-    "utilisation",
-    "ratio",
-    "gap_hours",
-    "status",
-    "sessions_7d",
-    "sessions_14d",
-    "sessions_30d",
-    "ib_calls_7d",
-    "ib_calls_14d",
-    "ib_calls_30d",
-    "monthly_value",
-    "last_session_us",
-    "first_session_us",
-    "first_success",
-    "first_tutor",
-    "first_subject",
-    "first_region",
-    "simulated",
-)
-
-
-_FILTERED_ONLY = frozenset(("first_tutor", "first_subject", "first_region"))
+_FILTERED_ONLY = ("first_tutor", "first_subject", "first_region")
+COLUMNS = (*LISTED, *_FILTERED_ONLY, "simulated")
 
 
 class Held(msgspec.Struct):

@@ -33,28 +33,13 @@ from backend.adapters.dynamo.steps import Step
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain import market
 from backend.domain.events import Event
+from backend.domain.market import SNAPSHOT
 from backend.domain.times import iso
 from backend.domain.windows import COUNTERS, UNSPECIFIED, cell_id
 from backend.services.process import Batch, Key
 
 _ACTIONS = 100  # what one transaction takes
 FRESH = "attribute_not_exists(p) OR p < :p"
-SNAPSHOT = (
-    "subject",
-    "region",
-    "at_us",
-    "available_tutors",
-    "active_students",
-    "pending_requests",
-    "demand_score",
-    "supply_score",
-    "demand_hours",
-    "supply_hours",
-    "wait_hours",
-    "ratio",
-    "status",
-    "reported_status",
-)
 
 
 def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> None:

@@ -11,37 +11,9 @@ from backend.adapters.sqlite.clauses import Clause, entity_clause, like, link_cl
 from backend.adapters.sqlite.connections import Connections
 from backend.domain.errors import Rejected
 from backend.domain.profiles import Fact, Profile
+from backend.services.process import LISTED
 
-COLUMNS = (
-    "entity_id",
-    "name",
-    "subject",
-    "region",
-    "tutor_id",
-    "segment",
-    "health",
-    "health_source",
-    "risk",
-    "expected_loss",
-    "velocity",
-    "velocity_change",
-    "avg_rating",
-    "utilisation",
-    "ratio",
-    "gap_hours",
-    "status",
-    "sessions_7d",
-    "sessions_14d",
-    "sessions_30d",
-    "ib_calls_7d",
-    "ib_calls_14d",
-    "ib_calls_30d",
-    "monthly_value",
-    "last_session_us",
-    "first_session_us",
-    "first_success",
-    "simulated",
-)
+COLUMNS = ("entity_id", *LISTED, "simulated")
 _SORTS = frozenset(COLUMNS) - {"simulated", "first_success"}
 _profile = msgspec.msgpack.Decoder(Profile).decode
 

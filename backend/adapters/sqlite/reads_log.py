@@ -9,26 +9,11 @@ from backend.adapters.sqlite.clauses import Clause, entity_clause
 from backend.adapters.sqlite.connections import Connections
 from backend.adapters.sqlite.log import EVENT_COLUMNS, event_from
 from backend.domain.events import EVENT_TYPES, Event
+from backend.domain.market import SNAPSHOT
 from backend.domain.times import DAY, HOUR, MINUTE
 
 _EVENT = (
     "event_id, event_type, occurred_us, received_us, source, student_id, tutor_id, subject, region, seq, body"
-)
-_MARKET = (
-    "subject",
-    "region",
-    "at_us",
-    "available_tutors",
-    "active_students",
-    "pending_requests",
-    "demand_score",
-    "supply_score",
-    "demand_hours",
-    "supply_hours",
-    "wait_hours",
-    "ratio",
-    "status",
-    "reported_status",
 )
 
 
@@ -108,7 +93,7 @@ class LogReads(Connections):
         where = entity_clause("cell", filters)
         rows = self.connection().execute(
             "SELECT e.s, e.r, m.at_us, "
-            + ", ".join(f"m.{name}" for name in _MARKET[3:])
+            + ", ".join(f"m.{name}" for name in SNAPSHOT[3:])
             + ", e.sessions_7d, e.ib_calls_7d FROM"
             " (SELECT substr(entity_id, 1, instr(entity_id, '|') - 1) AS s, substr(entity_id, instr(entity_id, '|') + 1) AS r,"
             f" sessions_7d, ib_calls_7d FROM entities WHERE {where.text}) e LEFT JOIN market m"
@@ -117,7 +102,7 @@ class LogReads(Connections):
             " ORDER BY e.s, e.r",
             (*where.values, at_us),
         )
-        return [dict(zip((*_MARKET, "sessions_7d", "ib_calls_7d"), row, strict=True)) for row in rows]
+        return [dict(zip((*SNAPSHOT, "sessions_7d", "ib_calls_7d"), row, strict=True)) for row in rows]
 
     def market_counts(
         self, filters: Mapping[str, str], start_us: int, end_us: int
@@ -148,11 +133,11 @@ class LogReads(Connections):
     def market_history(self, subject: str, region: str, start_us: int, end_us: int) -> list[dict[str, Any]]:
         """Snapshots of one cell in (start, end], oldest first."""
         rows = self.connection().execute(
-            f"SELECT {', '.join(_MARKET)} FROM market WHERE subject = ? AND region = ? AND at_us > ? AND at_us <= ?"
+            f"SELECT {', '.join(SNAPSHOT)} FROM market WHERE subject = ? AND region = ? AND at_us > ? AND at_us <= ?"
             " ORDER BY at_us, event_id",
             (subject, region, start_us, end_us),
         )
-        return [dict(zip(_MARKET, row, strict=True)) for row in rows]
+        return [dict(zip(SNAPSHOT, row, strict=True)) for row in rows]
 
     def pipeline(self) -> dict[str, Any]:
         """Ends of the log: newest event time, last arrival, length; and the day tallies since the beginning, by name."""
