@@ -95,6 +95,7 @@ ENVIRONMENT = (
     "IOPS_LLM_MODEL",
     "IOPS_LLM_DAILY_CALLS",
     "IOPS_LLM_DAILY_USD",
+    "IOPS_LLM_PRICE",
     "IOPS_LLM_SHARE",
     "IOPS_ACCOUNT_ALIAS",  # shown in the dashboard's header
     "IOPS_DASHBOARD_URL",  # where people look; empty when the dashboard is not deployed

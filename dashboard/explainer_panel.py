@@ -27,7 +27,7 @@ def panel(store: Any, view: View) -> html.Section:
         ["Withheld: a number did not match", number(meters["withheld"])],
         ["Taken from the cache", number(meters["cached"])],
         ["Calls, of them failed", f"{number(meters['calls'])}, {number(meters['failures'])}"],
-        ["Cost at list price", f"${meters['cost_usd']:.4f}"],
+        ["Cost of its tokens", f"${meters['cost_usd']:.4f}"],
         ["Found useful, 30 days", useful(meters)],
     ]
     return components.panel(

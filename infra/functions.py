@@ -294,6 +294,7 @@ def environment(stage: Stage) -> dict[str, str]:
         "IOPS_LLM_MODEL": stage.llm_model if stage.llm == "bedrock" else "",
         "IOPS_LLM_DAILY_CALLS": str(stage.llm_daily_calls),
         "IOPS_LLM_DAILY_USD": str(stage.llm_daily_usd),
+        "IOPS_LLM_PRICE": stage.llm_price,
         "IOPS_LLM_SHARE": str(stage.explain_share),
         "IOPS_ACCOUNT_ALIAS": stage.account_alias,
         "IOPS_DASHBOARD_URL": stage.url,

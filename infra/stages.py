@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
+from backend.domain.token_prices import token_prices
 from backend.services.cost import Load
 from backend.topology import FUNCTIONS, ROTATED, TOPICS
 
@@ -71,7 +72,8 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     llm: str = "bedrock"
     llm_model: str = "us.anthropic.claude-haiku-5-5"
     llm_daily_calls: int = 500
-    llm_daily_usd: int = 5  # at the list price of a Haiku-class Claude
+    llm_daily_usd: int = 5
+    llm_price: str = "1/5"  # dollars per million tokens read and written; of a Haiku-class Claude
     explain_share: float = (
         Load().explain_share
     )  # of entities: a model is asked about them, rules explain the rest
@@ -204,6 +206,10 @@ def _check(stage: Stage) -> None:
         )
     if not all(1 <= days <= 365 for days in stage.rotate.values()):
         raise ValueError(f"stage {stage.name}: rotate: 1 to 365 days")
+    try:
+        token_prices(stage.llm_price.split(","))
+    except ValueError as error:
+        raise ValueError(f"stage {stage.name}: llm_price: {error}") from None
     if "*" in stage.cors:
         raise ValueError(f"stage {stage.name}: cors: name the origins; * would let every page call the API")
     if stage.stream_writers and stage.ingest_path != "kinesis":

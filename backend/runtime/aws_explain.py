@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backend.domain.insights import Case, Insight
+from backend.domain.token_prices import token_prices
 from backend.ports import Explainer
 from backend.runtime.aws import Installation
 from backend.services import cases
@@ -60,7 +61,12 @@ class AwsExplainer:
         self._home = home
         self._store = _Metered(home.store)
         settings = home.settings
-        limits = Limits(settings.llm_daily_calls, share=settings.llm_share, daily_usd=settings.llm_daily_usd)
+        limits = Limits(
+            settings.llm_daily_calls,
+            share=settings.llm_share,
+            daily_usd=settings.llm_daily_usd,
+            prices=token_prices(settings.llm_price),
+        )
         pause, chance = threading.Event().wait, random.Random().random
         self._chain = Chain(self._store, providers(home), home.clock, pause, chance, limits)
 

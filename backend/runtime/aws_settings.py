@@ -74,6 +74,13 @@ class AwsSettings:
         return float(self.environ.get("IOPS_LLM_DAILY_USD", "5"))
 
     @property
+    def llm_price(self) -> tuple[str, ...]:
+        """Of each provider, as in docs/settings.md."""
+        return tuple(
+            text.strip() for text in self.environ.get("IOPS_LLM_PRICE", "").split(",") if text.strip()
+        )
+
+    @property
     def llm_share(self) -> float:
         return float(self.environ.get("IOPS_LLM_SHARE", "1"))
 

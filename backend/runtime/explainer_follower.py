@@ -11,6 +11,7 @@ from typing import Any
 from backend.domain import evidence, insights
 from backend.domain.insights import Case
 from backend.domain.times import DAY, HOUR, MINUTE, SECOND
+from backend.domain.token_prices import token_prices
 from backend.ports import Explainer
 from backend.runtime.following import Follower
 from backend.runtime.settings import Settings
@@ -127,6 +128,7 @@ def follower(store: Any, settings: Settings, clock: Callable[[], int]) -> Explai
         settings.llm_rate_per_minute,
         settings.llm_share,
         float(settings.llm_daily_usd),
+        token_prices(settings.llm_price),
     )
     chance = random.Random().random
     chain = Chain(store, providers(settings), clock, stopping.wait, chance, limits)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from backend.domain.token_prices import token_prices
+
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
@@ -99,7 +101,13 @@ TABLE = (
         "IOPS_LLM_DAILY_USD",
         "llm_daily_usd",
         "5",
-        "most dollars for language models in a day (UTC), by the tokens used at the list price of a Haiku-class Claude",
+        "most dollars for language models in a day (UTC), by the tokens used and IOPS_LLM_PRICE",
+    ),
+    Setting(
+        "IOPS_LLM_PRICE",
+        "llm_price",
+        "1/5",
+        "dollars per million tokens read and written of each model, in the same order, like `3/15,0.5/2`; without it the list price of a Haiku-class Claude",
     ),
     Setting(
         "IOPS_LLM_RATE_PER_MINUTE", "llm_rate_per_minute", "30", "most calls to language models in a minute"
@@ -197,6 +205,7 @@ class Settings:
     train_every: int = 30
     llm_daily_calls: int = 500
     llm_daily_usd: int = 5
+    llm_price: tuple[str, ...] = ()
     llm_rate_per_minute: int = 30
     llm_share: float = 1.0
     llm_url: str | None = None
@@ -308,6 +317,8 @@ def _value(setting: Setting, text: str) -> Any:
         return _BOOLEANS[text.lower()]
     if kind.startswith("tuple"):
         parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        if setting.field == "llm_price":
+            return _prices(parts)
         return _providers(parts) if setting.field == "llm" else parts
     if setting.field == "runtime" and text not in ("local", "aws"):
         raise BadSetting(f"{setting.variable} must be local or aws, not {text!r}")
@@ -337,6 +348,14 @@ def _providers(names: tuple[str, ...]) -> tuple[str, ...]:
         if name not in LLM_PROVIDERS:
             raise BadSetting(f"IOPS_LLM must be off, or of {', '.join(LLM_PROVIDERS)}, not {name!r}")
     return names
+
+
+def _prices(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        token_prices(texts)
+    except ValueError as error:
+        raise BadSetting(f"IOPS_LLM_PRICE: {error}") from None
+    return texts
 
 
 def _reachable(host: str) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from backend.domain import insights, prompts
 from backend.domain.insights import CONFIDENCES, Case, Insight
 from backend.domain.times import DAY, MINUTE, SECOND
+from backend.domain.token_prices import HAIKU, TokenPrice
 from backend.ports import Completion, Explainer, Insights, ProviderFailed
 from backend.services.breaker import Breaker
 
@@ -24,18 +25,20 @@ TRIES = 4  # the first, and three more after about 1, 2 and 4 seconds
 DEADLINE_US = 8 * SECOND  # for everything that is explained together
 LEAST_S = 0.5  # less time than this is not worth a call
 CACHE_US = DAY
-# Estimate of what tokens cost, USD per million: the list price of a Haiku-class Claude, rounded up.
-INPUT_USD, OUTPUT_USD = 1.0, 5.0
 AGAIN_US = 15 * MINUTE  # the same entity is worded by a model at most once in this time
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What may be spent: calls and dollars a day (kept durably), calls a minute, and the share of entities put to a model at all."""
+    """What may be spent: calls and dollars a day (kept durably), calls a minute, and the share of entities put to a model at all.
+
+    `prices` are those of the providers, in their order; one who has none costs as much as HAIKU.
+    """
 
     daily_calls: int = 500
     per_minute: int = 30
     share: float = 1.0
     daily_usd: float = 5.0
+    prices: tuple[TokenPrice, ...] = ()
 
 
 class Chain:
@@ -54,6 +57,7 @@ class Chain:
         self._clock, self._sleep, self._chance = clock, sleep, chance
         self._limits = limits or Limits()
         self.breakers = {id(provider): Breaker() for provider in providers}
+        self._prices = dict(zip(map(id, self._providers), self._limits.prices, strict=False))
         self._recent: deque[int] = deque()  # when calls of the last minute were made
         self._worded: dict[tuple[str, str], int] = {}  # when an entity was last put to a model
 
@@ -200,6 +204,8 @@ class Chain:
         answer: Completion = provider.complete(prompt, left_s)
         counts["input_tokens"] += answer.input_tokens
         counts["output_tokens"] += answer.output_tokens
+        price = self._prices.get(id(provider), HAIKU)
+        counts["micro_usd"] += price.micro_usd(answer.input_tokens, answer.output_tokens)
         try:
             return prompts.read_answers(answer.text, n)
         except prompts.BadAnswer as error:
@@ -231,8 +237,8 @@ def share_of(entity_type: str, entity_id: str) -> float:
 
 
 def cost_usd(usage: Mapping[str, int]) -> float:
-    """What so many `input_tokens` and `output_tokens` cost."""
-    return (usage.get("input_tokens", 0) * INPUT_USD + usage.get("output_tokens", 0) * OUTPUT_USD) / 1e6
+    """Dollars that were spent."""
+    return usage.get("micro_usd", 0) / 1e6
 
 
 def day_of(at_us: int) -> int:

@@ -227,7 +227,7 @@ def test_a_model_is_asked_until_the_dollars_of_the_day_are_spent(
     model = Model(Clock(), lambda _prompt: answer({"text": "The student called 4 times."}))
     monkeypatch.setattr(aws_explain, "providers", lambda _home: [model])
     monkeypatch.setenv("IOPS_LLM_DAILY_USD", dollars)
-    home.store.add_llm_usage(day_of(NOW), {"output_tokens": 2_000})  # one cent
+    home.store.add_llm_usage(day_of(NOW), {"micro_usd": 10_000})  # one cent
     aws_explain.AwsExplainer(home.installation).explain("AlertOpened", opened["detail"])
     assert len(model.asked) == asked
 

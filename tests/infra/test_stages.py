@@ -59,6 +59,7 @@ def test_an_image_that_was_just_built_is_what_the_website_runs() -> None:
         ({"stream_writers": "arn:aws:iam::444455556666:root"}, "only with ingest_path=kinesis"),
         ({"ingest_path": "kinesis", "stream_writers": "444455556666"}, "is not the ARN"),
         ({"cors": "*"}, "name the origins"),
+        ({"llm_price": "cheap"}, "llm_price: a price is two numbers"),
         ({"stage": "a stage"}, "at most twelve letters"),
         ({"vpc": "true"}, "need account and region"),
     ],

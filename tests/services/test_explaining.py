@@ -12,9 +12,10 @@ import pytest
 from backend.domain.insights import Insight
 from backend.domain.number_check import mismatches
 from backend.domain.times import DAY, MINUTE, SECOND
+from backend.domain.token_prices import HAIKU, TokenPrice
 from backend.ports import Completion, ProviderFailed
 from backend.services import insights
-from backend.services.explaining import INPUT_USD, OUTPUT_USD, TRIES, Chain, Limits, day_of, share_of
+from backend.services.explaining import TRIES, Chain, Limits, day_of, share_of
 from tests.builders import NOW, open_store
 from tests.services.llm_stubs import Clock, Model, answer, cases, student_alert, student_profile
 
@@ -24,7 +25,7 @@ GOOD = "The student made 5 inbound calls in 14 days."
 class Bench:
     """A store, a stopped clock, and a chain over the given models."""
 
-    def __init__(self, folder: Path, *says: Any, seconds: float = 0.3, **limits: float) -> None:
+    def __init__(self, folder: Path, *says: Any, seconds: float = 0.3, **limits: Any) -> None:
         self.clock, self.store = Clock(), open_store(folder)
         self.models = [
             Model(self.clock, say if callable(say) else lambda _p, s=say: s, seconds) for say in says
@@ -265,7 +266,19 @@ def test_usage_and_meters_add_up(tmp_path: Path) -> None:
         400,
         0.5,
     )
-    assert found["cost_usd"] == pytest.approx((400 * INPUT_USD + 100 * OUTPUT_USD) / 1e6)
+    assert found["cost_usd"] == pytest.approx((400 * HAIKU.read_usd + 100 * HAIKU.written_usd) / 1e6)
+
+
+def test_each_model_costs_its_own_price(tmp_path: Path) -> None:
+    """The first answers with nonsense and is paid for all the same; the stand-in has a price of its own."""
+    dear, cheap = TokenPrice(15.0, 75.0), TokenPrice(0.5, 2.0)
+    bench = Bench(
+        tmp_path, Completion("no", 100, 10), answer({"text": GOOD}), seconds=0.0, prices=(dear, cheap)
+    )
+    assert bench.explain()[0].source == bench.models[1].source
+    in_vain = len(bench.models[0].asked) * dear.micro_usd(100, 10)
+    spent = in_vain + cheap.micro_usd(400, 100)  # what the stub says it used
+    assert bench.store.llm_usage(day_of(NOW))["micro_usd"] == spent
 
 
 def test_an_insight_of_high_risk_is_announced_with_its_risk(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_title_says_who_worded_them(usage, title):
 
 
 def test_cost_and_usefulness_are_told():
-    usage = {"explained": 3, "worded": 2, "calls": 3, "failures": 1, "input_tokens": 1_000_000}
+    usage = {"explained": 3, "worded": 2, "calls": 3, "failures": 1, "micro_usd": 1_000_000}
     told = words(explainer_panel.panel(Kept(usage, (3, 1)), a_view()))
     assert "3, 1" in told
     assert "Rules 3 of 4" in told
