@@ -6,15 +6,15 @@ A whole past, work of up to a minute, is learned by a process of its own where t
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from backend.domain.outlook import GRACE_US
 from backend.domain.times import HOUR
+from backend.runtime.following import Follower
 from backend.runtime.learning_process import LearningProcess
-from backend.runtime.pace import Pace, Stopped
+from backend.runtime.pace import Pace
 from backend.services.forecasting import Forecasting
 
 log = logging.getLogger("iops.forecasts")
@@ -22,23 +22,15 @@ LOOK_SECONDS = 5.0
 SHARE = 0.3  # of a core at most, while hours are closed
 
 
-class ForecastFollower:
+class ForecastFollower(Follower):
     """`store` implements Reads, Alerts and Forecasts; `apart` learns a whole past, without it that is done here."""
 
     def __init__(self, store: Any, clock: Callable[[], int], apart: LearningProcess | None = None) -> None:
+        super().__init__("forecast-follower", log, "could not forecast; trying again", LOOK_SECONDS)
         self._clock, self._apart = clock, apart
-        self._stop = threading.Event()
         self._pace = Pace(SHARE, self._stop.wait)
         self._forecasting = Forecasting(store, self._pace)
-        self._thread = threading.Thread(target=self._run, name="forecast-follower", daemon=True)
         self._figures = {"forecast_seconds": 0.0, "forecast_hours_closed": 0.0}
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, timeout: float = 2.0) -> None:
-        self._stop.set()
-        self._thread.join(timeout)
 
     def figures(self) -> dict[str, float]:
         """For /metrics: how long the last closing took and how many there were since the start."""
@@ -57,19 +49,8 @@ class ForecastFollower:
             self._figures["forecast_hours_closed"] += 1
         return closed
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except Stopped:
-                return
-            except Exception:
-                if self._stop.is_set():
-                    return
-                log.exception("could not forecast; trying again")
-            self._stop.wait(self._pause())
-
-    def _pause(self) -> float:
-        """Seconds until it is worth a look: soon while an hour may be due, and now and then in case the log was rewritten."""
+    def _round(self) -> float:
+        """Rests until another look is worth it: soon while an hour may be due, and now and then in case the log was rewritten."""
+        self.look()
         due = HOUR - (self._clock() - GRACE_US) % HOUR
         return max(0.05, min(LOOK_SECONDS, due / 1_000_000))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.domain.errors import IopsError
 from backend.domain.times import DAY
+from backend.runtime.following import Follower
 
 log = logging.getLogger("iops.retention")
 EVERY_SECONDS = 3_600.0
+FIRST_SECONDS = 10.0  # after the start, which has more urgent things to do
 PAUSE_SECONDS = 0.2  # between two parts, for those who have more urgent things to write
 
 
@@ -21,31 +21,24 @@ class Prunable(Protocol):
     def prune(self, before_us: int) -> int: ...
 
 
-class RetentionFollower:
+class RetentionFollower(Follower):
     """`days`: how long things are kept; 0: for ever."""
 
     def __init__(self, store: Prunable, days: int, clock: Callable[[], int]) -> None:
+        super().__init__("retention", log, "could not remove what is too old; trying again", EVERY_SECONDS)
         self._store, self._days, self._clock = store, days, clock
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
 
     def start(self) -> None:
         if self._days:
-            self._thread.start()
+            super().start()
 
-    def stop(self, timeout: float = 2.0) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+    def look(self) -> bool:
+        self.once()
+        return False
 
     def _run(self) -> None:
-        while not self._stop.wait(PAUSE_SECONDS * 50):
-            try:
-                self.once()
-            except IopsError:
-                log.exception("could not remove what is too old; trying again")
-            if self._stop.wait(EVERY_SECONDS):
-                return
+        if not self._stop.wait(FIRST_SECONDS):
+            super()._run()
 
     def once(self) -> int:
         """Remove all that is too old now; how much went."""
