@@ -19,7 +19,7 @@ from dashboard.zones import ago
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FULL_DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 READABLE = 1.2  # mean calls a step from which a line is worth reading
-NOTICED = 2  # calls above usual that are worth a word
+FAR = 3.0  # times the chance in a count (its root): so far off hardly one of a few dozen steps lies without a cause
 _STEPS = {HOUR: "hour", 3 * HOUR: "3 hours", 6 * HOUR: "6 hours", DAY: "day"}
 DRIVERS = 5
 CALLERS = 12
@@ -137,10 +137,14 @@ def volume(
 
 
 def _beyond(point: Point) -> bool:
-    """Above the band, and by enough calls to speak of."""
+    """Above the band, by more than chance makes of a count: every tenth step lies above the band as it is."""
     if point.value is None or point.high is None or point.usual is None:
         return False
-    return point.value > point.high and point.value - point.usual >= NOTICED
+    return point.value > point.high and _beyond_chance(point.value, point.usual)
+
+
+def _beyond_chance(count: float, usual: float) -> bool:
+    return count > usual + FAR * max(usual, 1.0) ** 0.5
 
 
 def _volume_title(
@@ -262,9 +266,8 @@ def drivers(calls: CallBreakdown, view: View) -> html.Section:
         )
     first = found[0]
     what = f"{readable(first['value'])} most: {signed(first['excess'])} on usual {number(first['usual'])}"
-    title = (
-        f"More calls than usual, {what}" if first["excess"] >= NOTICED else "Nothing drives calls up by much"
-    )
+    beyond = any(_beyond_chance(row["calls"], row["usual"]) for row in found)
+    title = f"More calls than usual, {what}" if beyond else "Nothing drives calls up by much"
     most = max(row["excess"] for row in found)
     items = [
         html.Li(

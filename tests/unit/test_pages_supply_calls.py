@@ -185,6 +185,8 @@ def test_sparse_calls_are_drawn_in_wider_steps(total: int, range_: str, step: in
 def test_volume_names_the_largest_excess_and_ignores_a_single_call() -> None:
     quiet = [Point(NOW - 2 * HOUR, 1.0, 0.0, 0.0, 0.5), Point(NOW - HOUR, 1.0, 1.0, 0.0, 2.0)]
     assert "Calls are as usual" in text(calls_panels.volume(CALLS, quiet, HOUR, view()))
+    chance = [*quiet, Point(NOW, 2.0, 0.0, 0.0, 0.0), Point(NOW, 5.0, 2.0, 1.0, 3.0)]
+    assert "Calls are as usual" in text(calls_panels.volume(CALLS, chance, HOUR, view()))
     loud = [*quiet, Point(NOW, 9.0, 2.0, 1.0, 3.0)]
     assert "9 on usual 2" in text(calls_panels.volume(CALLS, loud, HOUR, view()))
 
