@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _REFIT_GROWTH = 1.2  # train anew once the rows with a known outcome have grown by this factor
 _MOST_ROWS = 60_000  # a longer training table is thinned evenly to this many rows, for time
 _FEW_POSITIVES = 1500  # below this the trees get fewer rounds
+# Tree models of different seeds whose mean stands where trees alone predict: less is left to chance.
+_FORESTS = 4
 RARE = 0.03  # share of positives below which an outcome is rare
 
 
@@ -37,7 +39,8 @@ def predict_in_time(
     p = np.full(len(y), np.nan)
     near = np.zeros(len(y), bool) if same_days is None or y[known].mean() < RARE else same_days & ~known
     if near.any():
-        p[near] = BoostedTrees().fit(*_few_enough(x[known], y[known])).predict(x[near])
+        shown = _few_enough(x[known], y[known])
+        p[near] = blend([BoostedTrees(seed=s).fit(*shown).predict(x[near]) for s in range(_FORESTS)])
     fitted, trained_on = None, 0
     for cutoff in np.unique(day[~known & ~near]):
         now = ~known & ~near & (day == cutoff)
