@@ -61,7 +61,7 @@ def register(app: Any, ctx: Context) -> None:
 
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
-    return {"tab": [str(days) for days in BACK]}
+    return {"tab": [str(days) for days in BACK], "type": entity.KINDS}
 
 
 def page(reads: Any, view: View, student_id: str) -> Any:

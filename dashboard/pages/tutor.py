@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -46,6 +47,10 @@ def register(app: Any, ctx: Context) -> None:
             return dash.no_update  # already on the way to another page
         view, tutor_id = ctx.view(search), entity_id(pathname)
         return markup.drawn(ctx.guarded("This tutor", lambda: page(ctx.reads, view, tutor_id)))
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"type": entity.KINDS}
 
 
 def page(reads: Any, view: View, tutor_id: str) -> Any:

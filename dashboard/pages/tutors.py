@@ -127,7 +127,7 @@ def register(app: Any, ctx: Context) -> None:
 
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
-    return {"sort": SORTS}
+    return {"sort": SORTS, "dir": lists.WAYS}
 
 
 def fetch(
