@@ -36,7 +36,7 @@ _SIGNS = {
     "note": "note",
 }
 _RANK = {"critical": 0, "warning": 1, "info": 2}
-FIRST_LINES = 16  # of the timeline; the rest on request
+FIRST_LINES = 24  # of the timeline; the rest on request
 PAST_ALERTS = 5
 
 
@@ -167,7 +167,7 @@ def weeks_panel(detail: EntityDetail, view: View) -> html.Section:
         for s, c, r in zip(detail.sessions, detail.calls, detail.ratings, strict=True)
     ]
     chart = components.chart_or_table(
-        components.graph(figure, says, 268),
+        components.graph(figure, says, 240),
         ["Week from", "Sessions", "Calls", "Rating"],
         rows,
         caption="Weeks before today",
@@ -228,7 +228,12 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
             sign="timeline",
         )
     else:
-        body = html.Ol(_days(lines, detail.name, view), className="io-tl ppl-tl")
+        body = html.Ol(
+            _days(lines, detail.name, view),
+            className="io-tl ppl-tl",
+            tabIndex=0,
+            **wild({"aria-label": "Timeline"}),
+        )
     rest = len(shown) - len(lines)
     older = (
         components.query_link(f"{number(rest)} older", page="all")

@@ -240,6 +240,7 @@
 
   /* ---- what Dash draws, we finish: scope marks, ages, the tab's title ---- */
   let due = false;
+  const chosen = new WeakMap();
   function finish() {
     due = false;
     compareScopes();
@@ -248,6 +249,11 @@
     if (title) { const text = title.textContent + " · iOps Dashboard"; if (document.title !== text) document.title = text; }
     if (!document.querySelector("[data-nav][aria-current]") || !document.querySelector("[data-switch][aria-pressed=true]")) settle();
     if (iops.mountFind) iops.mountFind();
+    document.querySelectorAll(".io-tabs a.on").forEach((tab) => { // on a phone the chosen one may be out of sight
+      const row = tab.parentElement;
+      if (chosen.get(row) !== tab && row.scrollWidth > row.clientWidth) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+      chosen.set(row, tab);
+    });
   }
   new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(finish); } })
     .observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-scope"] });

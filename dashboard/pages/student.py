@@ -121,7 +121,8 @@ def body(
     ]
     side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left ppl-side")],
+        className="ppl-main",
     )
     return [
         part

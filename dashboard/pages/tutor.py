@@ -85,7 +85,8 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     ]
     side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left ppl-side")],
+        className="ppl-main",
     )
     reach = f"{plural(row.students_30d, 'student')} had a session in 30 days."
     return [

@@ -227,6 +227,16 @@ def test_weeks_before_the_first_event_stay_empty() -> None:
     assert len(figure["data"][0]["x"]) == 2
 
 
+def test_the_lane_of_a_mean_is_about_its_values_and_leaves_no_room_below() -> None:
+    counts = [Point(NOW - (6 - i) * 7 * DAY, 3.0) for i in range(6)]
+    means = [Point(p.at_us, 4.6) for p in counts]
+    lanes = [("Sessions", counts, True), ("Rating", means, False)]
+    layout = figures_people.weeks(lanes, UTC_ZONE, "r", since_us=None)["layout"]
+    assert layout["yaxis2"]["domain"][0] == pytest.approx(0)
+    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert layout["yaxis2"]["range"] == pytest.approx([4.0, 5.8])
+
+
 def test_an_end_of_a_session_replaces_its_start() -> None:
     def line(at: int, title: str) -> TimelineEntry:
         return TimelineEntry(at_us=at, kind="session", title=title, detail="")
