@@ -114,6 +114,7 @@
       }
       const on = el.closest(".io-both").classList.toggle("show-table");
       el.setAttribute("aria-pressed", String(on));
+      document.dispatchEvent(new Event("iops-table"));
     },
     tool(el) { // of the phone's sheet; the focus goes to what stays, so that a dialog can give it back
       closeMenus();
