@@ -10,7 +10,7 @@ from backend.domain.rules import RULES
 from backend.domain.times import DAY
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
 from dashboard import components, html
-from dashboard.components import icon, severity, wild
+from dashboard.components import icon, query_link, severity, wild
 from dashboard.figures_people import weeks
 from dashboard.view import View
 from dashboard.words import count_title, money, number, percent, plural, readable
@@ -221,8 +221,15 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
         ],
         className="io-menu",
     )
-    if not lines:
+    if chosen and detail.timeline and not lines:
         body: Any = components.empty(
+            "Nothing of this kind yet",
+            f"{plural(len(detail.timeline), 'other thing')} can be seen here.",
+            [query_link("All kinds", className="io-btn", type=None, page=None)],
+            "timeline",
+        )
+    elif not lines:
+        body = components.empty(
             "Nothing happened yet",
             "Sessions, calls, scores, alerts and what people did stand here.",
             sign="timeline",
@@ -236,9 +243,7 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
         )
     rest = len(shown) - len(lines)
     older = (
-        components.query_link(f"{number(rest)} older", page="all")
-        if rest
-        else html.Span("The last 100 things at most")
+        query_link(f"{number(rest)} older", page="all") if rest else html.Span("The last 100 things at most")
     )
     return components.panel("Timeline", body, view, end=menu, foot=older, className="ppl-timeline")
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import plotly.graph_objects as go
 import pytest
 from flask.testing import FlaskClient
@@ -273,6 +274,16 @@ def test_a_tutor_page_says_load_reliability_and_students(store: SqliteStore) -> 
     assert re.search(r"\d+ % of the hours are booked", text)
     assert theirs.rows[0].name in text
     assert "Based on" in text
+
+
+def test_a_kind_of_which_nothing_happened_says_so_and_leads_back(store: SqliteStore) -> None:
+    detail = queries.tutor(store, a_view().scope, queries.tutors(store, a_view().scope).rows[0].tutor_id)
+    assert detail.timeline
+    text = words(entity.timeline_panel(detail, a_view("?type=note")))
+    assert "Nothing of this kind yet" in text
+    assert "All kinds" in text
+    nobody = msgspec.structs.replace(detail, timeline=[])
+    assert "Nothing happened yet" in words(entity.timeline_panel(nobody, a_view("?type=note")))
 
 
 def test_a_tutor_page_leads_to_all_students_where_it_lists_the_first(store: SqliteStore) -> None:
