@@ -1,4 +1,4 @@
-"""Values of the address that only single pages know: which tab, cell, sort and segment the page that is shown has."""
+"""Values of the address that only single pages know: which tab, sort, type and so on the page that is shown has."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from dashboard.filters import Filters
 from dashboard.view import View
 
 log = logging.getLogger(__name__)
-JUDGED = ("tab", "cell", "sort", "segment")
+# Not judged: what can be anything (open, q, page, unfold), and compare, which stays while a wall goes round the pages.
+JUDGED = ("tab", "cell", "sort", "dir", "segment", "severity", "type", "status", "group", "metric")
 _NAMED = 12  # values worth listing in one sentence
+
+
+class Several(tuple[str, ...]):
+    """Choices of which several may be asked for at once, by comma."""
+
+    def __contains__(self, value: object) -> bool:
+        return all(super(Several, self).__contains__(part) for part in str(value).split(","))
 
 
 def corrected(ctx: Context, view: View, page: Any) -> tuple[Filters, list[str]]:

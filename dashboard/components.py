@@ -209,6 +209,9 @@ def graph(figure: Figure, says: str, height: int = 220, *, id: Any = None) -> ht
     return html.Div(chart, role="img", **wild({"aria-label": says}))
 
 
+LATER = "data-later"  # markup.js fills such a table when it is first shown: most never are
+
+
 def chart_or_table(
     chart: Children, columns: list[str], rows: list[list[Children]], *, caption: str
 ) -> html.Div:
@@ -216,10 +219,9 @@ def chart_or_table(
     switch = button(
         None, sign="table", kind="quiet", aria="Show as table", aria_pressed="false", data_toggle="table"
     )
-    return html.Div(
-        [switch, html.Div(chart, className="as-chart"), plain_table(columns, rows, caption)],
-        className="io-both",
-    )
+    table = plain_table(columns, rows, caption)
+    setattr(table, LATER, "1")
+    return html.Div([switch, html.Div(chart, className="as-chart"), table], className="io-both")
 
 
 def plain_table(columns: list[str], rows: list[list[Children]], caption: str) -> html.Table:

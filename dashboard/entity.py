@@ -10,7 +10,7 @@ from backend.domain.rules import RULES
 from backend.domain.times import DAY
 from backend.services.read_models import AlertRow, EntityDetail, Point, TimelineEntry
 from dashboard import components, html
-from dashboard.components import icon, severity, wild
+from dashboard.components import icon, query_link, severity, wild
 from dashboard.figures_people import weeks
 from dashboard.view import View
 from dashboard.words import count_title, money, number, percent, plural, readable
@@ -36,7 +36,7 @@ _SIGNS = {
     "note": "note",
 }
 _RANK = {"critical": 0, "warning": 1, "info": 2}
-FIRST_LINES = 16  # of the timeline; the rest on request
+FIRST_LINES = 24  # of the timeline; the rest on request
 PAST_ALERTS = 5
 
 
@@ -167,7 +167,7 @@ def weeks_panel(detail: EntityDetail, view: View) -> html.Section:
         for s, c, r in zip(detail.sessions, detail.calls, detail.ratings, strict=True)
     ]
     chart = components.chart_or_table(
-        components.graph(figure, says, 268),
+        components.graph(figure, says, 240),
         ["Week from", "Sessions", "Calls", "Rating"],
         rows,
         caption="Weeks before today",
@@ -221,19 +221,29 @@ def timeline_panel(detail: EntityDetail, view: View) -> html.Section:
         ],
         className="io-menu",
     )
-    if not lines:
+    if chosen and detail.timeline and not lines:
         body: Any = components.empty(
+            "Nothing of this kind yet",
+            f"{plural(len(detail.timeline), 'other thing')} can be seen here.",
+            [query_link("All kinds", className="io-btn", type=None, page=None)],
+            "timeline",
+        )
+    elif not lines:
+        body = components.empty(
             "Nothing happened yet",
             "Sessions, calls, scores, alerts and what people did stand here.",
             sign="timeline",
         )
     else:
-        body = html.Ol(_days(lines, detail.name, view), className="io-tl ppl-tl")
+        body = html.Ol(
+            _days(lines, detail.name, view),
+            className="io-tl ppl-tl",
+            tabIndex=0,
+            **wild({"aria-label": "Timeline"}),
+        )
     rest = len(shown) - len(lines)
     older = (
-        components.query_link(f"{number(rest)} older", page="all")
-        if rest
-        else html.Span("The last 100 things at most")
+        query_link(f"{number(rest)} older", page="all") if rest else html.Span("The last 100 things at most")
     )
     return components.panel("Timeline", body, view, end=menu, foot=older, className="ppl-timeline")
 

@@ -15,6 +15,8 @@ from dashboard.zones import Zone
 
 _WEEK_MS = 7 * 86_400_000
 _LEAST_WEEKS = 6  # an axis shows at least so many
+_MEAN_LANE = 0.7  # of the height of a lane with bars
+_LANE_GAP = 0.113  # of the plot, for the name of the next lane
 
 
 def staircase(
@@ -175,20 +177,21 @@ def weeks(
 ) -> Figure:
     """Weekly numbers in lanes on one time axis, each number written out: (name, points, is a count).
 
-    Counts are bars from zero, means are dots; weeks that ended before `since_us`, the first event, stay empty.
+    Counts are bars from zero, means are dots about their middle, over one unit at least; weeks that ended before `since_us`, the first event, stay empty.
     """
     frame = theme.layout(revision, hovermode=False, margin={"l": 4, "r": 20, "t": 20, "b": 20})
     traces: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
-    size = 1 / max(1, len(series))
+    parts = [1.0 if counts else _MEAN_LANE for _, _, counts in series]
+    size = (1 - _LANE_GAP * (len(series) - 1)) / max(1.0, sum(parts))
     for i, (name, points, counts) in enumerate(series):
         tag = "" if i == 0 else str(i + 1)
-        top = 1 - i * size
+        top = 1 - i * _LANE_GAP - size * sum(parts[:i])
         known = [p for p in points if p.value is not None and (since_us is None or p.at_us + WEEK > since_us)]
         traces.append(_lane(known, zone, counts) | {"xaxis": "x", "yaxis": f"y{tag}"})
         low, high = _range([p.value or 0 for p in known], counts)
         frame[f"yaxis{tag}"] = frame["yaxis"] | {
-            "domain": [top - size * 0.66, top],
+            "domain": [max(0.0, top - size * parts[i]), top],
             "range": [low, high],
             "showgrid": False,
             "showticklabels": False,
@@ -253,7 +256,10 @@ def _lane(points: Sequence[Point], zone: Zone, counts: bool) -> dict[str, Any]:
 def _range(values: list[float], counts: bool) -> tuple[float, float]:
     if counts:
         return 0, max([*values, 1]) * 1.35
-    return 1, 6.2  # ratings are 1 to 5, with room for the number above
+    if not values:
+        return 0, 1
+    middle, span = (min(values) + max(values)) / 2, max(1.0, max(values) - min(values))
+    return middle - 0.6 * span, middle + 1.2 * span  # room for the number above
 
 
 def load_and_rating(

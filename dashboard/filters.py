@@ -44,7 +44,7 @@ PAGE_KEYS = (
     "metric",
     "compare",
 )
-# Those that mean the same on every page, with what they may be; the others are judged where they are read.
+# Those that mean the same on every page that has them, with what they may be; the others are judged in choices.py.
 OWN_CHOICES = {"severity": ("critical", "warning", "info"), "dir": ("asc", "desc"), "compare": ("1",)}
 _LONGEST = 120  # characters of one value; ids are shorter
 _FIRST, _LAST = (

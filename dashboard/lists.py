@@ -21,6 +21,7 @@ from dashboard.view import View
 from dashboard.words import UNKNOWN, number
 
 PER_PAGE = 50
+WAYS = ("asc", "desc")  # of sorting
 
 
 @dataclass(frozen=True)

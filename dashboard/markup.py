@@ -72,13 +72,7 @@ def filled(ids: PageIds) -> Output:
 
 def nodes(children: Any) -> list[Any]:
     """Plain children for a `holder`. Raises ValueError for anything that a callback could name: it needs `drawn`."""
-    parts = list(_flat(children))
-    for part in parts:
-        if not _plain(part):
-            raise ValueError(
-                f"{part!r:.80} holds a component with an id; return markup.drawn(...) as children instead"
-            )
-    return [_node(part) for part in parts]
+    return [_node(part) for part in _flat(children)]
 
 
 def _flat(children: Any) -> Iterable[Any]:
@@ -108,19 +102,23 @@ def _plain(node: Any) -> bool:
     if kind != "html":
         return kind != "named"
     given = vars(node)
-    id = given.get("id")
-    if id is not None and not str(id).startswith(FOR_SCRIPTS):
-        return False
-    return all(map(_plain, _flat(given.get("children"))))
+    return _for_scripts(given.get("id")) and all(map(_plain, _flat(given.get("children"))))
+
+
+def _for_scripts(id: Any) -> bool:
+    """Whether an id is none that a callback could name."""
+    return id is None or str(id).startswith(FOR_SCRIPTS)
 
 
 def _node(node: Any) -> Any:
     kind = _kind(type(node))
     if kind == "text":
         return node
-    given = vars(node)
+    given = vars(node) if kind != "named" else {}
     if kind == "graph":
         return ["graph", {name: given[name] for name in _OF_A_GRAPH if name in given}]
+    if kind == "named" or not _for_scripts(given.get("id")):
+        raise ValueError(f"{node!r:.80} can be named by a callback; return markup.drawn(...) as children")
     attributes = {
         name: value for name, value in given.items() if name not in _DASH_ONLY and value is not None
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -29,6 +29,7 @@ _KEPT = {
 }
 
 CANDIDATES = 30  # of those least booked, so many are looked at
+BESIDE = ("open_alerts", "students_30d", "trend")  # what each is asked of another table
 _NAMES = frozenset(TutorRow.__struct_fields__) - {"trend", "subjects"}
 
 
@@ -41,18 +42,22 @@ def tutors(
     limit: int = 50,
     offset: int = 0,
     search: str | None = None,
+    beside: Collection[str] = BESIDE,
 ) -> Page:
-    """A page of TutorRow; unknown values sort last either way. Raises Rejected for an unknown sort column."""
+    """A page of TutorRow; unknown values sort last either way. Raises Rejected for an unknown sort column.
+
+    Who does not show all of BESIDE names those that are shown; the others stay empty, and are not asked for.
+    """
     filters, column = filters_of(scope), "entity_id" if sort == "tutor_id" else sort
     if column in _KEPT and not scope.time_travel:
         rows, total = reads.entity_page(
             "tutor", filters, sort=column, descending=descending, limit=limit, offset=offset, search=search
         )
-        return Page(rows=tutor_rows(reads, rows, scope), total=total)
+        return Page(rows=tutor_rows(reads, rows, scope, beside), total=total)
     source = population if scope.time_travel else current
     found = _with_sort(reads, source(reads, "tutor", filters, scope.at_us), column, scope)
     rows, total = page_of(matching(found, search), column, descending, limit, offset)
-    return Page(rows=tutor_rows(reads, rows, scope), total=total)
+    return Page(rows=tutor_rows(reads, rows, scope, beside), total=total)
 
 
 def candidates(
@@ -92,14 +97,20 @@ def _students(reads: Reads, ids: list[str], scope: Scope) -> dict[str, int]:
     return reads.tutor_students(ids, scope.at_us - 30 * DAY)
 
 
-def tutor_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[TutorRow]:
+def tutor_rows(
+    reads: Reads, rows: Sequence[Row], scope: Scope, beside: Collection[str] = BESIDE
+) -> list[TutorRow]:
     """Rows as the page shows them."""
     ids = [row["entity_id"] for row in rows]
-    alerts = open_counts(reads, scope, "tutor", ids)
-    trends = reads.bucket_trends("tutor", ids, "completed", scope.at_us, WEEK, TREND_WEEKS)
-    students = _students(reads, ids, scope)
+    alerts = open_counts(reads, scope, "tutor", ids) if "open_alerts" in beside else {}
+    trends = (
+        reads.bucket_trends("tutor", ids, "completed", scope.at_us, WEEK, TREND_WEEKS)
+        if "trend" in beside
+        else {}
+    )
+    students = _students(reads, ids, scope) if "students_30d" in beside else {}
     return [
-        tutor_row(row, alerts.get(i, 0), trends[i], students.get(i, 0))
+        tutor_row(row, alerts.get(i, 0), trends.get(i, []), students.get(i, 0))
         for i, row in zip(ids, rows, strict=True)
     ]
 

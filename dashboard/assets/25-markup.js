@@ -57,9 +57,23 @@
     return createElement("div", { ref: at, id, style, className });
   }
 
+  /* The table behind a chart: empty until it is first shown, as most never are and a page holds hundreds of their cells. */
+  function Later({ attributes, rows }) {
+    const { useRef, useState, useLayoutEffect, createElement } = window.React;
+    const at = useRef(null), [wanted, want] = useState(false);
+    useLayoutEffect(() => {
+      const look = () => { if (at.current.closest(".show-table")) want(true); };
+      look();
+      document.addEventListener("iops-table", look);
+      return () => document.removeEventListener("iops-table", look);
+    }, []);
+    return createElement("table", Object.assign({ ref: at }, attributes), ...(wanted ? rows.map(element) : []));
+  }
+
   function element(node) {
     if (!Array.isArray(node)) return node;
     const [tag, attributes, ...children] = node;
+    if (attributes["data-later"]) return window.React.createElement(Later, { attributes, rows: children, key: attributes.key });
     return window.React.createElement(tag === "graph" ? Graph : tag, attributes, ...children.map(element));
   }
   iops.Markup = ({ nodes }) => window.React.createElement(window.React.Fragment, null, ...nodes.map(element));

@@ -30,14 +30,17 @@
     for (const [key, value] of Object.entries(changes)) value ? query.set(key, value) : query.delete(key);
     iops.navigate(path || location.pathname, query);
   };
+  iops.visit = function (target, replace, also) { // another page with the shared filters, what the link says, and keys of `also`
+    const query = new URLSearchParams(location.search);
+    for (const key of [...query.keys()]) if (!SCOPE_KEYS.includes(key) && !(also || []).includes(key)) query.delete(key);
+    for (const [key, value] of target.searchParams) query.set(key, value);
+    iops.navigate(target.pathname, query, replace);
+  };
   function follow(link) {
     const given = link.getAttribute("href");
     const target = new URL(link.href);
     if (given.startsWith("?")) return iops.change(Object.fromEntries(new URLSearchParams(given)));
-    const query = new URLSearchParams(location.search);
-    for (const key of [...query.keys()]) if (!SCOPE_KEYS.includes(key)) query.delete(key);
-    for (const [key, value] of target.searchParams) query.set(key, value);
-    iops.navigate(target.pathname, query);
+    iops.visit(target);
   }
   function settle() { // after every change of the address
     const query = new URLSearchParams(location.search);
@@ -111,6 +114,7 @@
       }
       const on = el.closest(".io-both").classList.toggle("show-table");
       el.setAttribute("aria-pressed", String(on));
+      document.dispatchEvent(new Event("iops-table"));
     },
     tool(el) { // of the phone's sheet; the focus goes to what stays, so that a dialog can give it back
       closeMenus();
@@ -231,11 +235,13 @@
       clock.textContent = new Date(now).toLocaleString("en-GB", { timeZone: zoneName(query), weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" }) + " " + ((byId("shell-zone-label") || {}).textContent || "");
     }
   }
-  function zoneName(query) { return query.get("zone") || undefined; }
+  function zoneName(query) { return query.get("zone") || decodeURIComponent((document.cookie.match(/iops-zone=([^;]+)/) || [])[1] || "") || undefined; }
+  iops.zoneName = () => zoneName(new URLSearchParams(location.search));
   setInterval(tick, 1000);
 
   /* ---- what Dash draws, we finish: scope marks, ages, the tab's title ---- */
   let due = false;
+  const chosen = new WeakMap();
   function finish() {
     due = false;
     compareScopes();
@@ -244,6 +250,11 @@
     if (title) { const text = title.textContent + " · iOps Dashboard"; if (document.title !== text) document.title = text; }
     if (!document.querySelector("[data-nav][aria-current]") || !document.querySelector("[data-switch][aria-pressed=true]")) settle();
     if (iops.mountFind) iops.mountFind();
+    document.querySelectorAll(".io-tabs a.on").forEach((tab) => { // on a phone the chosen one may be out of sight
+      const row = tab.parentElement;
+      if (chosen.get(row) !== tab && row.scrollWidth > row.clientWidth) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+      chosen.set(row, tab);
+    });
   }
   new MutationObserver(() => { if (!due) { due = true; requestAnimationFrame(finish); } })
     .observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-scope"] });

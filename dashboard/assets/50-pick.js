@@ -105,12 +105,8 @@
         made.input.value = ""; made.input.blur();
         return iops.change(row.kind === "range" ? { range: row.id, from: null, to: null } : { at: row.id });
       }
-      const target = new URL(row.href, location.origin);
-      const query = new URLSearchParams(location.search);
-      ["open", "tab", "q", "sort", "page", "segment", "cell"].forEach((k) => query.delete(k));
-      target.searchParams.forEach((v, k) => query.set(k, v));
       made.input.value = ""; made.input.blur();
-      iops.navigate(target.pathname, query);
+      iops.visit(new URL(row.href, location.origin));
     };
     const made = box("Find a student, tutor, subject, region, page or time", ask, go, "Find a student, tutor, page");
     const sign = document.createElement("span");

@@ -1,4 +1,5 @@
-/* Browsers write the day in a field of theirs as their locale has it; below it stands what is chosen as the rest of the product writes it. */
+/* The fields of a menu for a moment or a range start with what the page shows. Browsers write the day in a field of theirs as
+   their locale has it; below it stands what is chosen as the rest of the product writes it. */
 (function () {
   "use strict";
   const byId = (id) => document.getElementById(id);
@@ -20,6 +21,27 @@
       if (el && el.textContent !== text) el.textContent = text;
     }
   }
+  const SPANS = { h: 3600000, d: 86400000 }; // milliseconds
+  function wall(ms) { // as the fields take it, in the zone of the page; seconds only where there are some
+    const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+    return new Date(ms).toLocaleString("sv-SE", { timeZone: window.iops.zoneName(), ...parts }).replace(" ", "T").replace(/:00$/, "");
+  }
+  function shown() { // [from, to, the past moment or now] of the address, as wall times
+    const query = new URLSearchParams(location.search), minute = 60000;
+    const at = Math.floor((Date.parse(query.get("at") || "") || window.iops.now()) / minute) * minute;
+    const from = Date.parse(query.get("from") || ""), to = Date.parse(query.get("to") || "");
+    if (from && to) return [wall(from), wall(to), wall(at)];
+    const [, count, unit] = (query.get("range") || "24h").match(/^(\d+)([hd])$/) || [];
+    return [count ? wall(at - count * SPANS[unit]) : wall(at).slice(0, 10) + "T00:00", wall(at), wall(at)]; // without a count: today
+  }
+  function fill(menu) {
+    ["io-from", "io-to", "io-at"].forEach((id, i) => {
+      const input = field(id), text = shown()[i];
+      if (!input || !menu.contains(input) || input.value === text) return;
+      Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, text); // so that React hears of it
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
   document.addEventListener("input", (event) => { if (event.target.type === "datetime-local") say(); });
-  document.addEventListener("toggle", (event) => { if (event.target.open && event.target.querySelector('[type="datetime-local"]')) say(); }, true);
+  document.addEventListener("toggle", (event) => { if (event.target.open && event.target.querySelector('[type="datetime-local"]')) { fill(event.target); say(); } }, true);
 })();

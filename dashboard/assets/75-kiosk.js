@@ -18,8 +18,6 @@
     if (seconds < 5 || document.hidden || now - touched < QUIET) { since = now; return; }
     if (now - since < 1000 * seconds) return;
     since = now;
-    const query = new URLSearchParams(location.search);
-    for (const key of ["open", "tab", "q", "sort", "dir", "page", "segment", "cell"]) query.delete(key);
-    iops.navigate(ROUND[(ROUND.indexOf(location.pathname) + 1) % ROUND.length], query, true);
+    iops.visit(new URL(ROUND[(ROUND.indexOf(location.pathname) + 1) % ROUND.length], location.origin), true, ["compare"]);
   }, 1000);
 })();

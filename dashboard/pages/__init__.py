@@ -12,7 +12,8 @@ A page file holds PAGE, layout(), register(app, ctx) and pure helpers, in this o
   A detail page adds Input(SHELL.location, "pathname") and takes the id with `entity_id(pathname)`.
 - Scope: `view.scope` goes to backend.services.queries; `view.filters.get("open"|"tab"|"q"|"sort"...)` are the page's own keys
   of the address (filters.PAGE_KEYS). `view.zone` writes times, `view.scope_text` says what was asked, `view.now_us` is now.
-  What its `tab`, `cell`, `sort` and `segment` may be, a page says in `choices(ctx, view)`; other values are said and removed.
+  What its `tab`, `sort`, `type` and so on (choices.JUDGED) may be, a page says in `choices(ctx, view)`; other values are said
+  and removed.
 - To change the address: `components.query_link(...)` or any `html.A(href="?open=al_1")`: it merges into the query, an empty
   value removes the key. Links to other pages are plain `html.A(href="/students/st_1")`; shell.js keeps the filters on them.
 - Live: SHELL.live changes at most twice a second, only when data changed, never while a refresh is under way, never when

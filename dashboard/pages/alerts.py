@@ -92,8 +92,15 @@ def register(app: Any, ctx: Context) -> None:
     )
 
 
-def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
-    return {"tab": alert_list.TABS, "sort": alert_list.ORDERS}
+def choices(_ctx: Context, view: View) -> dict[str, Collection[str]]:
+    return {
+        "tab": alert_list.TABS,
+        "sort": alert_list.ORDERS,
+        "severity": alert_list.SEVERITIES,
+        "type": alert_list.TYPES,
+        "status": alert_list.TABS[alert_list.tab_of(view)][1],
+        "group": (alert_groups.FLAT,),
+    }
 
 
 def fingerprint(children: Any, view: View) -> str:

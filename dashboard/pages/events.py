@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from dash import Input, Output
@@ -12,6 +13,7 @@ from backend.domain.rules import pretty
 from backend.services import queries_log
 from backend.services.queries_log import LoggedEvent
 from dashboard import components, frames, html, markup, menus, tables
+from dashboard.choices import Several
 from dashboard.context import Context
 from dashboard.filters import window_text
 from dashboard.ids import EVENTS, SHELL
@@ -62,6 +64,10 @@ def register(app: Any, ctx: Context) -> None:
         ever = bool(found) or ctx.freshness().total_events > 0
         head = ctx.guarded("Events", lambda: facts(found, view) if found else nothing(view, ever))
         return markup.nodes(head), [row(event, view) for event in found]
+
+
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"type": Several(EVENT_TYPES)}
 
 
 def types(view: View) -> tuple[str, ...]:

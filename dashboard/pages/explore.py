@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dash import Input
@@ -33,6 +34,10 @@ def register(app: Any, ctx: Context) -> None:
     def refresh(search: str | None, _live: Any) -> Any:
         view = ctx.view(search)
         return markup.nodes(ctx.guarded("Explore", lambda: body(ctx, view)))
+
+
+def choices(ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"metric": [*panels.OWN, *map(panels.key_of, queries_series.sample_heads(ctx.reads))]}
 
 
 def chosen(view: View, heads: list[SampleHead]) -> tuple[str, SampleHead | None]:

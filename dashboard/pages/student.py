@@ -61,7 +61,7 @@ def register(app: Any, ctx: Context) -> None:
 
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
-    return {"tab": [str(days) for days in BACK]}
+    return {"tab": [str(days) for days in BACK], "type": entity.KINDS}
 
 
 def page(reads: Any, view: View, student_id: str) -> Any:
@@ -121,7 +121,8 @@ def body(
     ]
     side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=True)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left ppl-side")],
+        className="ppl-main",
     )
     return [
         part

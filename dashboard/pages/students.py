@@ -131,7 +131,7 @@ def register(app: Any, ctx: Context) -> None:
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
     looks = [name for name, _ in student_charts.LOOKS]
-    return {student_charts.KEY: looks, "sort": SORTS, "segment": segments.STUDENT}
+    return {student_charts.KEY: looks, "sort": SORTS, "dir": lists.WAYS, "segment": segments.STUDENT}
 
 
 def fetch(

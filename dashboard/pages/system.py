@@ -85,7 +85,9 @@ def facts(load: Load, bill: Bill) -> html.Dl:
             (
                 "For a million events",
                 dollars(bill.usd / load.events * 1e6),
-                f"of {number(load.events / 1e6, 1)} million",
+                f"of {number(load.events / 1e6, 1)} million"
+                if load.events >= 1e5
+                else f"of {number(load.events)}",
             ),
             ("Most of it", dearest, dollars(usd)),
             ("Prices of", bill.dated, REGION),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +49,10 @@ def register(app: Any, ctx: Context) -> None:
         return markup.drawn(ctx.guarded("This tutor", lambda: page(ctx.reads, view, tutor_id)))
 
 
+def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
+    return {"type": entity.KINDS}
+
+
 def page(reads: Any, view: View, tutor_id: str) -> Any:
     """The whole page, or what to say when there is no such tutor."""
     try:
@@ -80,7 +85,8 @@ def body(detail: EntityDetail, students: Page, view: View) -> list[Any]:
     ]
     side = [entity.timeline_panel(detail, view), entity.subjects_panel(detail, view, with_tutor=False)]
     main = html.Div(
-        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left")], className="ppl-main"
+        [html.Div(left, className="ppl-left"), html.Div(side, className="ppl-left ppl-side")],
+        className="ppl-main",
     )
     reach = f"{plural(row.students_30d, 'student')} had a session in 30 days."
     return [

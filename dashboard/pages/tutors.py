@@ -11,6 +11,7 @@ from urllib.parse import quote
 from dash import Input
 
 from backend.services import queries
+from backend.services.queries_tutors import BESIDE
 from backend.services.read_models import Page, TutorRow
 from dashboard import components, frames, html, lists, markup, segments
 from dashboard.context import Context
@@ -120,18 +121,24 @@ def register(app: Any, ctx: Context) -> None:
     def refresh(search: str | None, _live: Any) -> list[Any]:
         view = ctx.view(search)
         top = ctx.guarded(
-            "Load and rating", lambda: overview(queries.tutors(ctx.reads, view.scope, limit=DOTS), view)
+            "Load and rating",
+            lambda: overview(queries.tutors(ctx.reads, view.scope, limit=DOTS, beside=()), view),
         )
         found = ctx.guarded("The list of tutors", lambda: listing(ctx.reads, view))
         return [markup.nodes(top), *lists.answer(found, _COLUMNS, "Tutors")]
 
 
 def choices(_ctx: Context, _view: View) -> dict[str, Collection[str]]:
-    return {"sort": SORTS}
+    return {"sort": SORTS, "dir": lists.WAYS}
 
 
 def fetch(
-    reads: Any, view: View, want: Asked, limit: int = lists.PER_PAGE, offset: int | None = None
+    reads: Any,
+    view: View,
+    want: Asked,
+    limit: int = lists.PER_PAGE,
+    offset: int | None = None,
+    beside: Collection[str] = BESIDE,
 ) -> Page:
     """One page of the list as asked for."""
     return queries.tutors(
@@ -141,6 +148,7 @@ def fetch(
         descending=want.descending,
         limit=limit,
         offset=want.offset if offset is None else offset,
+        beside=beside,
         search=want.search or None,
     )
 
@@ -253,7 +261,7 @@ def _count(name: Any, count: int, total: int) -> html.Li:
 def listing(reads: Any, view: View) -> Found:
     """The page of the list that the address asks for."""
     want = lists.asked(view, list(SORTS))
-    page = fetch(reads, view, want)
+    page = fetch(reads, view, want, beside=("open_alerts", "students_30d"))
     way = "highest first" if want.descending else "lowest first"
     like = f" like “{want.search}”" if want.search else ""
     text = f"{plural(page.total, 'tutor')}{like}, by {SORTS[want.sort]}, {way}"

@@ -117,3 +117,14 @@ def test_charts_come_after_their_panels_even_if_their_library_was_lost_on_the_wa
     assert lost < 0
     assert all("ERR_FAILED" in complaint for complaint in user.complaints)
     user.complaints.clear()
+
+
+def test_the_table_behind_a_chart_is_there_once_it_is_asked_for(product, open_user):
+    page = open_user(product).go("/students")
+    panel = page.locator(".io-both").first
+    rows = panel.locator("table.as-table tr")
+    expect(panel.locator(".as-chart svg").first).to_be_visible()
+    assert rows.count() == 0
+    page.get_by_role("button", name="Show as table").first.click()
+    expect(rows.first).to_be_visible()
+    expect(panel.locator(".as-chart")).to_be_hidden()

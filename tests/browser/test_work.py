@@ -53,6 +53,31 @@ def test_a_wrong_address_is_corrected_with_a_notice(product, open_user):
     page.wait_for_url(lambda url: "forever" not in url)
 
 
+def test_the_fields_of_a_range_start_with_what_is_shown(product, open_user):
+    page = open_user(product).go("/calls?from=2026-11-01T08:00:00Z&to=2026-11-02T09:30:00Z&zone=UTC")
+    start, end = page.locator("input#io-from"), page.locator("input#io-to")
+    chosen = page.locator("summary", has=page.locator("#shell-range-label"))
+    chosen.click()
+    expect(start).to_have_value("2026-11-01T08:00")
+    expect(end).to_have_value("2026-11-02T09:30")
+    page.get_by_role("button", name="Last 7 d", exact=True).click()
+    page.wait_for_url(re.compile(r"range=7d"))
+    chosen.click()
+    a_week = "() => new Date(document.querySelector('#io-to').value) - new Date(document.querySelector('#io-from').value)"
+    assert page.evaluate(a_week) == 7 * 24 * 3600 * 1000
+    page.get_by_role("button", name="Apply").click()
+    page.wait_for_url(re.compile(r"from=.*to="))
+
+
+def test_search_leads_to_another_page_with_the_shared_filters_only(product, open_user):
+    page = open_user(product).go("/alerts?subject=physics&range=7d&group=off&severity=critical&sort=oldest")
+    find = page.get_by_role("combobox", name=re.compile("^Find a student"))
+    find.fill("tutors")
+    page.locator(".io-find").get_by_role("option", name="Tutors page").click()
+    page.wait_for_url(lambda url: url.endswith("/tutors?subject=physics&range=7d"))
+    expect(page.locator("#shell-notice")).to_be_empty()
+
+
 def test_an_acknowledgement_is_seen_in_a_second_browser_and_can_be_undone(product, open_user):
     # an alert of its own, which no other test touches
     calls = [

@@ -105,6 +105,16 @@ def test_tutors_at_a_past_moment_are_what_folding_each_history_gives(world: Worl
         assert _comparable(row) == _comparable(single)
 
 
+@pytest.mark.parametrize("at_us", MOMENTS[:2])
+def test_what_stands_beside_a_tutor_is_only_asked_for_where_it_is_shown(world: World, at_us: int) -> None:
+    full = queries.tutors(world.store, view(at_us), limit=1_000)
+    spare = queries.tutors(world.store, view(at_us), limit=1_000, beside=("students_30d",))
+    empty = [msgspec.structs.replace(row, open_alerts=0, trend=[]) for row in full.rows]
+    assert (spare.rows, spare.total) == (empty, full.total)
+    bare = queries.tutors(world.store, view(at_us), limit=1_000, beside=())
+    assert bare.rows == [msgspec.structs.replace(row, students_30d=0) for row in empty]
+
+
 def test_the_present_seen_by_time_travel_is_the_present(world: World) -> None:
     now = queries.students(world.store, view(), limit=1_000)
     travelled = queries.students(world.store, msgspec.structs.replace(view(), time_travel=True), limit=1_000)

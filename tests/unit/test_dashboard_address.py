@@ -64,6 +64,16 @@ def test_wrong_filters_are_corrected_in_the_address(client: FlaskClient) -> None
         ("/system", "?tab=huge", "choose one of busy, full"),
         ("/models", "?tab=luck", "not something this page can be asked for"),
         ("/calls", "?tab=open", "not something this page can be asked for"),
+        ("/calls", "?type=exam_stress", "not something this page can be asked for"),
+        ("/alerts", "?type=bad_luck", "“bad_luck” is not a type of this page"),
+        ("/alerts", "?status=resolved", "“resolved” is not a status of this page; choose one of open."),
+        ("/alerts", "?group=on", "choose one of off"),
+        ("/students", "?severity=critical", "not something this page can be asked for"),
+        ("/students/stu_1", "?type=lunch", "choose one of session, call, health"),
+        ("/tutors/tut_1", "?type=lunch", "choose one of session, call, health"),
+        ("/tutors/tut_1", "?dir=asc", "not something this page can be asked for"),
+        ("/events", "?type=session_started,nonsense", "is not a type of this page"),
+        ("/explore", "?metric=luck", "is not a metric of this page"),
     ],
 )
 def test_what_a_page_does_not_have_is_said_and_leaves_the_address(
@@ -76,7 +86,17 @@ def test_what_a_page_does_not_have_is_said_and_leaves_the_address(
 
 @pytest.mark.parametrize(
     "address",
-    ["/alerts?tab=resolved&sort=oldest", "/students?tab=pace&sort=name&segment=new", "/system?tab=full"],
+    [
+        "/alerts?tab=resolved&sort=oldest&severity=info&type=high_risk&status=dismissed&group=off&unfold=student/x",
+        "/students?tab=pace&sort=name&dir=asc&segment=new",
+        "/system?tab=full",
+        "/students/stu_1?tab=7&type=call",
+        "/tutors?sort=name&dir=desc",
+        "/tutors/tut_1?page=all&type=note",
+        "/events?type=session_started,session_completed",
+        "/explore?metric=ib_calls&compare=1",
+        "/supply?compare=1",
+    ],
 )
 def test_what_a_page_has_stays_without_a_word(client: FlaskClient, address: str) -> None:
     path, _, search = address.partition("?")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import plotly.graph_objects as go
 import pytest
 from flask.testing import FlaskClient
@@ -227,6 +228,16 @@ def test_weeks_before_the_first_event_stay_empty() -> None:
     assert len(figure["data"][0]["x"]) == 2
 
 
+def test_the_lane_of_a_mean_is_about_its_values_and_leaves_no_room_below() -> None:
+    counts = [Point(NOW - (6 - i) * 7 * DAY, 3.0) for i in range(6)]
+    means = [Point(p.at_us, 4.6) for p in counts]
+    lanes = [("Sessions", counts, True), ("Rating", means, False)]
+    layout = figures_people.weeks(lanes, UTC_ZONE, "r", since_us=None)["layout"]
+    assert layout["yaxis2"]["domain"][0] == pytest.approx(0)
+    assert layout["yaxis2"]["domain"][1] < layout["yaxis"]["domain"][0]
+    assert layout["yaxis2"]["range"] == pytest.approx([4.0, 5.8])
+
+
 def test_an_end_of_a_session_replaces_its_start() -> None:
     def line(at: int, title: str) -> TimelineEntry:
         return TimelineEntry(at_us=at, kind="session", title=title, detail="")
@@ -263,6 +274,16 @@ def test_a_tutor_page_says_load_reliability_and_students(store: SqliteStore) -> 
     assert re.search(r"\d+ % of the hours are booked", text)
     assert theirs.rows[0].name in text
     assert "Based on" in text
+
+
+def test_a_kind_of_which_nothing_happened_says_so_and_leads_back(store: SqliteStore) -> None:
+    detail = queries.tutor(store, a_view().scope, queries.tutors(store, a_view().scope).rows[0].tutor_id)
+    assert detail.timeline
+    text = words(entity.timeline_panel(detail, a_view("?type=note")))
+    assert "Nothing of this kind yet" in text
+    assert "All kinds" in text
+    nobody = msgspec.structs.replace(detail, timeline=[])
+    assert "Nothing happened yet" in words(entity.timeline_panel(nobody, a_view("?type=note")))
 
 
 def test_a_tutor_page_leads_to_all_students_where_it_lists_the_first(store: SqliteStore) -> None:

@@ -52,6 +52,9 @@ def test_facts_are_those_of_the_estimate() -> None:
     said = text(system.facts(load, bill))
     for part in (system.dollars(bill.usd), bill.services()[0][0], bill.dated, "us-east-1"):
         assert part in said
+    assert "of 1.8 million" in said
+    few = Load(streams=10, events_per_s=0.001)
+    assert "of 2,628" in text(system.facts(few, estimate(few)))
 
 
 @pytest.mark.parametrize(
