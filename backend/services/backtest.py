@@ -16,7 +16,7 @@ from backend.domain.rules import RULES, Rule
 from backend.domain.times import DAY, HOUR
 from backend.domain.windows import entities_of
 from backend.ports import Reads
-from backend.services.backtest_course import Course
+from backend.services.backtest_course import Course, Lane
 from backend.services.process import Key
 
 LEAD_US = 7 * DAY  # judged before the days that are counted, so that what was open already is no fresh alert
@@ -77,42 +77,46 @@ def backtest(
     start_us: int,
     end_us: int,
     truth: Truth = lambda kind, entity_id: None,
+    told: Callable[[float], None] = lambda share: None,
 ) -> Backtest:
-    """Replay the log in (start, end] through each of `rules`, which are settings of the same rule."""
+    """Replay the log in (start, end] through each of `rules`, which are settings of the same rule.
+
+    `told` hears after each entity which share of them is done.
+    """
     rule_id, kind = rules[0].rule_id, rules[0].entity_type
     require_replayable(rule_id)
-    found: list[list[Course]] = [[] for _ in rules]
+    found: list[list[Lane]] = [[] for _ in rules]
     watched = counted = 0
-    for key, events in _entities(reads, kind, end_us):
+    for key, events, of in _entities(reads, kind, end_us):
         watched, counted = watched + 1, counted + sum(event.occurred_us > start_us for event in events)
-        for courses, rule in zip(found, rules, strict=True):
-            course = Course(rule, key)
-            course.run(events, start_us - LEAD_US, end_us)
-            if course.alerts:
-                courses.append(course)
+        course = Course(rules, key)
+        course.run(events, start_us - LEAD_US, end_us)
+        for lanes, lane in zip(found, course.lanes, strict=True):
+            if lane.alerts:
+                lanes.append(lane)
+        told(min(1.0, watched / of))
     said = _verdicts(reads, rule_id)
     outcomes = [
-        _outcome(rule, courses, start_us, end_us, truth, said)
-        for rule, courses in zip(rules, found, strict=True)
+        _outcome(rule, lanes, start_us, end_us, truth, said) for rule, lanes in zip(rules, found, strict=True)
     ]
     return Backtest(start_us=start_us, end_us=end_us, watched=watched, events=counted, outcomes=outcomes)
 
 
-def _entities(reads: Reads, kind: str, end_us: int) -> Iterator[tuple[Key, list[Event]]]:
-    """Every entity of a kind with all of its events that such a rule looks at."""
+def _entities(reads: Reads, kind: str, end_us: int) -> Iterator[tuple[Key, list[Event], int]]:
+    """Every entity of a kind with all of its events that such a rule looks at, and how many entities there are."""
     if kind == "cell":
         cells: defaultdict[str, list[Event]] = defaultdict(list)
         for event in reads.log({}, 0, end_us, types=("supply_demand_update",)):
             for name, entity_id in entities_of(event):
                 if name == "cell":
                     cells[entity_id].append(event)
-        yield from (((kind, entity_id), events) for entity_id, events in sorted(cells.items()))
+        yield from (((kind, entity_id), events, len(cells)) for entity_id, events in sorted(cells.items()))
         return
     offset, total = 0, 1
     while offset < total:
         rows, total = reads.entity_page(kind, {}, sort="name", descending=False, limit=_PAGE, offset=offset)
         for row in rows:
-            yield (kind, row["entity_id"]), list(reads.log({kind: row["entity_id"]}, 0, end_us))
+            yield (kind, row["entity_id"]), list(reads.log({kind: row["entity_id"]}, 0, end_us)), total
         offset += _PAGE
 
 
@@ -128,13 +132,13 @@ def _verdicts(reads: Reads, rule_id: str) -> Mapping[Key, list[Alert]]:
 
 def _outcome(
     rule: Rule,
-    courses: Sequence[Course],
+    lanes: Sequence[Lane],
     start_us: int,
     end_us: int,
     truth: Truth,
     said: Mapping[Key, list[Alert]],
 ) -> Outcome:
-    alerts = [a for course in courses for a in course.alerts.values() if a.opened_us > start_us]
+    alerts = [a for lane in lanes for a in lane.alerts.values() if a.opened_us > start_us]
     lasted = sorted(a.resolved_us - a.opened_us for a in alerts if a.resolved_us is not None)
     old = [a for a in alerts if a.opened_us + HOUR <= end_us]
     known = [right for a in alerts if (right := truth(a.entity_type, a.entity_id)) is not None]
@@ -145,9 +149,9 @@ def _outcome(
         alerts=len(alerts),
         entities=len({a.entity_id for a in alerts}),
         came_back=sum(
-            course.comebacks.get(a.alert_id, 0)
-            for course in courses
-            for a in course.alerts.values()
+            lane.comebacks.get(a.alert_id, 0)
+            for lane in lanes
+            for a in lane.alerts.values()
             if a.opened_us > start_us
         ),
         still_open=len(alerts) - len(lasted),

@@ -1,13 +1,13 @@
 """What a rule would have made of one entity: its events once more, in the order and at the moments in which they were told.
 
 The rule is asked whenever the engine would have asked it: with each event, when an event leaves a window, and when a score is too
-old. Nobody acts on the alerts meanwhile.
+old. Nobody acts on the alerts meanwhile. Several settings of it see the same numbers, which are worked out once.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -34,16 +34,30 @@ def told_us(event: Event) -> int:
     return event.occurred_us if event.received_us - event.occurred_us > HOUR else event.received_us
 
 
-class Course:
-    """One entity under one rule. `alerts` are all it would have had by id, as they stood last; `comebacks` of them by id."""
+class Lane:
+    """One setting of the rule. `alerts` are all it would have had by id, as they stood last; `comebacks` of them by id."""
 
-    def __init__(self, rule: Rule, key: Key) -> None:
+    def __init__(self, rule: Rule) -> None:
         self._book = {rule.rule_id: rule}
-        self._profile = Profile.new(*key)
         self._held: dict[str, Alert] = {}
-        self._due_us = 0
         self.alerts: dict[str, Alert] = {}
         self.comebacks: dict[str, int] = {}
+
+    def settle(self, assessment: Assessment, events: list[Event], before: bytes) -> None:
+        for change in settle(assessment, events, self._held, lambda: _unpack(before), self._book):
+            alert = change.alert
+            self._held[alert.rule_id] = self.alerts[alert.alert_id] = alert
+            if change.entry is not None and change.entry.action == "reopened":
+                self.comebacks[alert.alert_id] = self.comebacks.get(alert.alert_id, 0) + 1
+
+
+class Course:
+    """One entity under several settings of one rule: `lanes`, in their order."""
+
+    def __init__(self, rules: Sequence[Rule], key: Key) -> None:
+        self.lanes = [Lane(rule) for rule in rules]
+        self._profile = Profile.new(*key)
+        self._due_us = 0
 
     def run(self, events: Iterable[Event], start_us: int, end_us: int) -> None:
         """Judge from `start_us` to `end_us`; what was told before is known from the beginning."""
@@ -89,9 +103,6 @@ class Course:
             self._due_us = sys.maxsize
             return
         assessment = Assessment(self._profile, at)
-        for change in settle(assessment, events, self._held, lambda: _unpack(before), self._book):
-            alert = change.alert
-            self._held[alert.rule_id] = self.alerts[alert.alert_id] = alert
-            if change.entry is not None and change.entry.action == "reopened":
-                self.comebacks[alert.alert_id] = self.comebacks.get(alert.alert_id, 0) + 1
+        for lane in self.lanes:
+            lane.settle(assessment, events, before)
         self._due_us = due_again_us(assessment)
