@@ -60,15 +60,25 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: list[Outcome]
 
 
-def require_replayable(rule_id: str) -> None:
-    """Raises NotFound or Rejected when a rule does not follow from the log alone."""
+def why_not(rule_id: str) -> str | None:
+    """Why a rule does not follow from the log alone; None if it does. Raises NotFound for one that does not exist."""
     if rule_id not in RULES:
         raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(READINGS)}")
-    if rule_id not in READINGS:
-        raise Rejected(
-            f"{rule_id} judges what models or the pipeline said at the time, which is not in the log; "
-            f"what can be replayed: {', '.join(READINGS)}"
-        )
+    if rule_id in READINGS:
+        return None
+    kind = RULES[rule_id].entity_type
+    judged = {
+        "system": "what the pipeline refused or put aside at the time",
+        "series": "courses whose hours it has learned from since",
+    }.get(kind, "what a model said at the time")
+    return f"{rule_id} judges {judged}, which is not in the log"
+
+
+def require_replayable(rule_id: str) -> None:
+    """Raises NotFound or Rejected when a rule does not follow from the log alone."""
+    why = why_not(rule_id)
+    if why is not None:
+        raise Rejected(f"{why}; what can be replayed: {', '.join(READINGS)}")
 
 
 def backtest(
