@@ -17,7 +17,7 @@ from dashboard.components import wild
 from dashboard.context import Context
 from dashboard.ids import SETTINGS, SHELL
 from dashboard.view import View
-from dashboard.words import number, percent, plural
+from dashboard.words import number, percent
 from dashboard.zones import UTC_ZONE, ago
 
 TRY, REFUSED, ORDERED, STATE, FOUND, TICK = (
@@ -79,7 +79,7 @@ def refusal(ctx: Context, view: View, rule_id: Any) -> str | None:
         why = why_not(str(rule_id))
     except IopsError as unknown:
         why = str(unknown)
-    return view.forbidden or (f"This cannot be tried: {why}" if why else None)
+    return view.forbidden or (f"This rule cannot be tried: {why}" if why else None)
 
 
 def order(
@@ -144,15 +144,12 @@ def _progress(share: float) -> Any:
 def _result(found: Backtest, order: trying.Order, in_force: int, view: View) -> list[Any]:
     names = [name.capitalize() for name in trying.NAMES]
     version = found.outcomes[0].rule.version
-    basis = (
-        f"Asked by {order.by} {ago(order.asked_us, view.now_us)}. Replayed: {plural(found.events, 'event')} of the last "
-        f"{order.days} days about {plural(found.watched, found.outcomes[0].rule.entity_type)}, against version {version}"
-        + (
-            "."
-            if version == in_force
-            else f", which is no longer in force: it is version {in_force} now. Try again."
-        )
-    )
+    replayed = backtest_words.basis(found, view.zone.moment)
+    basis = f"Asked by {order.by} {ago(order.asked_us, view.now_us)}. Replayed: {replayed}. "
+    if version == in_force:
+        basis += f"In force is version {version}."
+    else:
+        basis += f"Version {version} is no longer in force, {in_force} is: try again."
     rows: list[list[Any]] = [
         [label[:1].upper() + label[1:], *texts]
         for label, texts in backtest_words.rows(found)

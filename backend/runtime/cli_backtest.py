@@ -31,7 +31,7 @@ from backend.services.backtest_words import document, lines
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @data_dir_option
 def command(rule_id: str, days: int, changes: tuple[str, ...], as_json: bool, data_dir: Path | None) -> None:
-    """Replay the stored log through a rule: how many alerts, for how many, how long, how many were right.
+    """Replay the stored log, or the kept predictions, through a rule: how many alerts, for how many, how long, how many were right.
 
     Only reads, also while the engine runs. Next to the limits in force stand those of --set. Nobody acts on the replayed alerts, and
     an event that came more than an hour late counts as if it had come in time.

@@ -39,13 +39,22 @@ def rows(found: Backtest) -> list[tuple[str, list[str]]]:
     return [(label, [show(one, days) for one in found.outcomes]) for label, show in _ROWS]
 
 
+def basis(found: Backtest, moment: Callable[[int], str]) -> str:
+    """What the numbers rest on: "5,834 events of the last 7 days about 1,000 students". `moment` writes a time."""
+    what = "event" if found.rests_on == "log" else "kept prediction"
+    about = counted(found.watched, found.outcomes[0].rule.entity_type)
+    said = f"{counted(found.events, what)} of the last {counted(days_of(found), 'day')} about {about}"
+    if found.rests_on == "predictions":
+        said += ", of each hour the last one"
+    if found.since_us is not None:
+        said += f"; there are none from before {moment(found.since_us)}"
+    return said
+
+
 def lines(found: Backtest, names: Sequence[str]) -> list[str]:
     """All of it as a table of text, one column for each setting."""
     first = found.outcomes[0].rule
-    head = (
-        f"{first.rule_id}: {first.measure}. Last {days_of(found)} days, {found.watched:,} of kind {first.entity_type},"
-        f" {found.events:,} events."
-    )
+    head = f"{first.rule_id}: {first.measure}. {basis(found, lambda us: iso(us) or '')}."
     table: list[tuple[str, list[str]]] = [("", list(names)), *rows(found)]
     for i, (day, _) in enumerate(found.outcomes[0].days):
         table.append(((iso(day) or "")[:10], [str(one.days[i][1]) for one in found.outcomes]))
@@ -65,6 +74,8 @@ def document(found: Backtest, names: Sequence[str]) -> dict[str, Any]:
         "to": iso(found.end_us),
         "watched": found.watched,
         "events": found.events,
+        "rests_on": found.rests_on,
+        "since": iso(found.since_us),
         "settings": [_setting(name, one) for name, one in zip(names, found.outcomes, strict=True)],
     }
 

@@ -12,10 +12,9 @@ import msgspec
 
 from backend.domain import limits
 from backend.domain.errors import Rejected
-from backend.domain.readings import READINGS
 from backend.domain.rules import Rule
 from backend.ports import Documents
-from backend.services.backtest import Backtest, require_replayable
+from backend.services.backtest import REPLAYABLE, Backtest, require_replayable
 from backend.services.backtest_words import document
 
 KIND = "backtest"  # of the changes that tell of it
@@ -117,7 +116,7 @@ def trial(store: Documents, rule_id: str) -> Trial:
 
 def next_order(store: Documents) -> Order | None:
     """The oldest order that is not done with, if there is one. Those that were begun belong to an engine that is gone."""
-    found = [trial(store, rule_id) for rule_id in READINGS]
+    found = [trial(store, rule_id) for rule_id in REPLAYABLE]
     orders = [one.order for one in found if one.under_way and one.order is not None]
     return min(orders, key=lambda order: order.asked_us, default=None)
 

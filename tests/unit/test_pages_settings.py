@@ -237,7 +237,8 @@ def test_what_the_form_says_is_tried_and_stands_beside_what_is_in_force(
 @pytest.mark.parametrize(
     ("rule_id", "says"),
     [
-        ("predicted_churn", "what a model said"),
+        ("unusual_calls", "courses"),
+        ("nonsense", "there is no rule"),
         ("malformed_rate", "the pipeline refused"),
         (None, "Choose a rule"),
     ],
