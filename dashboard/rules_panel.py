@@ -6,6 +6,7 @@ from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import Input, Output, State, dcc, no_update
+from dash import ctx as pressed
 
 from backend.domain.errors import IopsError, Rejected
 from backend.domain.limits import FIXED, LONGEST_QUIET, meant, said
@@ -184,17 +185,19 @@ def register(app: Any, ctx: Context) -> None:
         Output(rules_trial.REFUSED, "children"),
         Output(rules_trial.ORDERED, "data"),
         Input(rules_trial.TRY, "n_clicks"),
+        Input(RULE, "value"),
         State(SHELL.location, "search"),
-        State(RULE, "value"),
         State(ON, "value"),
         State(QUIET, "value"),
         *[State(field, "value") for field in FIELDS],
         prevent_initial_call=True,
     )
-    def try_it(clicks: Any, search: str | None, rule_id: Any, on: Any, quiet: Any, *values: Any) -> Any:
-        if not clicks:
-            return no_update, no_update
+    def try_it(_clicks: Any, rule_id: Any, search: str | None, on: Any, quiet: Any, *values: Any) -> Any:
+        if pressed.triggered_id != rules_trial.TRY:
+            return None, no_update  # what was refused was about another rule
         view = ctx.view(search)
+        if rule_id and rules_trial.refusal(ctx, view, rule_id):
+            return None, no_update  # it stands there already
         why = tried(ctx, view, rule_id, on, quiet, values)
         return why and _said(why), {"at": view.now_us}
 

@@ -8,7 +8,7 @@ from typing import Any
 from dash import Input, Output, dcc, no_update
 from dash import ctx as asked
 
-from backend.domain.errors import Forbidden, IopsError, NotFound
+from backend.domain.errors import IopsError, Rejected
 from backend.domain.times import SECOND
 from backend.services import backtest_words, limits, trying
 from backend.services.backtest import Backtest, why_not
@@ -92,10 +92,9 @@ def order(
     quiet_minutes: int,
 ) -> None:
     """Order a trial. Raises IopsError for who may not, and for what cannot be tried or could not be set."""
-    if view.role != "admin" or view.forbidden:
-        raise Forbidden(view.forbidden or "Only administrators try limits")
-    if ctx.config.runtime != "local":
-        raise NotFound(trying.ONE_MACHINE)
+    why = refusal(ctx, view, rule_id)
+    if why:
+        raise Rejected(why)
     trying.ask(
         ctx.reads,
         rule_id,
@@ -114,7 +113,7 @@ def shown(ctx: Context, view: View, rule_id: Any) -> tuple[str, list[Any], bool]
     why = refusal(ctx, view, rule_id)
     now = trying.trial(ctx.reads, str(rule_id))
     if why or now.order is None:
-        return why or "", [], False
+        return f"{why}." if why else "", [], False
     fate = now.fate
     if now.under_way:
         share = fate.share if fate is not None else 0.0
