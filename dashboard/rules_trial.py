@@ -156,7 +156,7 @@ def _result(found: Backtest, order: trying.Order, in_force: int, view: View) -> 
     ]
     caption = "The limits in force beside those tried"
     table = html.Div(
-        components.plain_table(["", *names], rows, caption),
+        components.plain_table(["Counted", *names], rows, caption),
         className="set-wide set-tried",
         tabIndex="0",
         role="region",

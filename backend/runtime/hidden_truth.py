@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from backend.services import simulation
@@ -12,6 +13,21 @@ _AT_RISK = ("at_risk", "churned")
 
 def hidden_truth(store: Any) -> Truth:
     """Whether an alert about somebody is right: a student is at risk or gone, a cell is short, or a scenario struck it."""
+    known = cache(lambda: _known(store))  # worked out only where somebody was made up
+
+    @cache
+    def truth(kind: str, entity_id: str) -> bool | None:
+        rows = store.entities(kind, [entity_id])
+        if not rows or not rows[0]["profile"].simulated:
+            return None
+        people, short = known()
+        return entity_id in short if kind == "cell" else people.get((kind, entity_id))
+
+    return truth
+
+
+def _known(store: Any) -> tuple[dict[tuple[str, str], bool], set[str]]:
+    """Whom to worry about by (kind, id), and the cells that are short."""
     from simulator.truth import hidden
 
     ordered = simulation.desired(store)
@@ -21,15 +37,4 @@ def hidden_truth(store: Any) -> Truth:
     people |= {("student", name): True for name in struck["students"]}
     people |= {("tutor", name): True for name in struck["tutors"]}
     short = {"|".join(cell) for cell in (*known["short_cells"], *known["evening_cells"], *struck["cells"])}
-    simulated: dict[tuple[str, str], bool] = {}
-
-    def truth(kind: str, entity_id: str) -> bool | None:
-        key = kind, entity_id
-        if key not in simulated:
-            rows = store.entities(kind, [entity_id])
-            simulated[key] = bool(rows) and rows[0]["profile"].simulated
-        if not simulated[key]:
-            return None
-        return entity_id in short if kind == "cell" else people.get(key)
-
-    return truth
+    return people, short
