@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dash import Input, Output, dcc, no_update
-from dash import ctx as asked
+from dash import Input, Output, dcc
 
 from backend.domain.errors import IopsError, Rejected
 from backend.domain.times import SECOND
@@ -44,7 +43,10 @@ def parts() -> list[Any]:
 
 
 def register(app: Any, ctx: Context, rule: str, done: str) -> None:
-    """`rule` and `done` are the form's: the chosen rule, and the store that says that limits were set."""
+    """`rule` and `done` are the form's: the chosen rule, and the store that says that limits were set.
+
+    Each answer is the whole state: Dash drops an answer that a later question of the same callback overtakes.
+    """
 
     @app.callback(
         Output(STATE, "children"),
@@ -56,12 +58,10 @@ def register(app: Any, ctx: Context, rule: str, done: str) -> None:
         Input(done, "data"),
         Input(ORDERED, "data"),
         Input(TICK, "n_intervals"),
-        Input(SHELL.live, "data"),
+        Input(SHELL.location, "search"),
     )
-    def refresh(rule_id: Any, _done: Any, _ordered: Any, _tick: Any, live: Any) -> Any:
-        if asked.triggered_id == SHELL.live and trying.KIND not in (live or {}).get("kinds", ()):
-            return (no_update,) * 5
-        view = ctx.view("")
+    def refresh(rule_id: Any, _done: Any, _ordered: Any, _tick: Any, search: str | None) -> Any:
+        view = ctx.view(search)
         said, body, under_way = shown(ctx, view, rule_id)
         why = refusal(ctx, view, rule_id)
         return said, markup.drawn(body), not under_way, "true" if why else "false", why or ""
