@@ -8,8 +8,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import msgspec
-
 from backend.http_route import ALERT_ACTIONS as ALERT_ACTIONS
 from backend.http_route import ALERT_STATES as ALERT_STATES
 from backend.http_route import AUDIENCES as AUDIENCES
@@ -47,17 +45,15 @@ _RANGE = (
     _text("as_of", "answer as things were known at this moment", **_MOMENT),
 )
 _SCOPE = _FILTERS + _RANGE
-_ENTITY_TYPES = {"enum": ["student", "tutor", "subject", "region"]}
 _GROUPS = {"enum": ["entity"]}
 _SINCE = _text("since", "only what was raised after this moment", **_MOMENT)
 _PERCENT = {"type": "number", "minimum": 0, "maximum": 100}
 _MIN_RISK = Parameter("min_risk", "only those with at least this risk score", _PERCENT)
 _DRY_RUN = Parameter("dry_run", "judge only, store nothing", {"type": "boolean", "default": False})
-_IDEMPOTENCY = _text("Idempotency-Key", "the same key and body get the first answer again for 24 h")
-_IDEMPOTENCY = msgspec.structs.replace(_IDEMPOTENCY, where="header")
-_IF_MATCH = msgspec.structs.replace(
-    _text("If-Match", 'version that was seen, for instance "3"'), where="header"
-)
+_SHORT = {"type": "string", "maxLength": 256}
+_ONCE = "the same key and body get the first answer again for 24 h"
+_IDEMPOTENCY = Parameter("Idempotency-Key", _ONCE, _SHORT, "header")
+_IF_MATCH = Parameter("If-Match", 'version that was seen, for instance "3"', _SHORT, "header")
 
 
 ROUTES: tuple[Route, ...] = (
@@ -105,26 +101,22 @@ ROUTES: tuple[Route, ...] = (
         aliases=("/metrics",),
         body="Samples",
     ),
-    Route(
-        method="GET",
-        path="/v1/events",
-        operation="list_events",
-        audience="viewer",
-        summary="The log, newest first",
-        parameters=(
+    view(
+        "/v1/events",
+        "list_events",
+        "The log, newest first",
+        (
             *_PAGE,
             _text("event_type", "only this type"),
             _text("student", "only this student"),
             _text("tutor", "only this tutor"),
         ),
     ),
-    Route(
-        method="GET",
-        path="/v1/metrics",
-        operation="list_metrics",
-        audience="viewer",
-        summary="Samples with their anomaly scores, oldest first",
-        parameters=(*_PAGE, _text("source", "sender"), _text("name", "series"), *_RANGE[1:3]),
+    view(
+        "/v1/metrics",
+        "list_metrics",
+        "Samples with their anomaly scores, oldest first",
+        (*_PAGE, _text("source", "sender"), _text("name", "series"), *_RANGE[1:3]),
     ),
     Route(
         method="GET",
@@ -200,13 +192,11 @@ ROUTES: tuple[Route, ...] = (
         parameters=(_DRY_RUN,),
         body="RejectReplay",
     ),
-    Route(
-        method="GET",
-        path="/v1/search",
-        operation="search",
-        audience="viewer",
-        summary="Students, tutors, subjects and regions by name",
-        parameters=(_text("q", "part of a name or id"), _LIMIT),
+    view(
+        "/v1/search",
+        "search",
+        "Students, tutors, subjects and regions by name",
+        (_text("q", "part of a name or id"), _LIMIT),
     ),
     Route(
         method="GET",
@@ -351,15 +341,24 @@ ROUTES: tuple[Route, ...] = (
     ),
     view("/v1/rules", "rules", "Rules: their limits, in force and as they came, and who set them when", ()),
     change("PUT", "/v1/rules/{id}", "put_rule", "admin", "RuleLimits", "Set or turn off a rule"),
+    view("/v1/rules/{id}/backtest", "backtest", "What the limits tried last on a rule would have done", ()),
+    change(
+        "POST",
+        "/v1/rules/{id}/backtest",
+        "try_rule",
+        "admin",
+        "RuleTrial",
+        "Try limits of a rule on the stored log beside those in force; sets nothing. Not on AWS",
+    ),
     view("/v1/models", "models", "Models: versions, which is in use, decisions, drift of inputs", ()),
     view("/v1/models/{id}", "get_model", "The card of one version: where it comes from, how good it is", ()),
-    Route(
-        method="POST",
-        path="/v1/models/{id}/{action}",
-        operation="model_command",
-        audience="admin",
-        summary=f"Decide who is scored by a version: {', '.join(MODEL_ACTIONS)}",
-        body="ModelCommand",
+    change(
+        "POST",
+        "/v1/models/{id}/{action}",
+        "model_command",
+        "admin",
+        "ModelCommand",
+        f"Decide who is scored by a version: {', '.join(MODEL_ACTIONS)}",
     ),
     view("/v1/schemas/{event_type}", "event_schema", "JSON Schema of one event type's payload", ()),
     Route(

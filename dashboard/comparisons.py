@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard import theme
-from dashboard.figures import Figure
+from dashboard.figures import Figure, top_of
 from dashboard.words import number, signed
 
 
@@ -94,6 +94,25 @@ def columns(names: Sequence[str], values: Sequence[float], revision: str, *, uni
         "hovertemplate": "%{x}: <b>%{y:,.4~g}</b> " + unit + "<extra></extra>",
     }
     return {"data": [trace], "layout": theme.layout(revision, hovermode="closest", bargap=0.25)}
+
+
+def pairs(
+    names: Sequence[str], values: Sequence[tuple[str, Sequence[float]]], revision: str, *, unit: str = ""
+) -> Figure:
+    """Upright bars of an ordered category, two beside each other: `values` are (name, heights) of what is and what is compared."""
+    traces = [
+        {
+            "type": "bar",
+            "name": name,
+            "x": list(names),
+            "y": list(heights),
+            "marker": {"color": color},
+            "hovertemplate": f"{name} <b>%{{y:,.4~g}}</b> {unit}<extra></extra>",
+        }
+        for (name, heights), color in zip(values, (theme.BASE, theme.D1), strict=True)
+    ]
+    layout = theme.layout(revision, bargap=0.3, bargroupgap=0.05, yaxis=top_of(traces))
+    return {"data": traces, "layout": layout}
 
 
 def histogram(

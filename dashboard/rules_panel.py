@@ -6,12 +6,13 @@ from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import Input, Output, State, dcc, no_update
+from dash import ctx as pressed
 
-from backend.domain.errors import IopsError
+from backend.domain.errors import IopsError, Rejected
 from backend.domain.limits import FIXED, LONGEST_QUIET, meant, said
 from backend.domain.rules import RULES, Level, Rule
 from backend.services import limits
-from dashboard import components, html
+from dashboard import components, html, rules_trial
 from dashboard.alert_drawer import limit, quiet_for
 from dashboard.components import wild
 from dashboard.context import Context
@@ -118,12 +119,14 @@ def box() -> html.Section:
         html.Label(["State", dbc.Select(id=ON, options=states, value="on", className="io-input")]),
         html.Label(["Why", dcc.Input(id=NOTE, type="text", maxLength=300, className="io-input")]),
         components.button("Set limits", id=SAVE, kind="pri"),
+        rules_trial.button(),
     ]
-    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert. In the quiet time after an end no fresh alert opens for the same matter: one that ended by itself goes on, one that somebody ended stays ended unless it gets worse. The command iops backtest says beforehand what other limits would have done in the last days."
+    hint = "Open alerts are judged by the new limits within seconds. A rule ends its alerts on the other side of where it opens, so that a number that hovers raises one alert. In the quiet time after an end no fresh alert opens for the same matter: one that ended by itself goes on, one that somebody ended stays ended unless it gets worse. Trying counts beforehand, from the stored log, what these numbers would have done beside those in force; it sets nothing and tells nobody."
     inside = [
         html.Div(form, className="set-form"),
         html.P(hint, className="t2 fs12"),
         html.Div(id=SAID, role="status"),
+        *rules_trial.parts(),
     ]
     return html.Section(
         [
@@ -175,6 +178,28 @@ def register(app: Any, ctx: Context) -> None:
         view = ctx.view("")
         said, ok = put(ctx, view, rule_id, on, quiet, note, seen, values)
         return said, {"at": view.now_us} if ok else no_update
+
+    rules_trial.register(app, ctx, RULE, DONE)
+
+    @app.callback(
+        Output(rules_trial.REFUSED, "children"),
+        Output(rules_trial.ORDERED, "data"),
+        Input(rules_trial.TRY, "n_clicks"),
+        Input(RULE, "value"),
+        State(SHELL.location, "search"),
+        State(ON, "value"),
+        State(QUIET, "value"),
+        *[State(field, "value") for field in FIELDS],
+        prevent_initial_call=True,
+    )
+    def try_it(_clicks: Any, rule_id: Any, search: str | None, on: Any, quiet: Any, *values: Any) -> Any:
+        if pressed.triggered_id != rules_trial.TRY:
+            return None, no_update  # what was refused was about another rule
+        view = ctx.view(search)
+        if rule_id and rules_trial.refusal(ctx, view, rule_id):
+            return None, no_update  # it stands there already
+        why = tried(ctx, view, rule_id, on, quiet, values)
+        return why and _said(why), {"at": view.now_us}
 
 
 def fill(ctx: Context, rule_id: Any) -> tuple[Any, ...]:
@@ -229,22 +254,8 @@ def put(
         return _said("Only administrators set limits"), False
     if view.forbidden:
         return _said(view.forbidden), False
-    rule = limits.book(ctx.reads).get(str(rule_id))
-    if rule is None:
-        return _said("Choose a rule first"), False
-    asked: dict[str, tuple[float, float]] = {}
-    for level in rule.levels:
-        i = LEVELS.index(level.severity)
-        pair = values[2 * i : 2 * i + 2]
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
-            return _said(f"{level.severity}: give numbers for where it opens and ends"), False
-        opens, clears = (
-            meant(float(v), before, side) for v, (before, side) in zip(pair, _ends(rule, level), strict=True)
-        )
-        asked[level.severity] = (opens, clears)
-    if not isinstance(quiet, int) or isinstance(quiet, bool):
-        return _said("give the quiet time in whole minutes"), False
     try:
+        rule, asked, minutes = _asked(ctx, rule_id, quiet, values)
         done = limits.put(
             ctx.reads,
             rule.rule_id,
@@ -254,11 +265,43 @@ def put(
             by=view.actor,
             now_us=view.now_us,
             note=str(note or ""),
-            quiet_minutes=quiet,
+            quiet_minutes=minutes,
         )
     except IopsError as refused:
         return _said(str(refused)), False
     return _said(f"{readable(rule.rule_id)} is at version {done.version}"), True
+
+
+def tried(ctx: Context, view: View, rule_id: Any, on: Any, quiet: Any, values: Any) -> str | None:
+    """Orders a trial of what the form says, which sets nothing; None, or why it cannot be tried."""
+    try:
+        rule, asked, minutes = _asked(ctx, rule_id, quiet, values)
+        rules_trial.order(ctx, view, rule.rule_id, asked, enabled=on != "off", quiet_minutes=minutes)
+    except IopsError as refused:
+        return str(refused)
+    return None
+
+
+def _asked(
+    ctx: Context, rule_id: Any, quiet: Any, values: Any
+) -> tuple[Rule, dict[str, tuple[float, float]], int]:
+    """The rule of the form, its limits by severity and its quiet time. Raises Rejected for what are no numbers."""
+    rule = limits.book(ctx.reads).get(str(rule_id))
+    if rule is None:
+        raise Rejected("Choose a rule first")
+    asked: dict[str, tuple[float, float]] = {}
+    for level in rule.levels:
+        i = LEVELS.index(level.severity)
+        pair = values[2 * i : 2 * i + 2]
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
+            raise Rejected(f"{level.severity}: give numbers for where it opens and ends")
+        opens, clears = (
+            meant(float(v), before, side) for v, (before, side) in zip(pair, _ends(rule, level), strict=True)
+        )
+        asked[level.severity] = (opens, clears)
+    if not isinstance(quiet, int) or isinstance(quiet, bool):
+        raise Rejected("give the quiet time in whole minutes")
+    return rule, asked, quiet
 
 
 def _said(text: str) -> html.Div:

@@ -75,31 +75,49 @@ def changed(
 
     `quiet_minutes` None: as it is. `seen`: the version that was looked at. Raises NotFound, Conflict, or Rejected with what is wrong with which limit.
     """
-    if rule_id not in RULES:
-        raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(RULES)}")
-    if rule_id in FIXED:
-        raise Rejected(f"{rule_id} decides by how rare an hour is, and has no limits to set")
-    rule = book_of(document)[rule_id]
+    rule = _settable(document, rule_id)
     if seen is not None and seen != rule.version:
         raise Conflict(
             f"{rule_id} was changed in the meantime and is at version {rule.version}; look again before you set it"
         )
     if len(note) > 300 or not note.isprintable():
         raise Rejected("a note holds at most 300 printable characters")
-    quiet = rule.quiet_minutes if quiet_minutes is None else _quiet(quiet_minutes)
+    after = tried(document, rule_id, limits, enabled=enabled, quiet_minutes=quiet_minutes)
+    if after == rule:
+        return document or {}
     made = Version(
         version=rule.version + 1,
         enabled=enabled,
-        levels=_levels(rule, limits),
+        levels=after.levels,
         by=by,
         at_us=at_us,
         note=note,
-        quiet_minutes=quiet,
+        quiet_minutes=after.quiet_minutes,
     )
-    if (made.enabled, made.levels, quiet) == (rule.enabled, rule.levels, rule.quiet_minutes):
-        return document or {}
     history = versions_of(document, rule_id)
     return {**(document or {}), rule_id: msgspec.to_builtins([made, *history][:KEPT])}
+
+
+def tried(
+    document: Any | None,
+    rule_id: str,
+    limits: Mapping[str, tuple[float, float]],
+    *,
+    enabled: bool,
+    quiet_minutes: int | None = None,
+) -> Rule:
+    """The rule in force with these limits instead, not set yet; of the version in force. Refused as `changed` refuses them."""
+    rule = _settable(document, rule_id)
+    quiet = rule.quiet_minutes if quiet_minutes is None else _quiet(quiet_minutes)
+    return msgspec.structs.replace(rule, enabled=enabled, levels=_levels(rule, limits), quiet_minutes=quiet)
+
+
+def _settable(document: Any | None, rule_id: str) -> Rule:
+    if rule_id not in RULES:
+        raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(RULES)}")
+    if rule_id in FIXED:
+        raise Rejected(f"{rule_id} decides by how rare an hour is, and has no limits to set")
+    return book_of(document)[rule_id]
 
 
 def adjusted(rule: Rule, changes: Mapping[str, float]) -> Rule:

@@ -46,6 +46,7 @@ class Api:
     ready: Callable[[], bool] = field(default=lambda: True)
     models: ModelShelf | None = None
     ticket: Callable[[Call], dict[str, Any]] | None = None  # for live push over a WebSocket of its own
+    tries_limits: bool = False  # whether somebody follows what is to be tried (services.trying)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from backend.runtime import lifeline, local_access, local_models
 from backend.runtime.api_app import FrontDoor
 from backend.runtime.api_context import Api
 from backend.runtime.api_write import Intake, deliver_to
+from backend.runtime.backtest_follower import BacktestFollower
+from backend.runtime.backtest_process import start as start_backtest
 from backend.runtime.explainer_follower import ExplainerFollower
 from backend.runtime.explainer_follower import follower as explainer_of
 from backend.runtime.forecast_follower import ForecastFollower
@@ -70,6 +72,7 @@ class Engine:
         self._forecaster: ForecastFollower | None = None
         self._scorer: ScoringFollower | None = None
         self._trainer: TrainingFollower | None = None
+        self._backtests: BacktestFollower | None = None
         self._webhook: WebhookFollower | None = None
         self._notifier: Notifier | None = None
         self._retention: RetentionFollower | None = None
@@ -116,7 +119,12 @@ class Engine:
             figures,
             ready,
             models=local_models.registry(settings.data_dir),
+            tries_limits=True,
         )
+        self._backtests = BacktestFollower(
+            store, clock, lambda rule_id: start_backtest(settings.database, settings.log_level, rule_id)
+        )
+        self._backtests.start()
         self._follower = SimulatorFollower(store, self._runner, clock)
         self._follower.start()
         explainer.start()
@@ -149,6 +157,7 @@ class Engine:
             self._forecaster,
             self._scorer,
             self._trainer,
+            self._backtests,
             self._webhook,
             self._notifier,
             self._retention,

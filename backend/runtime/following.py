@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
+
+MOST_WAITING = 500  # events not folded yet, from which on what can wait does
+
+
+def is_busy(store: Any, now_us: int) -> bool:
+    """Whether events wait to be counted, or history pours in: what can wait does. `store` implements Reads."""
+    meta = store.meta()
+    waiting = store.pipeline()["last_seq"] - meta.get("cursor", 0)
+    return bool(waiting > MOST_WAITING or meta.get("rebuild_until", 0) or now_us < meta.get("quiet_until", 0))
 
 
 class Follower:

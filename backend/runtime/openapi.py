@@ -27,7 +27,7 @@ from backend.runtime.api_commands import (
 from backend.runtime.api_context import Api, Call
 from backend.runtime.api_models import ModelCommand
 from backend.runtime.api_read import reply
-from backend.runtime.api_rules import RuleLimits
+from backend.runtime.api_rules import RuleLimits, RuleTrial
 from backend.runtime.replies import Reply
 from backend.services.bodies import MAX_ITEMS
 from backend.services.metrics import HOST_SERIES
@@ -144,6 +144,7 @@ def _schemas() -> dict[str, Any]:
         OutboundAlert,
         RejectReplay,
         RuleLimits,
+        RuleTrial,
         SimulatorCommand,
     ]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)

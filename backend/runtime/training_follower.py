@@ -14,13 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from backend.runtime.following import Follower
+from backend.runtime.following import Follower, is_busy
 from backend.services import retraining
 
 log = logging.getLogger("iops.models")
 LOOK_SECONDS = 5.0
 LOWEST_PRIORITY = 19
-MOST_WAITING = 500  # events not folded yet, from which on training waits
 LINES = 12  # of what training said, that are kept
 
 
@@ -69,20 +68,13 @@ class TrainingFollower(Follower):
                 retraining.ended(self._store, code, self._lines(), now_us)
             return False
         why = retraining.due(self._store, self._every, now_us)
-        if not why or self._busy(now_us):
+        if not why or is_busy(self._store, now_us):
             return False
         retraining.started(self._store, why, now_us)
         self._said.parent.mkdir(parents=True, exist_ok=True)
         log.info("training: %s", why)
         self._child = self._start_child(self._said)
         return False
-
-    def _busy(self, now_us: int) -> bool:
-        meta = self._store.meta()
-        waiting = self._store.pipeline()["last_seq"] - meta.get("cursor", 0)
-        return bool(
-            waiting > MOST_WAITING or meta.get("rebuild_until", 0) or now_us < meta.get("quiet_until", 0)
-        )
 
     def _lines(self) -> list[str]:
         try:

@@ -1,10 +1,12 @@
-"""What a rule would have done with other limits: its alerts over the last days of the stored log, counted. Reads only."""
+"""What a rule would have done with other limits: its alerts over the last days, counted, from the stored log or from the kept
+predictions. Reads only."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median, quantiles
+from typing import Literal
 
 import msgspec
 
@@ -16,10 +18,13 @@ from backend.domain.rules import RULES, Rule
 from backend.domain.times import DAY, HOUR
 from backend.domain.windows import entities_of
 from backend.ports import Reads
-from backend.services.backtest_course import Course
+from backend.services.backtest_course import Course, Lane
+from backend.services.backtest_predicted import replay as replay_predictions
+from backend.services.predicted import TARGETS
 from backend.services.process import Key
 
 LEAD_US = 7 * DAY  # judged before the days that are counted, so that what was open already is no fresh alert
+REPLAYABLE = (*READINGS, *TARGETS)
 _PAGE = 1_000
 Truth = Callable[
     [str, str], bool | None
@@ -51,24 +56,36 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
-    """Of each setting asked for, the first one the rule as it is in force."""
+    """Of each setting asked for, the first one the rule as it is in force.
+
+    `events` are those of the log, or where `rests_on` says so the predictions that are kept, of each hour the last one.
+    """
 
     start_us: int
     end_us: int
     watched: int  # entities of the rule's kind
     events: int
+    rests_on: Literal["log", "predictions"] = "log"
+    since_us: int | None = None  # the first of what it rests on, where that does not reach back to the start
     outcomes: list[Outcome]
 
 
-def require_replayable(rule_id: str) -> None:
-    """Raises NotFound or Rejected when a rule does not follow from the log alone."""
+def why_not(rule_id: str) -> str | None:
+    """Why a rule follows neither from the log nor from the kept predictions; None if it does. Raises NotFound for one that does not exist."""
     if rule_id not in RULES:
-        raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(READINGS)}")
-    if rule_id not in READINGS:
-        raise Rejected(
-            f"{rule_id} judges what models or the pipeline said at the time, which is not in the log; "
-            f"what can be replayed: {', '.join(READINGS)}"
-        )
+        raise NotFound(f"there is no rule {rule_id}; one of: {', '.join(REPLAYABLE)}")
+    if rule_id in REPLAYABLE:
+        return None
+    if RULES[rule_id].entity_type == "series":
+        return "it judges courses whose hours it has learned from since, which is not in the log"
+    return "it judges what the pipeline refused or put aside at the time, which is not in the log"
+
+
+def require_replayable(rule_id: str) -> None:
+    """Raises NotFound or Rejected when a rule cannot be replayed."""
+    why = why_not(rule_id)
+    if why is not None:
+        raise Rejected(f"{rule_id} cannot be replayed: {why}; what can be: {', '.join(REPLAYABLE)}")
 
 
 def backtest(
@@ -77,42 +94,63 @@ def backtest(
     start_us: int,
     end_us: int,
     truth: Truth = lambda kind, entity_id: None,
+    told: Callable[[float], None] = lambda share: None,
 ) -> Backtest:
-    """Replay the log in (start, end] through each of `rules`, which are settings of the same rule."""
-    rule_id, kind = rules[0].rule_id, rules[0].entity_type
+    """Replay what is stored of (start, end] through each of `rules`, which are settings of the same rule.
+
+    `told` hears after each entity which share of them is done.
+    """
+    rule_id = rules[0].rule_id
     require_replayable(rule_id)
-    found: list[list[Course]] = [[] for _ in rules]
-    watched = counted = 0
-    for key, events in _entities(reads, kind, end_us):
-        watched, counted = watched + 1, counted + sum(event.occurred_us > start_us for event in events)
-        for courses, rule in zip(found, rules, strict=True):
-            course = Course(rule, key)
-            course.run(events, start_us - LEAD_US, end_us)
-            if course.alerts:
-                courses.append(course)
+    found: list[list[Lane]] = [[] for _ in rules]
+    watched, counted, first_us = 0, 0, end_us
+    replay = replay_predictions if rule_id in TARGETS else _replay_log
+    for each, moments, of in replay(reads, rules, start_us - LEAD_US, end_us):
+        watched, counted = watched + 1, counted + sum(us > start_us for us in moments)
+        first_us = min([first_us, *moments[:1]])
+        for lanes, lane in zip(found, each, strict=True):
+            if lane.alerts:
+                lanes.append(lane)
+        told(min(1.0, watched / of))
     said = _verdicts(reads, rule_id)
     outcomes = [
-        _outcome(rule, courses, start_us, end_us, truth, said)
-        for rule, courses in zip(rules, found, strict=True)
+        _outcome(rule, lanes, start_us, end_us, truth, said) for rule, lanes in zip(rules, found, strict=True)
     ]
-    return Backtest(start_us=start_us, end_us=end_us, watched=watched, events=counted, outcomes=outcomes)
+    return Backtest(
+        start_us=start_us,
+        end_us=end_us,
+        watched=watched,
+        events=counted,
+        rests_on="predictions" if rule_id in TARGETS else "log",
+        since_us=first_us if start_us < first_us < end_us else None,
+        outcomes=outcomes,
+    )
 
 
-def _entities(reads: Reads, kind: str, end_us: int) -> Iterator[tuple[Key, list[Event]]]:
-    """Every entity of a kind with all of its events that such a rule looks at."""
+def _replay_log(
+    reads: Reads, rules: Sequence[Rule], start_us: int, end_us: int
+) -> Iterator[tuple[list[Lane], list[int], int]]:
+    for key, events, of in _entities(reads, rules[0].entity_type, end_us):
+        course = Course(rules, key)
+        course.run(events, start_us, end_us)
+        yield course.lanes, sorted(event.occurred_us for event in events), of
+
+
+def _entities(reads: Reads, kind: str, end_us: int) -> Iterator[tuple[Key, list[Event], int]]:
+    """Every entity of a kind with all of its events that such a rule looks at, and how many entities there are."""
     if kind == "cell":
         cells: defaultdict[str, list[Event]] = defaultdict(list)
         for event in reads.log({}, 0, end_us, types=("supply_demand_update",)):
             for name, entity_id in entities_of(event):
                 if name == "cell":
                     cells[entity_id].append(event)
-        yield from (((kind, entity_id), events) for entity_id, events in sorted(cells.items()))
+        yield from (((kind, entity_id), events, len(cells)) for entity_id, events in sorted(cells.items()))
         return
     offset, total = 0, 1
     while offset < total:
         rows, total = reads.entity_page(kind, {}, sort="name", descending=False, limit=_PAGE, offset=offset)
         for row in rows:
-            yield (kind, row["entity_id"]), list(reads.log({kind: row["entity_id"]}, 0, end_us))
+            yield (kind, row["entity_id"]), list(reads.log({kind: row["entity_id"]}, 0, end_us)), total
         offset += _PAGE
 
 
@@ -128,13 +166,13 @@ def _verdicts(reads: Reads, rule_id: str) -> Mapping[Key, list[Alert]]:
 
 def _outcome(
     rule: Rule,
-    courses: Sequence[Course],
+    lanes: Sequence[Lane],
     start_us: int,
     end_us: int,
     truth: Truth,
     said: Mapping[Key, list[Alert]],
 ) -> Outcome:
-    alerts = [a for course in courses for a in course.alerts.values() if a.opened_us > start_us]
+    alerts = [a for lane in lanes for a in lane.alerts.values() if a.opened_us > start_us]
     lasted = sorted(a.resolved_us - a.opened_us for a in alerts if a.resolved_us is not None)
     old = [a for a in alerts if a.opened_us + HOUR <= end_us]
     known = [right for a in alerts if (right := truth(a.entity_type, a.entity_id)) is not None]
@@ -145,9 +183,9 @@ def _outcome(
         alerts=len(alerts),
         entities=len({a.entity_id for a in alerts}),
         came_back=sum(
-            course.comebacks.get(a.alert_id, 0)
-            for course in courses
-            for a in course.alerts.values()
+            lane.comebacks.get(a.alert_id, 0)
+            for lane in lanes
+            for a in lane.alerts.values()
             if a.opened_us > start_us
         ),
         still_open=len(alerts) - len(lasted),

@@ -1,22 +1,23 @@
 """What a rule would have made of one entity: its events once more, in the order and at the moments in which they were told.
 
 The rule is asked whenever the engine would have asked it: with each event, when an event leaves a window, and when a score is too
-old. Nobody acts on the alerts meanwhile.
+old. Nobody acts on the alerts meanwhile. Several settings of it see the same numbers, which are worked out once.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
 import msgspec
 
-from backend.domain.alerts import Alert
+from backend.domain.alerts import Alert, Transition
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
-from backend.domain.rules import Assessment, Rule
+from backend.domain.readings import READINGS, Assessment, Reading
+from backend.domain.rules import Rule, verdict_on
 from backend.domain.times import HOUR
 from backend.domain.windows import WINDOWS_US, delta_of, ring_of
 from backend.services.process import Key, due_again_us, move_ring, settle
@@ -34,16 +35,40 @@ def told_us(event: Event) -> int:
     return event.occurred_us if event.received_us - event.occurred_us > HOUR else event.received_us
 
 
-class Course:
-    """One entity under one rule. `alerts` are all it would have had by id, as they stood last; `comebacks` of them by id."""
+class Lane:
+    """One setting of the rule. `alerts` are all it would have had by id, as they stood last; `comebacks` of them by id."""
 
-    def __init__(self, rule: Rule, key: Key) -> None:
-        self._book = {rule.rule_id: rule}
-        self._profile = Profile.new(*key)
-        self._held: dict[str, Alert] = {}
-        self._due_us = 0
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self.book = {rule.rule_id: rule}
+        self.held: dict[str, Alert] = {}
         self.alerts: dict[str, Alert] = {}
         self.comebacks: dict[str, int] = {}
+
+    def settle(self, assessment: Assessment, reading: Reading, events: list[Event], before: bytes) -> None:
+        """Ask the rule as the engine would; where it has nothing to say and nothing to end, which is nearly always, in one look."""
+        held = self.held.get(self._rule.rule_id)
+        current = held.severity if held is not None and held.living else None
+        if verdict_on(self._rule, reading, current, assessment.profile) is not None:
+            self.take(settle(assessment, events, self.held, lambda: _unpack(before), self.book))
+
+    def take(self, changes: Iterable[Transition]) -> None:
+        """Note what became of the alerts."""
+        for change in changes:
+            alert = change.alert
+            self.held[alert.rule_id] = self.alerts[alert.alert_id] = alert
+            if change.entry is not None and change.entry.action == "reopened":
+                self.comebacks[alert.alert_id] = self.comebacks.get(alert.alert_id, 0) + 1
+
+
+class Course:
+    """One entity under several settings of one rule: `lanes`, in their order."""
+
+    def __init__(self, rules: Sequence[Rule], key: Key) -> None:
+        self.lanes = [Lane(rule) for rule in rules]
+        self._read = READINGS[rules[0].rule_id]
+        self._profile = Profile.new(*key)
+        self._due_us = 0
 
     def run(self, events: Iterable[Event], start_us: int, end_us: int) -> None:
         """Judge from `start_us` to `end_us`; what was told before is known from the beginning."""
@@ -89,9 +114,7 @@ class Course:
             self._due_us = sys.maxsize
             return
         assessment = Assessment(self._profile, at)
-        for change in settle(assessment, events, self._held, lambda: _unpack(before), self._book):
-            alert = change.alert
-            self._held[alert.rule_id] = self.alerts[alert.alert_id] = alert
-            if change.entry is not None and change.entry.action == "reopened":
-                self.comebacks[alert.alert_id] = self.comebacks.get(alert.alert_id, 0) + 1
+        reading = self._read(assessment)
+        for lane in self.lanes:
+            lane.settle(assessment, reading, events, before)
         self._due_us = due_again_us(assessment)

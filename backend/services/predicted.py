@@ -48,7 +48,7 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
         held = store.standing((one.entity_type, one.entity_id), now_us)
         living = {rule_id: alert for rule_id, alert in held.items() if alert.living}
         for change in settle_once(
-            _verdicts(one, rows[0]["profile"], living, book), held, now_us, counted=0, key=one.model
+            verdicts(one, rows[0]["profile"], living, book), held, now_us, counted=0, key=one.model
         ):
             if change.entry is None:
                 continue
@@ -61,13 +61,14 @@ def settle_predicted(store: Any, scored: Sequence[Scored], now_us: int) -> None:
                 continue
 
 
-def _verdicts(
-    scored: Scored, profile: Profile, living: dict[str, Alert], book: Mapping[str, Rule]
+def verdicts(
+    scored: Scored, profile: Profile, living: Mapping[str, Alert], book: Mapping[str, Rule]
 ) -> list[Verdict]:
+    """What those rules of `book` that read predictions make of what was said of somebody. `living`: alerts by rule, measured ones too."""
     found = []
     for rule_id, target in TARGETS.items():
-        rule = book[rule_id]
-        if rule.entity_type != scored.entity_type:
+        rule = book.get(rule_id)
+        if rule is None or rule.entity_type != scored.entity_type:
             continue
         reading = _reading(rule_id, scored, scored.predictions.get(target), living)
         current = living[rule_id].severity if rule_id in living else None
@@ -78,7 +79,7 @@ def _verdicts(
 
 
 def _reading(
-    rule_id: str, scored: Scored, prediction: Prediction | None, living: dict[str, Alert]
+    rule_id: str, scored: Scored, prediction: Prediction | None, living: Mapping[str, Alert]
 ) -> Reading:
     if prediction is None:
         return Reading(None, lambda: ("no longer predicted", {}))

@@ -254,3 +254,21 @@ def test_rows_of_the_queue_hold_what_is_in_them_on_every_width(product, open_use
             ".some((part) => part.getBoundingClientRect().bottom > row.getBoundingClientRect().bottom + 1)).length"
         )
         assert over == 0
+
+
+def test_limits_are_tried_before_they_are_set(product, open_user):
+    page = open_user(product).go("/settings")
+    page.locator("#settings-rules-rule").select_option("low_health_score")
+    expect(page.locator("#settings-rules-warning-opens")).to_have_value("70")
+    page.locator("#settings-rules-warning-opens").fill("60")
+    page.locator("#settings-rules-warning-clears").fill("66")
+    page.locator("#settings-rules-warning-clears").press("Tab")
+    page.get_by_role("button", name="Try on the last 7 days").click()
+    expect(page.locator("#settings-rules-try-state")).to_contain_text("Trying on the last 7 days")
+    expect(page.locator("#settings-rules-try-state")).to_contain_text("alert", timeout=120_000)
+    expect(page.locator("#settings-rules-try-found")).to_contain_text("warning 60/66")
+    rules = {rule["rule_id"]: rule for rule in product.api("GET", "/v1/rules")["rules"]}
+    assert rules["low_health_score"]["version"] == 1
+    page.locator("#settings-rules-rule").select_option("malformed_rate")
+    expect(page.locator("#settings-rules-try-state")).to_contain_text("cannot be tried")
+    expect(page.locator("#settings-rules-try")).to_have_attribute("aria-disabled", "true")

@@ -54,6 +54,8 @@ def test_a_token_becomes_a_policy_and_anything_else_401(home: Home) -> None:
         ("GET", "/nothing", VIEWER, 404),
         ("DELETE", "/v1/kpis", VIEWER, 405),
         ("GET", "/v1/live/events", VIEWER, 404),
+        ("GET", "/v1/rules/low_health_score/backtest", VIEWER, 404),
+        ("POST", "/v1/rules/low_health_score/backtest", OPERATOR, 403),
         ("GET", "/openapi.json", VIEWER, 200),
         ("GET", "/docs", None, 200),
     ],

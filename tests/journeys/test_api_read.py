@@ -130,7 +130,7 @@ def test_a_bad_parameter_is_named(filled: Running, query: str) -> None:
     assert answer.json()["errors"]
 
 
-_NEED_SOMETHING = ("get_alert", "get_insight", "get_model", "outbound_status", "live_ticket")
+_NEED_SOMETHING = ("get_alert", "get_insight", "get_model", "outbound_status", "live_ticket", "backtest")
 
 
 def test_every_read_route_answers(filled: Running) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.conftest import TOKEN, Running
+from tests.journeys.conftest import TOKEN, Running, eventually
 
 CALLS = "/v1/rules/high_ib_call_frequency"
 LEVELS = [
@@ -50,3 +50,38 @@ def test_nonsense_is_refused_with_what_is_wrong(api: Running, body: Any, path: s
     answer = put(api, body, path, TOKEN)
     assert answer.status == status
     assert answer.json()["errors"] or answer.json()["title"]
+
+
+TRIAL = f"{CALLS}/backtest"
+
+
+def post(engine: Running, body: Any, path: str = TRIAL) -> Any:
+    return engine.call("POST", path, body, {"Authorization": f"Bearer {TOKEN}"})
+
+
+def test_limits_are_tried_and_nothing_is_set(fresh: Running) -> None:
+    assert fresh.get(TRIAL).json()["state"] == "never"
+    ordered = post(fresh, {"levels": LEVELS, "days": 3})
+    assert (ordered.status, ordered.json()["days"]) == (202, 3)
+    found = eventually(lambda: (told := fresh.get(TRIAL).json())["state"] == "done" and told)
+    now, tried = found["result"]["settings"]
+    assert (now["name"], now["levels"][1]["opens"]) == ("in force", 3)
+    assert (tried["name"], tried["levels"][1]["opens"]) == ("tried", 4)
+    assert now["version"] == tried["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "status", "says"),
+    [
+        ({}, TRIAL, 422, "levels"),
+        ({"levels": LEVELS, "days": 0}, TRIAL, 422, "days"),
+        ({"levels": [*LEVELS, LEVELS[0]]}, TRIAL, 422, "once"),
+        ({"levels": [LEVELS[0], {**LEVELS[1], "opens": 9}]}, TRIAL, 422, "critical must open later"),
+        ({"levels": LEVELS}, "/v1/rules/nonsense/backtest", 404, "no rule nonsense"),
+        ({"levels": LEVELS}, "/v1/rules/malformed_rate/backtest", 422, "not in the log"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused(api: Running, body: Any, path: str, status: int, says: str) -> None:
+    answer = post(api, body, path)
+    assert answer.status == status
+    assert says in answer.body.decode()

@@ -200,9 +200,10 @@ def test_limits_that_make_no_sense_are_refused(changes: dict[str, float], says: 
         adjusted(RULES[CALLS], changes)
 
 
-def test_rules_that_the_log_alone_does_not_make_are_refused() -> None:
-    with pytest.raises(Rejected, match="not in the log"):
-        require_replayable("predicted_churn")
+def test_rules_on_what_is_not_kept_are_refused() -> None:
+    for rule_id in ("malformed_rate", "unusual_calls"):
+        with pytest.raises(Rejected, match="not in the log"):
+            require_replayable(rule_id)
     with pytest.raises(NotFound, match="no rule nonsense"):
         require_replayable("nonsense")
 
@@ -241,7 +242,7 @@ def test_the_command_prints_a_table_and_json_and_writes_nothing(
     ("arguments", "says"),
     [
         (["--rule", "nonsense"], "there is no rule nonsense"),
-        (["--rule", "predicted_churn"], "not in the log"),
+        (["--rule", "malformed_rate"], "not in the log"),
         (["--rule", CALLS, "--set", "warning.opens"], "a name and a number"),
         (["--rule", CALLS, "--set", "warning.opens=99"], "critical must open later"),
         (["--rule", CALLS, "--days", "0"], "0 is not in the range"),

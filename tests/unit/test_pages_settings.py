@@ -14,8 +14,9 @@ from backend.adapters.sqlite.store import SqliteStore
 from backend.domain.limits import FIXED, meant
 from backend.domain.rules import RULES
 from backend.domain.times import DAY, MINUTE
-from backend.services import limits
-from dashboard import lookup, rules_panel
+from backend.services import limits, trying
+from backend.services.backtest import backtest
+from dashboard import lookup, markup, rules_panel, rules_trial
 from dashboard.alert_drawer import limit
 from dashboard.context import Context, WebConfig
 from dashboard.filters import parse, scope
@@ -202,3 +203,58 @@ def test_limits_that_make_no_sense_are_refused_in_words(
     said, ok = rules_panel.put(ctx, view(), rule_id, "on", 60, "", None, values)
     assert not ok
     assert len(text(said)) > 20
+
+
+VALUES = [5, 3, 4, 1, None, None]
+
+
+def test_what_the_form_says_is_tried_and_stands_beside_what_is_in_force(
+    ctx: Context, store: SqliteStore
+) -> None:
+    store.append([call(f"c{i}", NOW - DAY + i * MINUTE) for i in range(3)])
+    fold_all(store, NOW)
+    assert rules_trial.shown(ctx, view(), CALLS) == ("", [], False)
+    assert rules_panel.tried(ctx, view(actor="dana"), CALLS, "on", 60, VALUES) is None
+    said, body, under_way = rules_trial.shown(ctx, view(), CALLS)
+    assert (said, under_way) == ("Trying on the last 7 days\u2026", True)
+    assert "Share that is done" in text(body)
+    order = trying.trial(store, CALLS).order
+    assert order is not None
+    trying.done(store, order, backtest(store, trying.rules_of(store, order), NOW - 7 * DAY, NOW), NOW)
+    said, body, under_way = rules_trial.shown(ctx, view(), CALLS)
+    assert (said, under_way) == ("1 fewer alert: 0 where there are 1.", False)
+    shown = text(body)
+    assert "Asked by dana" in shown
+    assert "warning 4/1" in shown
+    assert "simulator" not in shown  # nobody made these people up
+    assert markup.drawn(body)
+    rules_panel.put(ctx, view(), CALLS, "on", 60, "", 1, VALUES)
+    assert "no longer in force" in text(rules_trial.shown(ctx, view(), CALLS)[1])
+    trying.fail(store, order, "it broke", NOW)
+    assert rules_trial.shown(ctx, view(), CALLS)[0] == "Nothing came of the last trial: it broke."
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "says"),
+    [
+        ("unusual_calls", "courses"),
+        ("nonsense", "there is no rule"),
+        ("malformed_rate", "the pipeline refused"),
+        (None, "Choose a rule"),
+    ],
+)
+def test_what_cannot_be_tried_says_why_in_the_form(ctx: Context, rule_id: Any, says: str) -> None:
+    assert says in (rules_trial.refusal(ctx, view(), rule_id) or "")
+    assert rules_panel.tried(ctx, view(), rule_id, "on", 60, [0.7, 0.5] * 3)
+    assert rules_trial.refusal(ctx, view(), CALLS) is None
+
+
+def test_limits_are_tried_by_admins_on_one_machine(ctx: Context, store: SqliteStore) -> None:
+    for who in (view(role="operator"), view(read_only=True)):
+        assert rules_trial.refusal(ctx, who, CALLS)
+        assert rules_panel.tried(ctx, who, CALLS, "on", 60, VALUES)
+    there = Context(store, lambda: NOW, WebConfig(token="t", runtime="aws"))
+    assert rules_trial.refusal(there, view(), CALLS) == trying.ONE_MACHINE
+    assert rules_panel.tried(there, view(), CALLS, "on", 60, VALUES) == trying.ONE_MACHINE
+    assert "critical must open later" in str(rules_panel.tried(ctx, view(), CALLS, "on", 60, [5, 3, 9, 1]))
+    assert trying.trial(store, CALLS).state == "never"
