@@ -167,7 +167,7 @@ def test_samples_get_scores_in_the_function_that_folds(cloud: Cloud) -> None:
 
 
 def test_numbers_fall_by_the_sweep_alone(cloud: Cloud) -> None:
-    left_s = 25.0  # until the session is a week old
+    left_s = 15.0  # until the session is a week old
     edge = time.time() + left_s
     cloud.post([session("edge-1", "stu_edge", 7 * DAY_S - left_s - (time.time() - BEGAN_US / 1e6))])
     row = eventually(lambda: _row(cloud, "stu_edge"))
