@@ -32,6 +32,8 @@ ACCESSES = (
 
 # What is announced on the bus. The detail of each holds DETAIL, as far as it is known.
 DETAIL_TYPES = ("AlertOpened", "AlertChanged", "SegmentChanged", "HighRisk", "MalformedEvents")
+# Of an AlertChanged after which the severity may be another one, so that it is explained again.
+REGRADED = {"action": ["worsened", "eased", "reopened"]}
 DETAIL = (
     "alert_id",
     "severity",
@@ -219,6 +221,7 @@ FUNCTIONS: tuple[Function, ...] = (
         stack="intelligence",
         triggers=(
             Trigger(kind="bus", types=("AlertOpened", "SegmentChanged"), on_failure="ai-dlq", retries=2),
+            Trigger(kind="bus", types=("AlertChanged",), detail=REGRADED, on_failure="ai-dlq", retries=2),
         ),
         grants=(_STATE, Grant("bedrock", "invoke"), Grant("llm", "read"), Grant("bus", "put")),
         layers=("core", "ai"),

@@ -13,12 +13,15 @@ from dash.exceptions import DependencyException
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from backend.services import intake
+from backend.services.announcements import during
 from dashboard.context import WebConfig
 
 log = logging.getLogger(__name__)
 MAX_BODY = 2 * 1024 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "::1")
 _CALLBACK = "/_dash-update-component"
+_NAMING = ("x-request-id", "traceparent")  # headers in which a proxy may have named the request already
 _FIXED = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -63,7 +66,11 @@ def install(
 
     @server.before_request
     def acceptable() -> Response | None:
-        g.request_id = secrets.token_hex(6)
+        said = {name: request.headers.get(name, "").encode("latin-1", "replace") for name in _NAMING}
+        named = intake.request_id({name.encode(): value for name, value in said.items() if value})
+        g.request_id = named or secrets.token_hex(8)
+        g.meanwhile = during(g.request_id)  # what a command changes goes back to it
+        g.meanwhile.__enter__()
         if host_of(request.host) not in allowed and "*" not in allowed:
             return problem(
                 421,
@@ -75,6 +82,12 @@ def install(
         if ".." in request.path or "\x00" in request.path:
             return problem(404, "Not found", "There is nothing under that address.")
         return None
+
+    @server.teardown_request
+    def over(_: BaseException | None) -> None:
+        meanwhile = g.pop("meanwhile", None)
+        if meanwhile is not None:
+            meanwhile.__exit__(None, None, None)
 
     @server.errorhandler(Exception)
     def failed(error: Exception) -> Response:

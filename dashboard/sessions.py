@@ -16,6 +16,7 @@ from dashboard.context import WebConfig
 from dashboard.security import embedded, problem
 
 FRAME_SECONDS = 24 * 3600
+FRAME_COOKIE = "__Host-iops-frame"  # infra/website.py lets it past the login of the balancer
 OPEN_PATHS = ("/healthz", "/login")
 _OPEN_ASSETS = (".css", ".woff2", ".js", ".svg", ".ico")
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,7 +51,7 @@ class Sessions:
         self._serializer = URLSafeTimedSerializer(key, salt="iops-session")
         self.cookie = "__Host-iops" if config.tls else "iops"
         # Of frames in pages of others: sent there too, kept apart by page, and good for looking only.
-        self.frame_cookie = "__Host-iops-frame"
+        self.frame_cookie = FRAME_COOKIE
 
     def person(self) -> dict[str, str] | None:
         """{"id", "name", "role"} of the request: from the cookie, or from a bearer token; None: nobody known."""

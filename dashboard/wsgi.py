@@ -12,6 +12,7 @@ from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.adapters.sqlite.store import SqliteStore
 from backend.runtime import lifeline, local_access, settings
 from backend.runtime.feed import StoreFeed
+from backend.runtime.logs import log_to_stderr
 from backend.runtime.notifier_follower import LazySender
 from backend.services.access import Gate
 from backend.services.channels import Telling
@@ -32,6 +33,7 @@ def _key_file(chosen: settings.Settings) -> str:
 def build():
     """The dashboard of this installation. Only the engine checkpoints the database, so this process never does."""
     chosen = settings.read()
+    log_to_stderr(chosen.log_level)
     if chosen.runtime == "aws":
         from backend.runtime import web_aws
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +91,15 @@ class Functions(Construct):
 
     def start(self, name: str, streams: Mapping[str, str], bus: events.IEventBus) -> None:
         """Its triggers of the kinds stream, schedule and bus. `streams`: ARN of a table's or Kinesis stream by resource."""
-        for trigger in topology.on_path(topology.function(name).triggers, self._stage.ingest_path):
+        wanted = topology.on_path(topology.function(name).triggers, self._stage.ingest_path)
+        heard = [trigger for trigger in wanted if trigger.kind == "bus"]
+        if heard:
+            self._listen(name, heard, bus)
+        for trigger in wanted:
             if trigger.kind == "stream":
                 self._follow(name, trigger, streams[trigger.source])
             elif trigger.kind == "schedule":
                 self._schedule(name, trigger)
-            elif trigger.kind == "bus":
-                self._listen(name, trigger, bus)
             elif trigger.kind == "rotation":
                 for secret in trigger.source.split():
                     self._change(name, secret)
@@ -162,22 +164,25 @@ class Functions(Construct):
             {"retryPolicy": {"maximumRetryAttempts": 0}},
         )
 
-    def _listen(self, name: str, trigger: Trigger, bus: events.IEventBus) -> None:
-        queue = self._may_fail_to(name, trigger)
-        self._called_later(name, trigger.retries, MOST_AGE_S, queue)
-        pattern = {"source": [topology.SOURCE], "detail-type": list(trigger.types)}
-        self._rule(
-            name,
-            f"{', '.join(trigger.types)} to {name}",
-            {
-                "event_bus_name": bus.event_bus_name,
-                "event_pattern": pattern | ({"detail": trigger.detail} if trigger.detail else {}),
-            },
-            {
-                "retryPolicy": {"maximumRetryAttempts": trigger.retries},
-                "deadLetterConfig": {"arn": self._places["routing-dlq"].arns[0]},
-            },
-        )
+    def _listen(self, name: str, triggers: Sequence[Trigger], bus: events.IEventBus) -> None:
+        """A rule for each; what becomes of a call that failed is the function's, so the first one says it."""
+        queue = self._may_fail_to(name, triggers[0])
+        self._called_later(name, triggers[0].retries, MOST_AGE_S, queue)
+        for place, trigger in enumerate(triggers, 1):
+            pattern = {"source": [topology.SOURCE], "detail-type": list(trigger.types)}
+            self._rule(
+                name,
+                f"{', '.join(trigger.types)} to {name}",
+                {
+                    "event_bus_name": bus.event_bus_name,
+                    "event_pattern": pattern | ({"detail": trigger.detail} if trigger.detail else {}),
+                },
+                {
+                    "retryPolicy": {"maximumRetryAttempts": trigger.retries},
+                    "deadLetterConfig": {"arn": self._places["routing-dlq"].arns[0]},
+                },
+                "" if place == 1 else f"-{place}",
+            )
 
     def _change(self, name: str, secret: str) -> None:
         """The secret may be changed by the function, and is every so many days where the stage says so."""
@@ -207,13 +212,15 @@ class Functions(Construct):
         )
         schedule.add_dependency(allowed)
 
-    def _rule(self, name: str, says: str, when: dict[str, Any], delivery: dict[str, Any]) -> None:
+    def _rule(
+        self, name: str, says: str, when: dict[str, Any], delivery: dict[str, Any], end: str = ""
+    ) -> None:
         function = self.all[name]
         target = {"id": name, "arn": function.function_arn, **delivery}
-        rule = events.CfnRule(self, f"{name}-rule", description=says, targets=[target], **when)
+        rule = events.CfnRule(self, f"{name}-rule{end}", description=says, targets=[target], **when)
         lambda_.CfnPermission(
             self,
-            f"{name}-rule-calls",
+            f"{name}-rule{end}-calls",
             action="lambda:InvokeFunction",
             principal="events.amazonaws.com",
             function_name=function.function_name,

@@ -19,7 +19,7 @@ class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `image`: address of a built image; empty: built from the Dockerfile while deploying, which needs Docker.
     `people`: who signs people in, cognito (a pool of this stage) or oidc (`issuer` and `client`; the client's secret
-    lies in the secret `iops-<stage>-oidc`).
+    lies in the secret `iops-<stage>-oidc`). `embed`: exact origins whose pages may show the dashboard in a frame.
     """
 
     domain: str
@@ -29,6 +29,7 @@ class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: Literal["cognito", "oidc"] = "cognito"
     issuer: str = ""
     client: str = ""
+    embed: tuple[str, ...] = ()
 
 
 class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ from infra.stages import Stage, Website
 
 PORT = 8050
 _ROOT = Path(__file__).resolve().parents[1]
+FRAME_COOKIE = "__Host-iops-frame"  # of the dashboard (dashboard/sessions.py), in frames of others
 
 
 class Dashboard(Construct):
@@ -55,16 +56,28 @@ class Dashboard(Construct):
             stickiness_cookie_duration=cdk.Duration.hours(8),
             deregistration_delay=cdk.Duration.seconds(20),
         )
-        self.balancer.add_listener(
+        shown = elb.ListenerAction.forward([group])
+        listener = self.balancer.add_listener(
             "https",
             port=443,
             ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
             certificates=[acm.Certificate.from_certificate_arn(self, "certificate", self._site.certificate)],
-            default_action=self._sign_in(self._site, elb.ListenerAction.forward([group])),
+            default_action=self._sign_in(self._site, shown),
         )
+        if self._site.embed:
+            self._let_frames_through(listener, shown)
         self.balancer.add_redirect()
         cdk.CfnOutput(cdk.Stack.of(self), "DashboardUrl", value=f"https://{self._site.domain}")
         cdk.CfnOutput(cdk.Stack.of(self), "BalancerName", value=self.balancer.load_balancer_dns_name)
+
+    def _let_frames_through(self, listener: elb.ApplicationListener, shown: elb.ListenerAction) -> None:
+        """A login page cannot be shown in a frame, so what a frame asks for goes to the dashboard, whose own token is asked for."""
+        asks = {
+            "frame": elb.ListenerCondition.query_strings([elb.QueryStringCondition(key="embed", value="1")]),
+            "framed": elb.ListenerCondition.http_header("Cookie", [f"*{FRAME_COOKIE}=*"]),
+        }
+        for priority, (name, condition) in enumerate(asks.items(), 1):
+            listener.add_action(name, priority=priority, conditions=[condition], action=shown)
 
     def _service(self, places: Mapping[str, Place]) -> ecs.FargateService:
         stage = self._stage
@@ -105,7 +118,8 @@ class Dashboard(Construct):
                 "IOPS_BEHIND_TLS": "1",
                 "IOPS_ALLOWED_HOSTS": self._site.domain,
                 "IOPS_REGION": stage.region or "",
-            },
+            }
+            | ({"IOPS_EMBED_ORIGINS": ",".join(self._site.embed)} if self._site.embed else {}),
             secrets={"IOPS_TOKEN": ecs.Secret.from_secrets_manager(token)},
         )
         for grant in WEBSITE_GRANTS:

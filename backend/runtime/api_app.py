@@ -23,6 +23,7 @@ from backend.runtime.api_write import Gone, Intake, bearer, read_body
 from backend.runtime.replies import Denied, Reply, named, problem, problem_of, transmit
 from backend.runtime.settings import Settings
 from backend.services import intake
+from backend.services.announcements import during
 
 log = logging.getLogger("iops.api")
 
@@ -77,7 +78,7 @@ class FrontDoor:
                 )
                 reply = named(reply, request_id)
                 return with_cors(reply, self._origin(headers)) if self._settings.cors_origins else reply
-            found = await self._cold(scope, path, headers, receive)
+            found = await self._cold(scope, path, headers, receive, request_id)
             if isinstance(found, Stream):
                 return found
             reply = found
@@ -118,7 +119,9 @@ class FrontDoor:
         if len(self._good_hosts) < 100:
             self._good_hosts.add(host)
 
-    async def _cold(self, scope: Any, path: str, headers: dict[bytes, bytes], receive: Any) -> Reply | Stream:
+    async def _cold(
+        self, scope: Any, path: str, headers: dict[bytes, bytes], receive: Any, request_id: str
+    ) -> Reply | Stream:
         api = self._api
         if api is None:
             raise Denied(503, "starting", "starting; try again in a moment", ((b"retry-after", b"1"),))
@@ -139,9 +142,12 @@ class FrontDoor:
         call = Call(route, parameters, query, body, actor, role, match, api.clock())
         if route.operation == "live_events" and scope["method"] == "GET":
             return self._streams.open(api, call, headers, self._settings.cors_origins)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, HANDLERS[route.operation], api, call
-        )
+
+        def handled() -> Reply:
+            with during(request_id):
+                return HANDLERS[route.operation](api, call)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, handled)
 
     def _origin(self, headers: dict[bytes, bytes]) -> bytes | None:
         return allowed_origin(headers, self._settings.cors_origins)

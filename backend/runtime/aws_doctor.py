@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from backend.runtime import aws_needs, aws_quotas
 from backend.runtime.aws_stage import ABSENT, Clients, output_of, outputs, stacks
 from backend.runtime.doctor import Finding
 from backend.topology import FUNCTIONS, RESOURCES
@@ -27,6 +28,7 @@ def check(client: Clients, stage: str, fetch: Fetch | None = None) -> Iterator[F
         lambda: _account(client),
         lambda: _bootstrap(client),
         lambda: _quota(client),
+        lambda: _quotas(client, stage),
         lambda: _model(client, stage),
         lambda: _deployed(client, stage, fetch),
     )
@@ -74,6 +76,28 @@ def _quota(client: Clients) -> Iterator[Finding]:
             f"only {limit} functions may run at once; {reserved} would be reserved and {SPARE} must be left",
             "ask for a higher quota of concurrent executions, or deploy with -c reserve=false",
         )
+
+
+def _quotas(client: Clients, stage: str) -> Iterator[Finding]:
+    from botocore.exceptions import ClientError
+
+    try:
+        needs = aws_needs.of_stage(client, stage)
+    except ClientError as error:
+        yield Finding(
+            "warning",
+            f"could not check quotas: {error.response['Error']['Code']} for the deployed templates",
+            f"allow cloudformation:GetTemplate, or make synth STAGE={stage} first",
+        )
+        return
+    if needs is None:
+        yield Finding(
+            "ok",
+            f"quotas are not compared with stage {stage} before there are templates: `make synth STAGE={stage}`",
+        )
+        return
+    yield Finding("ok", f"what stage {stage} needs is read from {needs.source}")
+    yield from aws_quotas.check(client, needs)
 
 
 def _model(client: Clients, stage: str) -> Iterator[Finding]:

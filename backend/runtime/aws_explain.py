@@ -13,12 +13,13 @@ from backend.domain.token_prices import token_prices
 from backend.ports import Explainer
 from backend.runtime.aws import Installation
 from backend.services import cases
-from backend.services.announcements import OPENED, SEGMENT
+from backend.services.announcements import CHANGED, OPENED, SEGMENT
 from backend.services.explaining import Chain, Limits, cost_usd
 
 # Reasons for the rules' own wording that are no failure of a language model.
 _QUIET = frozenset(("off", "not enough evidence", "explained a moment ago"))
 _THROTTLED = "HTTP 429"
+LATELY = 5  # insights of an entity that are looked through for one that a model worded
 
 
 class Explained(NamedTuple):
@@ -75,17 +76,26 @@ class AwsExplainer:
         now_us = self._home.clock()
         self._store.used.clear()
         case = self._case(kind, detail, now_us)
+        if case is not None:
+            self._remember(case)
         made = self._chain.explain([case]) if case is not None else []
         if made:
             self._store.save_insights(made, self._home.clock(), detail.get("request_id", ""))
         return Explained(made, cost_usd(dict(self._store.used)))
 
+    def _remember(self, case: Case) -> None:
+        """What another process had a model word a moment ago counts here too: an alert that opens and gets worse is asked about once."""
+        if self._chain.has_models:
+            for known in self._store.insights_of(case.entity_type, case.entity_id, LATELY):
+                if known.source != "rules" and known.reason != "cached":
+                    self._chain.was_asked(case.entity_type, case.entity_id, known.created_us)
+
     def _case(self, kind: str, detail: Mapping[str, Any], now_us: int) -> Case | None:
-        """None when there is nothing to explain: the alert has ended, or has its explanation already."""
+        """None when there is nothing to explain: the alert has ended, or is explained at its present severity already."""
         if kind == SEGMENT:
             entity = detail["entity_type"], detail["entity_id"]
             return cases.of_segment(self._store, entity, detail["before"], detail["after"], now_us)
-        alert = self._store.load_alert(detail["alert_id"]) if kind == OPENED else None
+        alert = self._store.load_alert(detail["alert_id"]) if kind in (OPENED, CHANGED) else None
         if alert is None or not alert.living:
             return None
         known = self._store.insights_of_alerts([alert.alert_id]).get(alert.alert_id)

@@ -7,11 +7,14 @@ import logging
 import sys
 from typing import Any
 
+from backend.services.announcements import RUN
+
 _ABOUT = ("request_id", "requests", "events", "alert_id", "insights")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object per line; control characters of any text are escaped by the encoding. What a line is about stands apart."""
+    """One JSON object per line; control characters of any text are escaped by the encoding. What a line is about stands apart,
+    the request in whose course it was written too."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -20,6 +23,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage()[:2_000],
         }
+        if run := RUN.get():
+            line["request_id"] = run
         line |= {name: value for name in _ABOUT if (value := getattr(record, name, None)) is not None}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)[-4_000:]

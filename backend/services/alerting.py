@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 import msgspec
@@ -11,7 +12,10 @@ from backend.domain.alerts import Alert, Command
 from backend.domain.errors import Conflict, NotFound
 from backend.domain.limits import DOCUMENT, book_of
 from backend.ports import Alerts, Documents
+from backend.services.announcements import RUN
 from backend.services.read_models import AlertRow
+
+log = logging.getLogger("iops.alerting")
 
 # These add to an alert or repeat what already holds; they are right whatever else changed in the meantime.
 UNCONDITIONAL = frozenset(("note", "verdict"))
@@ -63,6 +67,7 @@ def command(
                 fresh = store.load_alert(alert_id) or alert
                 raise Conflict(_explain(fresh), current=row_of(fresh)) from None
             continue
+        log.info("alert %s", action, extra={"alert_id": alert_id, "request_id": RUN.get()})
         return row_of(transition.alert)
     raise AssertionError("unreachable: the last attempt returns or raises")
 

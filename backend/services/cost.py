@@ -19,8 +19,10 @@ MINUTES = HOURS * 60
 SECONDS = HOURS * 3_600
 GB = 1e9
 
-# Events folded at once -> (write units, read units) of each, entities known.
-UNITS = ((1, 21.5, 13.0), (5, 12.3, 2.6), (100, 6.1, 0.12))
+# Events folded at once -> (write units, read units) of each, entities known: what the benchmark prints, without a margin, because
+# the bill says that it is measured. A lasting load meets entities that are known; docs/benchmarks.md has both.
+MEASURED = "2026-11-30"
+UNITS = ((1, 19.57, 12.45), (5, 11.39, 2.48), (100, 5.54, 0.12))
 ENTITIES_PER_STUDENT = 1.25  # with tutors, subjects, regions, cells
 SWEPT_WRITES = 2.2  # of one entity whose window moved
 REFRESHED_WRITES = 3.1  # of one entity whose scores had grown old
@@ -274,7 +276,7 @@ def _assumptions(load: Load) -> list[str]:
         f"List prices of {REGION} of {DATED}, in dollars, without tax, discounts or a first year's free amounts",
         f"{load.streams} students, {load.events_per_s:.3g} events a second together: {load.events / 1e6:.2f} million in a month of {HOURS:.0f} hours",
         f"{counted(load.per_request, 'event')} in a request, {load.payload_bytes} bytes each",
-        f"{load.batch:.1f} events folded at once: {write:.1f} write and {read:.1f} read units each (measured at 1, 5 and 100)",
+        f"{load.batch:.1f} events folded at once: {write:.1f} write and {read:.1f} read units each (measured {MEASURED} at 1, 5 and 100)",
         f"A sweep every {load.sweep_minutes:g} min writes only entities of which an event leaves a window",
         f"{load.alerts_per_1000:g} alerts in 1,000 events; a model words {percent(load.explain_share)} of them, {load.tokens_in} tokens in, {load.tokens_out} out",
         f"{counted(load.viewers, 'dashboard')} open 8 hours on 22 days; logs kept {load.retention_days} days; archive kept a year",

@@ -66,6 +66,11 @@ class Chain:
         """Whether there is anybody to ask but the rules."""
         return bool(self._providers)
 
+    def was_asked(self, entity_type: str, entity_id: str, at_us: int) -> None:
+        """Somebody else put the entity to a model then."""
+        key = entity_type, entity_id
+        self._worded[key] = max(at_us, self._worded.get(key, at_us))
+
     def explain(self, cases: Sequence[Case]) -> list[Insight]:
         """One insight per case, in order, within the deadline whatever the models do. Never raises for them."""
         now_us = self._clock()

@@ -1,4 +1,5 @@
-"""Writes the cloud assemblies that the tests deploy, one per ingest path: `python -m tests.aws.assemblies FOLDER BASE`.
+"""Writes the cloud assemblies that the tests deploy, one per ingest path: `python -m tests.aws.assemblies FOLDER BASE [PATH ...]`.
+Says the name of each that is done.
 
 BASE is the emulator's address of API Gateway, http://host:port/_aws/execute-api. In a process of its own, because the library
 that makes templates is large.
@@ -23,7 +24,7 @@ def stage(path: str, base: str) -> Stage:
     # Nothing is gathered, so that the benchmark shows the path itself.
     changes = {"name": NAMES[path], "ingest_path": path, "push_endpoint": base, "window_s": 0}
     if path == "kinesis":
-        changes |= {"rate": 2, "burst": 8}  # low enough for a test to reach on a slow machine
+        changes |= {"rate": 1, "burst": 4}  # low enough for a test to reach on a slow machine
     return msgspec.structs.replace(STAGES["emulator"], **changes)
 
 
@@ -36,3 +37,4 @@ def write(folder: Path, base: str, path: str) -> None:
 if __name__ == "__main__":
     for each in sys.argv[3:] or NAMES:
         write(Path(sys.argv[1]), sys.argv[2], each)
+        print(each, flush=True)

@@ -28,14 +28,29 @@ PATIENCE_S = 40.0  # a machine that builds something else at the same time is sl
 T = TypeVar("T")
 
 
-def synthesise(emulator: Emulator, *paths: str) -> Path:
-    """Folder with an assembly per ingest path, made for this emulator."""
-    folder = emulator.folder / "assemblies"
-    command = [sys.executable, "-m", "tests.aws.assemblies", str(folder), gateway(emulator), *paths]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the stacks cannot be synthesised: {done.stderr[-3_000:]}")
-    return folder
+class Synthesis:
+    """Assemblies for this emulator, one ingest path after the other, made by a process of its own; nobody waits for one not asked for."""
+
+    def __init__(self, emulator: Emulator, *paths: str) -> None:
+        self._folder, self._log = emulator.folder / "assemblies", emulator.folder / "synthesis"
+        command = [sys.executable, "-m", "tests.aws.assemblies", str(self._folder), gateway(emulator), *paths]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+        self._made: set[str] = set()
+
+    def of(self, path: str) -> Path:
+        """The folder of that path's assembly, once it is made."""
+        assert self._process.stdout is not None
+        while path not in self._made:
+            line = self._process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"the stacks cannot be synthesised: {self._log.read_text()[-3_000:]}")
+            self._made.add(line.strip())
+        return self._folder / path
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
 
 
 def gateway(emulator: Emulator) -> str:

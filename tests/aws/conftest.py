@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.aws.cloud import Cloud, synthesise
+from tests.aws.cloud import Cloud, Synthesis
 from tests.aws.emulator import Emulator, installed
 
 
@@ -19,14 +18,16 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="package")
-def assemblies(emulator: Emulator) -> Path:
-    """An assembly per ingest path."""
-    return synthesise(emulator)
+def assemblies(emulator: Emulator) -> Iterator[Synthesis]:
+    """An assembly per ingest path; the second one is made while the first one is tested."""
+    running = Synthesis(emulator, "direct", "kinesis")
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="package")
-def cloud(emulator: Emulator, assemblies: Path) -> Iterator[Cloud]:
+def cloud(emulator: Emulator, assemblies: Synthesis) -> Iterator[Cloud]:
     """The ingest path `direct`: the default."""
-    deployed = Cloud(emulator, assemblies / "direct")
+    deployed = Cloud(emulator, assemblies.of("direct"))
     yield deployed
     deployed.close()

@@ -19,6 +19,7 @@ from tests.aws.deploy import REGION
 from tests.journeys.conftest import free_port
 
 TOKEN = "token-of-the-deployed-dashboard"
+PARTNER = "https://partner.example"  # whose pages may show it in a frame
 # Resource of the topology -> output of the stacks that holds its name or address.
 PLACES = {
     "state": "StateTable",
@@ -47,6 +48,7 @@ def website(cloud: Cloud, folder: Path) -> Iterator[str]:
         "IOPS_REGION": REGION,
         "IOPS_PORT": str(port),
         "IOPS_TOKEN": TOKEN,
+        "IOPS_EMBED_ORIGINS": PARTNER,
         "IOPS_INGEST_KEY": cloud.key,
         "IOPS_DATA_DIR": str(folder),
     }

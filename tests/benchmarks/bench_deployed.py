@@ -14,7 +14,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-from tests.aws.cloud import Cloud, eventually, synthesise
+from tests.aws.cloud import Cloud, Synthesis, eventually
 from tests.aws.emulator import Emulator, installed
 from tests.aws.made import call
 from tests.benchmarks.figures import figure, share
@@ -49,9 +49,9 @@ def main() -> None:
     emulator = Emulator(installed())
     try:
         began = time.monotonic()
-        folder = synthesise(emulator, "direct")
+        assembly = Synthesis(emulator, "direct").of("direct")
         figure("synthesis and checks", time.monotonic() - began, "s")
-        cloud = Cloud(emulator, folder / "direct")
+        cloud = Cloud(emulator, assembly)
         try:
             figure("deploying all stacks", sum(cloud.deployed.seconds.values()), "s", at_most=DEPLOY_GOAL_S)
             cloud.post([call("warm", "stu_warm")])

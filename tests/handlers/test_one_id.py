@@ -207,6 +207,33 @@ def test_what_a_person_does_is_announced_with_the_id_of_the_request(home: Home) 
     assert (changed["action"], changed["request_id"]) == ("ack", "click-4")
 
 
+def test_a_click_in_the_dashboard_is_announced_with_the_id_of_its_request(home: Home) -> None:
+    from dashboard.app import create_app
+    from dashboard.context import WebConfig
+
+    home.store.take_in([call(f"c{n}", NOW - n * MINUTE).event for n in range(4)], NOW)
+    (opened,) = announced(home, "AlertOpened")
+    server = create_app(home.store, lambda: NOW, config=WebConfig(token="token-of-a-test", runtime="aws"))
+    client = server.test_client()
+    client.get("/?token=token-of-a-test")
+    body = {
+        "output": "shell-result.data",
+        "outputs": {"id": "shell-result", "property": "data"},
+        "inputs": [
+            {
+                "id": "shell-command",
+                "property": "data",
+                "value": {"alert_id": opened["alert_id"], "action": "ack"},
+            }
+        ],
+        "changedPropIds": ["shell-command.data"],
+    }
+    answer = client.post("/_dash-update-component", json=body)
+    server.config["hub"].close()
+    (changed,) = announced(home, "AlertChanged", after=1)
+    assert (changed["action"], changed["request_id"]) == ("ack", answer.headers["X-Request-Id"])
+
+
 def test_a_batch_that_another_process_finishes_names_its_alerts_with_their_requests(home: Home) -> None:
     """The first one died after everything was written and before it was announced; the batch is delivered again."""
     events = [call(f"c{n}", NOW - n * MINUTE).event for n in range(4)]

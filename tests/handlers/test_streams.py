@@ -13,6 +13,8 @@ from backend.adapters.dynamo.items import pack
 from backend.domain.times import DAY, MINUTE, SECOND
 from backend.runtime import aws_explain
 from backend.services.explaining import day_of
+from backend.topology import function
+from backend.topology_kinds import Trigger
 from tests.builders import NOW, call, catch_up, event, session
 from tests.handlers.conftest import Home, record
 from tests.handlers.shapes import bus
@@ -213,6 +215,55 @@ def test_an_opened_alert_is_explained_once_and_its_words_are_announced(
     assert any(line.get("InsightsBySource") == [1.0] and line["source"] == "rules" for line in lines)
     made = aws_explain.AwsExplainer(home.installation).explain("AlertOpened", opened["detail"])
     assert made.insights == []
+
+
+def heard(home: Home) -> list[dict[str, Any]]:
+    """What the bus would start the explainer with since the last look."""
+    from backend.handlers import alert
+
+    alert.handler({"Records": home.records("state", "CHG#")}, home.context)
+    triggers = [each for each in function("ai").triggers if each.kind == "bus"]
+    return [m for m in home.messages() if any(_starts(each, m) for each in triggers)]
+
+
+def _starts(trigger: Trigger, message: dict[str, Any]) -> bool:
+    """Whether a message matches the rule of a trigger whose pattern names values alone."""
+    wanted = (trigger.detail or {}).items()
+    return message["detail-type"] in trigger.types and all(
+        message["detail"].get(key) in values for key, values in wanted
+    )
+
+
+def test_an_alert_that_gets_worse_or_eases_is_explained_again_and_no_other_change_of_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend.services import alerting
+
+    process(home, accept(home, *(call(f"c{n}", NOW - n * MINUTE) for n in range(3))))
+    model = Model(Clock(), lambda _prompt: answer({"text": "This student called 3 times."}))
+    monkeypatch.setattr(aws_explain, "providers", lambda _home: [model])
+    (opened,) = [m for m in heard(home) if m["detail"]["alert_type"] == CALLS]
+    first = aws_explain.AwsExplainer(home.installation).explain(opened["detail-type"], opened["detail"])
+    assert [(i.severity, i.source) for i in first.insights] == [("warning", "anthropic")]
+
+    alert_id = opened["detail"]["alert_id"]
+    alerting.command(home.store, alert_id, "ack", actor="Ada", now_us=NOW)
+    calls(home, "one-more", NOW + MINUTE, 1)
+    assert [m for m in heard(home) if m["detail"].get("alert_id") == alert_id] == []
+
+    calls(home, "worse", NOW + 2 * MINUTE, 3)
+    home.installation.clock = lambda: NOW + 2 * MINUTE
+    (worse,) = [m for m in heard(home) if m["detail"].get("alert_id") == alert_id]
+    assert (worse["detail-type"], worse["detail"]["action"]) == ("AlertChanged", "worsened")
+    for again in (["critical"], []):  # by another process, and a second time
+        made = aws_explain.AwsExplainer(home.installation).explain(worse["detail-type"], worse["detail"])
+        assert [i.severity for i in made.insights] == again
+        assert {i.reason for i in made.insights} <= {"explained a moment ago"}
+    assert len(model.asked) == 1
+
+    catch_up(home.store, NOW + 8 * DAY)
+    eased = [m["detail"]["action"] for m in heard(home) if m["detail"].get("alert_id") == alert_id]
+    assert set(eased) <= {"eased"}
 
 
 @pytest.mark.parametrize(("dollars", "asked"), [("5", 1), ("0.01", 0)])

@@ -10,15 +10,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import aws_cdk as cdk
+import msgspec
 
 from infra import stages
 from infra.app import build
+
+
+def _framed(origin: str) -> str:
+    """The website of `prod`, which pages of this origin may show in a frame."""
+    website = stages.STAGES["prod"].website
+    assert website is not None
+    return msgspec.json.encode(msgspec.structs.replace(website, embed=(origin,))).decode()
+
 
 # Stages that are synthesised in the tests, by a short name: what is given on the command line.
 VARIANTS: dict[str, dict[str, str]] = {
     "direct": {"stage": "emulator"},
     "kinesis": {"stage": "emulator", "ingest_path": "kinesis", "reserve": "true", "llm": "bedrock"},
-    "prod": {"stage": "prod", "bundle": "host"},
+    "prod": {"stage": "prod", "bundle": "host", "website": _framed("https://partner.example")},
 }
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from backend.runtime.aws_needs import of_templates
+from backend.topology import FUNCTIONS
+from dashboard.sessions import FRAME_COOKIE
 from infra import nag, stages
 from infra.grants import Place, statements
 from infra.stages import STAGES, read
@@ -130,6 +133,37 @@ def test_the_website_is_behind_https_and_a_login(prod: Assembly) -> None:
     (pool,) = prod.of("AWS::Cognito::UserPool")
     assert pool.properties["MfaConfiguration"] == "ON"
     assert pool.properties["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
+
+
+def test_frames_pass_the_login_by_their_address_or_their_cookie_and_nothing_else_does(prod: Assembly) -> None:
+    """The login cannot be shown in a frame; the dashboard itself asks every request for its token or cookie."""
+    rules = [item.properties for item in prod.of("AWS::ElasticLoadBalancingV2::ListenerRule")]
+    assert [[action["Type"] for action in rule["Actions"]] for rule in rules] == [["forward"]] * 2
+    assert [rule["Conditions"] for rule in rules] == [
+        [{"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "embed", "Value": "1"}]}}],
+        [
+            {
+                "Field": "http-header",
+                "HttpHeaderConfig": {"HttpHeaderName": "Cookie", "Values": [f"*{FRAME_COOKIE}=*"]},
+            }
+        ],
+    ]
+    (task,) = prod.of("AWS::ECS::TaskDefinition")
+    (container,) = task.properties["ContainerDefinitions"]
+    told = {each["Name"]: each["Value"] for each in container["Environment"]}
+    assert told["IOPS_EMBED_ORIGINS"] == "https://partner.example"
+    plain = STAGES["prod"].website
+    assert plain is not None
+    assert plain.embed == ()  # nobody may unless a stage says so
+
+
+def test_what_a_stage_needs_of_its_account_is_read_off_its_templates(prod: Assembly) -> None:
+    wanted, stage = of_templates(prod.templates.values(), "here"), prod.stage
+    assert (wanted.rate, wanted.burst) == (stage.rate, stage.burst)
+    assert wanted.reserved == sum(each.reserved or 0 for each in FUNCTIONS)
+    assert (wanted.model, wanted.daily_calls) == (stage.llm_model, stage.llm_daily_calls)
+    assert wanted.explaining == 5
+    assert (wanted.streams, wanted.vcpu, wanted.capacity) == (1, 1.0, 0.0)
 
 
 def test_the_website_may_do_what_the_api_may_and_no_more(prod: Assembly) -> None:

@@ -68,6 +68,17 @@ def test_every_answer_says_under_which_id_the_log_speaks_of_it(api: Running) -> 
     assert len(unfit.headers["x-request-id"]) == 16
 
 
+def test_what_a_command_changed_goes_back_to_its_request(fresh: Running) -> None:
+    for number in range(3):
+        fresh.post(call(number))
+    (alert,) = eventually(lambda: fresh.get("/v1/alerts").json()["items"], 30)
+    done = fresh.command(f"/v1/alerts/{alert['alert_id']}/ack", {}, **{"X-Request-Id": "click-7"})
+    assert (done.status, done.headers["x-request-id"]) == (200, "click-7")
+    store = SqliteStore(fresh.settings.database, checkpoints=False)
+    assert store.requests_of_alerts([alert["alert_id"]]) == ["click-7"]
+    store.close()
+
+
 def _about(log: Path, request_id: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines() if request_id in line]
 

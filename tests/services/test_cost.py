@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
+from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from backend.runtime.cli import main as iops
-from backend.services.cost import HOURS, UNITS, Bill, Load, changes, estimate, units_per_event
+from backend.services.cost import HOURS, MEASURED, UNITS, Bill, Load, changes, estimate, units_per_event
 from backend.services.prices import DATED, PRICES, Price
 
 
@@ -43,8 +45,23 @@ def test_writes_of_events_are_what_was_measured_times_the_price() -> None:
     load = Load(events_per_s=1_000)  # a hundred are folded at once
     assert load.batch == 100
     assert line(estimate(load), "DynamoDB", "writes of events") == pytest.approx(
-        load.events * 6.1 / 1e6 * 0.625
+        load.events * UNITS[-1][1] / 1e6 * 0.625
     )
+
+
+def test_units_are_those_that_the_page_of_benchmarks_names() -> None:
+    """With the same date, so that neither is changed without the other."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert re.search(rf"Printed on {MEASURED} by `dynamo`", text)
+    for batch, write, read in UNITS:
+        row = re.search(
+            rf"\| (write|write and read) units an event in batches of {batch}\b[^|]*\|[^|]*\| (.+) \|", text
+        )
+        assert row, f"no row about batches of {batch}"
+        known = row[2].split(" / ")[1].split(":")[0].split(" and ")
+        assert float(known[0]) == write
+        if len(known) == 2:
+            assert float(known[1]) == read
 
 
 def test_units_lie_between_what_was_measured() -> None:

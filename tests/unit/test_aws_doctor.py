@@ -46,6 +46,7 @@ class Aws:
                 "Environment": {"Variables": {"IOPS_LLM": "bedrock", "IOPS_LLM_MODEL": "us.m"}}
             },
             "get_inference_profile": {},
+            "get_template": refuse("ValidationError"),  # quotas: tests/unit/test_aws_quotas.py
             "describe_stacks": self._stack,
             "get_queue_attributes": {"Attributes": {"ApproximateNumberOfMessages": "0"}},
             "describe_alarms": {"MetricAlarms": []},

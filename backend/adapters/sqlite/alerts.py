@@ -12,6 +12,7 @@ import msgspec
 from backend.adapters.sqlite.connections import Connections
 from backend.domain.alerts import Alert, AuditEntry, Transition, standing
 from backend.domain.errors import Conflict
+from backend.services.announcements import RUN
 
 FIELDS = tuple(field.name for field in msgspec.structs.fields(Alert))
 _COLUMNS = ", ".join(FIELDS)
@@ -19,6 +20,7 @@ _SAVE = (
     f"INSERT INTO alerts ({_COLUMNS}) VALUES ({', '.join('?' * len(FIELDS))}) ON CONFLICT (alert_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in FIELDS[1:])
 )
+_GOES_BACK_TO = "UPDATE alerts SET request_id = ? WHERE alert_id = ?"
 _DETAILS = FIELDS.index("details")
 _SIMULATED = FIELDS.index("simulated")
 
@@ -59,6 +61,8 @@ class SqliteAlerts(Connections):
                 raise Conflict(
                     "a newer alert of the same rule is already open for this one; work on that"
                 ) from error
+            if run := RUN.get():
+                connection.execute(_GOES_BACK_TO, (run, alert.alert_id))
             connection.execute(
                 "INSERT INTO changes (at_us, kind, key) VALUES (?, 'alert', ?)", (entry.at_us, alert.alert_id)
             )
@@ -109,7 +113,7 @@ def note_request(connection: sqlite3.Connection, alert_id: str, seq: int) -> str
     row = connection.execute("SELECT request_id FROM events WHERE seq = ?", (seq,)).fetchone()
     if row is None or row[0] is None:
         return None
-    connection.execute("UPDATE alerts SET request_id = ? WHERE alert_id = ?", (row[0], alert_id))
+    connection.execute(_GOES_BACK_TO, (row[0], alert_id))
     return row[0]
 
 

@@ -103,7 +103,7 @@ CREATE TABLE alerts (
   opened_us INTEGER NOT NULL, last_seen_us INTEGER NOT NULL, owner TEXT,
   acknowledged_by TEXT, acknowledged_us INTEGER, snoozed_until_us INTEGER, resolved_us INTEGER, cause TEXT, last_note TEXT, verdict TEXT,
   simulated INTEGER NOT NULL DEFAULT 0, ended_by TEXT, quiet_until_us INTEGER,
-  request_id TEXT, -- that brought the event which changed it last
+  request_id TEXT, -- that changed it last: by the event it brought, or as somebody's command
   explained TEXT -- the severity that its newest insight tells of
 ) WITHOUT ROWID;
 -- At most one living alert per rule and entity.
