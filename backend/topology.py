@@ -14,21 +14,6 @@ from backend.topology_kinds import Announcement, Function, Grant, Metric, Resour
 SOURCE = "iops"  # of every event on the bus
 TTL_ATTRIBUTE = "ttl"
 HIGH_RISK = 80  # from this risk score on an alert is announced as HighRisk
-INGEST_PATHS = ("direct", "kinesis")
-ACCESSES = (
-    "read",
-    "write",
-    "readwrite",
-    "follow",
-    "put",
-    "send",
-    "consume",
-    "invoke",
-    "manage",
-    "address",
-    "rotate",
-    "rekey",
-)
 
 # What is announced on the bus. The detail of each holds DETAIL, as far as it is known.
 DETAIL_TYPES = ("AlertOpened", "AlertChanged", "SegmentChanged", "HighRisk", "MalformedEvents")

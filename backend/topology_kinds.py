@@ -26,8 +26,9 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     kind http: the routes of the audiences in `source`; stream: new items of the table or stream `source`, of partitions
     that begin with `prefix`; schedule: every `source` minutes; bus: events of the detail types in `types`, narrowed by
     `detail` (an EventBridge pattern); authorizer: the REST API asks it; websocket: the route or authorizer `source`;
-    rotation: Secrets Manager, for the secrets in `source`; invoke: called by name. `on_failure` is the queue of what could not be done; `keeps`: the bucket in which a batch that
-    could not be done is kept whole, of which the queue is told; `path`: only on this ingest path.
+    rotation: Secrets Manager, for the secrets in `source`; invoke: called by name. `on_failure` is the queue of what could
+    not be done; `keeps`: the bucket in which a batch that could not be done is kept whole, of which the queue is told;
+    `path`: only on this ingest path.
     """
 
     kind: str
@@ -46,7 +47,7 @@ class Grant(msgspec.Struct, frozen=True):
     """A function may use a resource this way, and no other."""
 
     resource: str
-    access: str
+    access: str  # read, write, readwrite, follow, put, send, consume, invoke, manage, address, rotate, rekey
 
 
 class Function(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from dashboard.view import View
 from dashboard.words import number, percent, plural, readable, signed
 
 FEW, USUAL = 3, 6  # fewer snapshots than FEW are doubtful where the median cell has at least USUAL
-SHORT_RATIO, SPARE_RATIO = 0.8, 3.0
+SHORT_RATIO = 0.8
 LATE_AFTER_S = 6 * 3600
 LISTED = 6
 # Hours to spare turn blue later than missing ones turn orange: a normal evening is a grey map.

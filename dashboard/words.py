@@ -42,10 +42,6 @@ def money(value: float | None) -> str:
     return UNKNOWN if value is None else f"${number(value, 0)}"
 
 
-def with_unit(value: float | None, unit: str) -> str:
-    return number(value) + (f" {unit}" if unit and value is not None else "")
-
-
 def plural(count: int, one: str, many: str | None = None) -> str:
     """plural(1, "alert") -> "1 alert"; plural(3, "alert") -> "3 alerts"."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"

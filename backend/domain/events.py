@@ -242,7 +242,6 @@ PAYLOADS: dict[str, type[Payload]] = {
     "subscription_cancelled": SubscriptionCancelled,
     "signup_completed": SignupCompleted,
 }
-CORE_TYPES = tuple(PAYLOADS)[:6]
 EVENT_TYPES = tuple(PAYLOADS)
 
 

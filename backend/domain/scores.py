@@ -11,7 +11,6 @@ from backend.domain.times import DAY
 from backend.domain.windows import INDEX
 from backend.domain.wording import counted
 
-HEALTH_VERSION = 1
 REPORTED_FRESH_US = DAY  # a pushed score is displayed while younger than this
 EXPECTED_PER_WEEK = {"budget": 1.0, "standard": 1.5, "premium": 2.0}
 DEFAULT_PER_WEEK = 1.5

@@ -41,7 +41,6 @@ COUNTERS = (
     *(f"calls_{reason}" for reason in CALL_REASONS),
 )
 INDEX = {name: i for i, name in enumerate(COUNTERS)}
-ZEROS = (0,) * len(COUNTERS)
 
 _EVENTS, _COMPLETED, _STARTED, _NO_SHOW, _CANCELLED, _SECONDS = range(6)
 _RATING, _RATED, _HIGH, _LOW, _CALLS, _UNRESOLVED, _NEGATIVE, _ESCALATED, _CALL_SECONDS = range(6, 15)

@@ -14,6 +14,7 @@ from typing import Any
 from backend.adapters.sqlite.channels import SqliteChannels
 from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.domain.messages import Message
+from backend.domain.times import HOUR
 from backend.runtime.following import Follower
 from backend.runtime.settings import Settings
 from backend.services import notifying
@@ -22,6 +23,7 @@ from backend.services.notifying import Job, Outcome, Sender
 log = logging.getLogger("iops.notifier")
 LOOK_SECONDS = 0.5
 WATCH_US = 10 * 1_000_000  # how often what follows from the time alone is looked for
+FORGET_US = HOUR  # how often messages are looked through for those that ended long ago
 
 
 class Notifier(Follower):
@@ -42,7 +44,7 @@ class Notifier(Follower):
         self._clock, self._public_url, self._summaries, self._chance = clock, public_url, summaries, chance
         self._began = False
         self._busy: dict[str, threading.Thread] = {}
-        self._watched_us = 0
+        self._watched_us = self._forgot_us = 0
 
     def _round(self) -> float:
         if not self._began:
@@ -59,6 +61,9 @@ class Notifier(Follower):
             self._watched_us = now_us
             self._outbox.overdue(now_us)
             self._summaries(now_us)
+        if not 0 <= now_us - self._forgot_us < FORGET_US:
+            self._forgot_us = now_us
+            self._outbox.prune(now_us - notifying.KEEP_US)
         for channel_id in self._outbox.due(now_us):
             held = self._busy.get(channel_id)
             if held is None or not held.is_alive():

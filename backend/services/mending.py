@@ -11,7 +11,6 @@ from backend.domain.parsing import Parsed
 from backend.services import bodies
 from backend.services.ingest import MAX_REJECT_BYTES, Judgement, judge
 
-GRADES = ("critical", "error", "warning")
 # Nothing of the item can be used, or it was taken and could not be counted: somebody has to look.
 _CRITICAL = frozenset(
     (

@@ -38,7 +38,7 @@ REPEAT_US = 4 * HOUR
 GIVE_UP_US = DAY
 LEASE_US = 2 * MINUTE  # longer than any one try takes
 FIRST_PAUSE_US, MOST_PAUSE_US = 30 * SECOND, HOUR
-KEEP_US = 90 * DAY
+KEEP_US = 90 * DAY  # that messages which ended are remembered
 ESCALATE_US = {
     "critical": 15 * MINUTE,
     "warning": 2 * HOUR,

@@ -220,6 +220,12 @@ def test_no_permission_is_for_every_resource_unless_it_must_be(each: Assembly) -
     assert wrong == []
 
 
+def test_functions_wait_only_for_what_is_announced() -> None:
+    awaited = {kind for f in topology.FUNCTIONS for t in f.triggers if t.kind == "bus" for kind in t.types}
+    assert awaited
+    assert awaited <= set(topology.DETAIL_TYPES)
+
+
 def test_nobody_may_scan_a_table(each: Assembly) -> None:
     policies = json.dumps([p.properties for p in each.of("AWS::IAM::Policy")])
     assert "dynamodb:Scan" not in policies

@@ -13,7 +13,7 @@ from backend.domain.channels import Channel
 from backend.domain.errors import NotFound, Rejected
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.services import channels as service
-from backend.services.notifying import Outcome
+from backend.services.notifying import KEEP_US, Outcome
 from tests.builders import NOW
 from tests.services.notify_world import World, said
 
@@ -324,6 +324,17 @@ def test_messages_are_forgotten_after_their_time_but_not_those_that_wait(world: 
     world.work()
     world.outbox.prune(world.now + DAY)
     assert [state for _, state, _ in world.states()] == ["waiting"]
+
+
+def test_the_notifier_forgets_messages_that_ended_long_ago(world: World) -> None:
+    world.channel()
+    world.raised()
+    world.work()
+    world.work(30)
+    for late, remembered in ((KEEP_US - HOUR, True), (2 * HOUR, False)):
+        world.now += late
+        world.notifier.look()
+        assert ("sent" in [state for _, state, _ in world.states()]) is remembered
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,19 @@ def test_what_was_imported_lately_stays_however_long_ago_it_happened(tmp_path: P
     store.close()
 
 
+def test_arrivals_by_the_minute_go_with_their_time(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    for day in (100, 1):
+        at = NOW - day * DAY
+        store.append([_received(call(f"c{day}", at), at)])
+        fold_all(store, at)
+    assert sum(store.arrivals(0, NOW).values()) == 2
+    RetentionFollower(store, DAYS, lambda: NOW).once()
+    assert sum(store.arrivals(0, BEFORE).values()) == 0
+    assert sum(store.arrivals(0, NOW).values()) == 1
+    store.close()
+
+
 def test_what_was_not_folded_yet_stays(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     at = NOW - 100 * DAY

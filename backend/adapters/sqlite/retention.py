@@ -44,6 +44,7 @@ def _rest(connection: sqlite3.Connection, before_us: int) -> int:
     gone = connection.execute("DELETE FROM alerts WHERE resolved_us < ?", (before_us,)).rowcount
     hour_us = floor_us // HOUR * HOUR
     gone += connection.execute("DELETE FROM buckets WHERE hour_us < ?", (hour_us,)).rowcount
+    gone += connection.execute("DELETE FROM arrivals WHERE minute_us < ?", (before_us,)).rowcount
     for table in ("market", "samples"):
         gone += connection.execute(f"DELETE FROM {table} WHERE at_us < ?", (floor_us,)).rowcount
     gone += connection.execute("DELETE FROM rejects WHERE at_us < ?", (before_us,)).rowcount

@@ -33,7 +33,7 @@ from backend.domain.events import Event
 from backend.domain.lateness import is_history
 from backend.domain.limits import DOCUMENT
 from backend.domain.profiles import Profile
-from backend.domain.times import DAY, HOUR, MINUTE, iso
+from backend.domain.times import HOUR, MINUTE, iso
 from backend.domain.windows import delta_of, ring_of
 from backend.services.process import Batch, Key, crossed, quiet_until
 
@@ -42,7 +42,6 @@ REFRESH_LIMIT = 500
 DOUBT_US = 10 * MINUTE  # rules wait this long after the clock jumped ahead: it may come back
 BACK_US = MINUTE  # a clock that goes back by less is waited for, so that windows do not move to and fro
 KEEP_CHANGES = 20_000
-KEEP_ARRIVALS_US = 8 * DAY
 T = TypeVar("T")
 
 
