@@ -13,7 +13,8 @@ from backend.services.backtest import Backtest, Outcome, Share
 
 UNKNOWN = "not known of any"
 BY_TRUTH = "right by the simulator's truth"
-FEW = 10  # alerts; a difference between fewer than that is said as a count, not as a share
+FEW = 10  # alerts; of fewer than that no share is said
+MANY_TIMES = 2  # beyond so many times as many a share says less than the counts
 
 
 def headline(found: Backtest) -> str:
@@ -22,10 +23,9 @@ def headline(found: Backtest) -> str:
     if now == tried:
         return f"As many alerts as now: {now:,}" if now else "No alert with either"
     way = "fewer" if tried < now else "more"
-    if max(now, tried) < FEW or not now:
-        one = abs(now - tried)
-        return f"{one:,} {way} {'alert' if one == 1 else 'alerts'}: {tried:,} where there are {now:,}"
-    return f"{percent(abs(tried - now) / now)} {way} alerts: {tried:,} where there are {now:,}"
+    if now < FEW or tried > MANY_TIMES * now:
+        return f"{counted(tried, 'alert')} instead of {now:,}"
+    return f"{percent(abs(tried - now) / now)} {way} alerts: {tried:,} instead of {now:,}"
 
 
 def days_of(found: Backtest) -> int:
@@ -104,7 +104,7 @@ def _limits(one: Outcome, _days: int) -> str:
 
 def _length(us: int | None) -> str:
     if us is None:
-        return "-"
+        return "none has ended"
     if us < 2 * HOUR:
         return f"{us / MINUTE:.0f} min"
     return f"{us / HOUR:.1f} h" if us < 2 * DAY else f"{us / DAY:.1f} d"
@@ -117,11 +117,14 @@ def _share(share: Share) -> str:
 _ROWS: tuple[tuple[str, Callable[[Outcome, int], str]], ...] = (
     ("opens/ends", _limits),
     ("alerts", lambda one, days: f"{one.alerts} ({one.alerts / days:.1f} a day)"),
-    ("by severity", lambda one, _: ", ".join(f"{n} {s}" for s, n in sorted(one.severities.items())) or "-"),
-    ("about so many", lambda one, _: str(one.entities)),
+    (
+        "by severity",
+        lambda one, _: ", ".join(f"{n} {s}" for s, n in sorted(one.severities.items())) or "none",
+    ),
+    ("people or places concerned", lambda one, _: str(one.entities)),
     ("came back in the quiet time", lambda one, _: counted(one.came_back, "time")),
-    ("lasted, half of them at most", lambda one, _: _length(one.median_us)),
-    ("lasted, nine in ten at most", lambda one, _: _length(one.ninth_us)),
+    ("half of them ended within", lambda one, _: _length(one.median_us)),
+    ("nine in ten of them within", lambda one, _: _length(one.ninth_us)),
     ("still open", lambda one, _: str(one.still_open)),
     ("ended by themselves within 1 h", lambda one, _: _share(one.within_hour)),
     (BY_TRUTH, lambda one, _: _share(one.right)),

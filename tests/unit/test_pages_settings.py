@@ -222,7 +222,7 @@ def test_what_the_form_says_is_tried_and_stands_beside_what_is_in_force(
     assert order is not None
     trying.done(store, order, backtest(store, trying.rules_of(store, order), NOW - 7 * DAY, NOW), NOW)
     said, body, under_way = rules_trial.shown(ctx, view(), CALLS)
-    assert (said, under_way) == ("1 fewer alert: 0 where there are 1.", False)
+    assert (said, under_way) == ("0 alerts instead of 1.", False)
     shown = text(body)
     assert "Asked by dana" in shown
     assert "warning 4/1" in shown
