@@ -99,7 +99,9 @@ def page(ctx: Context, view: View, kind: str, name: str) -> Any:
             [
                 part(
                     "Students",
-                    lambda: students(queries.students(reads, scope, limit=LISTED), spread, kind, name, view),
+                    lambda: students(
+                        queries.students(reads, scope, limit=LISTED, trends=False), spread, kind, name, view
+                    ),
                 ),
                 part("Tutors", lambda: tutors(queries.tutors(reads, scope, limit=LISTED), kind, name, view)),
             ],

@@ -41,8 +41,12 @@ def students(
     offset: int = 0,
     segment: str | None = None,
     search: str | None = None,
+    trends: bool = True,
 ) -> Page:
-    """A page of StudentRow; unknown values sort last either way. Raises Rejected for an unknown sort column."""
+    """A page of StudentRow; unknown values sort last either way. Raises Rejected for an unknown sort column.
+
+    Who does not show `trends` leaves them out: they are empty then, and not asked for.
+    """
     filters, column = filters_of(scope), _SORT_NAMES.get(sort, sort)
     if scope.time_travel or sort == "open_alerts":
         rows, total = _from_memory(reads, scope, column, descending, limit, offset, segment, search)
@@ -57,7 +61,7 @@ def students(
             segment=segment,
             search=search,
         )
-    return Page(rows=student_rows(reads, rows, scope), total=total)
+    return Page(rows=student_rows(reads, rows, scope, trends), total=total)
 
 
 def _from_memory(
@@ -101,18 +105,16 @@ def _comparable(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-def student_rows(reads: Reads, rows: Sequence[Row], scope: Scope) -> list[StudentRow]:
+def student_rows(reads: Reads, rows: Sequence[Row], scope: Scope, trends: bool = True) -> list[StudentRow]:
     """Rows as the page shows them: with open alerts, the reason of lost health, a trend and what a model expects."""
     ids, at_us = [row["entity_id"] for row in rows], scope.at_us
     scored = reads.predictions("student", ids, at_us if scope.time_travel else None)
     said = {name: found.value("churn_30d") for name, found in scored.items()}
     alerts = open_counts(reads, scope, "student", ids)
-    trends = reads.bucket_trends("student", ids, "completed", at_us, WEEK, TREND_WEEKS)
+    weeks = reads.bucket_trends("student", ids, "completed", at_us, WEEK, TREND_WEEKS) if trends else {}
     return [
-        student_row(
-            row, at_us, alerts.get(row["entity_id"], 0), trends[row["entity_id"]], said.get(row["entity_id"])
-        )
-        for row in rows
+        student_row(row, at_us, alerts.get(name, 0), weeks.get(name, []), said.get(name))
+        for name, row in zip(ids, rows, strict=True)
     ]
 
 

@@ -147,6 +147,7 @@ def fetch(
         offset=want.offset if offset is None else offset,
         segment=want.segment or None,
         search=want.search or None,
+        trends=False,
     )
 
 
@@ -164,7 +165,9 @@ def overview(reads: Any, view: View) -> html.Div:
     if look == "kinds":
         chart = student_charts.kinds_panel(student_charts.kinds(reads, view), view)
     elif look == "pace":
-        most = queries.students(reads, view.scope, sort="sessions_30d", limit=student_charts.ACTIVE)
+        most = queries.students(
+            reads, view.scope, sort="sessions_30d", limit=student_charts.ACTIVE, trends=False
+        )
         chart = student_charts.pace_panel(most.rows, view)
     else:
         chart = spread_panel(spread, view)

@@ -62,7 +62,7 @@ def page(reads: Any, view: View, tutor_id: str) -> Any:
         return entity.not_found("tutor", tutor_id, readable(str(error)), view)
     _title(detail.name, demo=entity.simulated(detail))
     theirs = msgspec.structs.replace(view.scope, student=None, tutor=tutor_id, subject=None, region=None)
-    return body(detail, queries.students(reads, theirs, limit=STUDENTS), view)
+    return body(detail, queries.students(reads, theirs, limit=STUDENTS, trends=False), view)
 
 
 def _title(name: str, demo: bool = False) -> None:

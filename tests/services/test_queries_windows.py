@@ -115,6 +115,14 @@ def test_what_stands_beside_a_tutor_is_only_asked_for_where_it_is_shown(world: W
     assert bare.rows == [msgspec.structs.replace(row, students_30d=0) for row in empty]
 
 
+@pytest.mark.parametrize("at_us", MOMENTS[:2])
+def test_trends_of_students_are_only_asked_for_where_they_are_shown(world: World, at_us: int) -> None:
+    full = queries.students(world.store, view(at_us), limit=1_000)
+    spare = queries.students(world.store, view(at_us), limit=1_000, trends=False)
+    assert any(sum(row.trend) for row in full.rows)
+    assert spare.rows == [msgspec.structs.replace(row, trend=[]) for row in full.rows]
+
+
 def test_the_present_seen_by_time_travel_is_the_present(world: World) -> None:
     now = queries.students(world.store, view(), limit=1_000)
     travelled = queries.students(world.store, msgspec.structs.replace(view(), time_travel=True), limit=1_000)
