@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from backend.adapters.dynamo.keys import step_key
+from backend.adapters.dynamo.keys import market_partition, minute_key, sample_partition, step_key
 from backend.adapters.dynamo.log import Lifetimes
-from backend.domain.times import DAY, SECOND
+from backend.domain.times import DAY, MINUTE, SECOND
 from tests.aws.emulator import Emulator, another_process, open_dynamo
-from tests.builders import NOW, fold_all, session
+from tests.builders import NOW, event, fold_all, session
 
 pytestmark = pytest.mark.aws
 
@@ -21,6 +21,27 @@ def test_a_step_goes_after_400_days_by_the_later_of_telling_and_happening(emulat
     days = store.lifetimes.buckets
     assert goes == [(NOW + days * DAY) // SECOND, (NOW + (days + 1) * DAY) // SECOND]
     assert Lifetimes().buckets == 400
+    store.close()
+
+
+def test_arrivals_snapshots_and_samples_go_after_400_days(emulator: Emulator) -> None:
+    store = open_dynamo(emulator)
+    told, happened = NOW, NOW - 500 * DAY  # imported history stays as long as what happened when it was told
+    market = {"subject": "algebra", "region": "west", "available_tutors": 3, "pending_requests": 2}
+    sample = {"source": "host-1", "name": "cpu", "value": 0.4}
+    entries = [
+        event("m1", "supply_demand_update", happened, market, told),
+        event("s1", "metric_reported", happened, sample, told),
+    ]
+    store.take_in([entry.event for entry in entries], told)
+    goes = [
+        int(item["ttl"]["N"])
+        for partition in (market_partition("algebra|west"), sample_partition("host-1", "cpu"))
+        for item in store.table.query(partition)
+    ]
+    goes.append(int(store.table.get(minute_key(told))["ttl"]["N"]))
+    day = told + store.lifetimes.buckets * DAY
+    assert goes == [day // SECOND, day // SECOND, day // MINUTE * MINUTE // SECOND]
     store.close()
 
 

@@ -11,9 +11,9 @@ from backend.adapters.sqlite.outbox import SqliteOutbox
 from backend.domain import alerts
 from backend.domain.channels import Channel
 from backend.domain.errors import NotFound, Rejected
-from backend.domain.times import DAY, HOUR, MINUTE
+from backend.domain.times import HOUR, MINUTE
 from backend.services import channels as service
-from backend.services.notifying import KEEP_US, Outcome
+from backend.services.notifying import Outcome
 from tests.builders import NOW
 from tests.services.notify_world import World, said
 
@@ -313,30 +313,6 @@ def test_a_removed_channel_gets_nothing_more(world: World) -> None:
     assert world.states() == [("alert", "skipped", "the channel was removed")]
     with pytest.raises(NotFound):
         world.channels.remove_channel(channel.channel_id, world.now)
-
-
-def test_messages_are_forgotten_after_their_time_but_not_those_that_wait(world: World) -> None:
-    world.channel()
-    world.raised()
-    world.work()
-    world.work(30)
-    world.raised(entity="stu_2")
-    world.work()
-    world.outbox.prune(world.now + DAY)
-    assert [state for _, state, _ in world.states()] == ["waiting"]
-
-
-def test_the_notifier_forgets_messages_that_ended_long_ago(world: World) -> None:
-    world.channel()
-    world.raised()
-    world.work()
-    world.work(30)
-    first = "SELECT count(*) FROM deliveries WHERE created_us <= ?"
-    told_us = world.now
-    for late, left in ((KEEP_US - HOUR, 1), (2 * HOUR, 0)):
-        world.now += late
-        world.notifier.look()
-        assert world.store.connection().execute(first, (told_us,)).fetchone() == (left,)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from backend.adapters.dynamo.items import (
 )
 from backend.adapters.dynamo.keys import Key, bounded, event_key, time_sort
 from backend.adapters.dynamo.table import Moved, Table
+from backend.domain.events import Event
 from backend.domain.parsing import Parsed
 from backend.domain.times import DAY, SECOND
 
@@ -45,6 +46,11 @@ class Lifetimes(msgspec.Struct, frozen=True):
 def expires(at_us: int, days: int) -> dict[str, str]:
     """The TTL attribute, in whole seconds."""
     return number((at_us + days * DAY) // SECOND)
+
+
+def later_of(event: Event) -> int:
+    """By what an event is old, in microseconds: when it happened or arrived; imported history is not too old on its first day."""
+    return max(event.occurred_us, event.received_us)
 
 
 class First(NamedTuple):

@@ -16,6 +16,7 @@ import msgspec
 
 from backend.adapters.dynamo.items import Item, integer, key_of, keyed, number, pack, unpack
 from backend.adapters.dynamo.keys import Key, sample_partition, time_sort
+from backend.adapters.dynamo.log import expires, later_of
 from backend.adapters.dynamo.table import Table
 from backend.domain.events import Event
 from backend.domain.times import from_us
@@ -57,15 +58,15 @@ class Detectors:
     def __init__(self) -> None:
         self._held: OrderedDict[Series, _Judge] = OrderedDict()
 
-    def record(self, table: Table, samples: Iterable[Event], step: int) -> None:
-        """Keep the samples of a step with their scores. Doing it twice writes the same."""
+    def record(self, table: Table, samples: Iterable[Event], step: int, days: int) -> None:
+        """Keep the samples of a step with their scores for so many days. Doing it twice writes the same."""
         by_series: defaultdict[Series, list[Event]] = defaultdict(list)
         for event in sorted(samples, key=lambda e: (e.occurred_us, e.event_id)):
             by_series[event.payload["source"], event.payload["name"]].append(event)
         for series, events in by_series.items():
-            self._record(table, series, events, step)
+            self._record(table, series, events, step, days)
 
-    def _record(self, table: Table, series: Series, events: Sequence[Event], step: int) -> None:
+    def _record(self, table: Table, series: Series, events: Sequence[Event], step: int, days: int) -> None:
         judge: _Judge | None = self._held.pop(series, None)
         known: list[Sample] = []
         last = table.get(_series_key(series)) or {}
@@ -83,7 +84,7 @@ class Detectors:
             at_us, value = event.occurred_us, event.payload["value"]
             if judge is None and len(known) >= FIRST_SAMPLES - 1:
                 judge = _restored({}, sorted(known))
-            item = _sample(series, event, None if judge is None else judge.score(at_us, value))
+            item = _sample(series, event, None if judge is None else judge.score(at_us, value), days)
             items.setdefault(key_of(item), item)
             known.append((at_us, event.event_id, value))
         table.write_many(puts=items.values())
@@ -147,10 +148,11 @@ def _save(table: Table, series: Series, judge: _Judge, step: int) -> None:
     judge.unsaved = 0
 
 
-def _sample(series: Series, event: Event, score: float | None) -> Item:
+def _sample(series: Series, event: Event, score: float | None, days: int) -> Item:
     p: dict[str, Any] = event.payload
     key = sample_partition(*series), time_sort(event.occurred_us, event.event_id)
-    return keyed(key, b=pack([event.event_id, p["value"], p.get("unit"), score]))
+    packed = pack([event.event_id, p["value"], p.get("unit"), score])
+    return keyed(key, b=packed, ttl=expires(later_of(event), days))
 
 
 def _series_key(series: Series) -> Key:

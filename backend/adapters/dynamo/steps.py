@@ -172,7 +172,13 @@ class Steps:
             item = held.get(key, {})
             steps = numbers(item, "s") | {step.step}
             counts = arrivals_after(unpack(item["b"]) if item else {}, minutes[key], past=past)
-            after = keyed(key, p=number(step.step), s={"NS": [str(n) for n in sorted(steps)]}, b=pack(counts))
+            after = keyed(
+                key,
+                p=number(step.step),
+                s={"NS": [str(n) for n in sorted(steps)]},
+                b=pack(counts),
+                ttl=expires(int(key[1]) * MINUTE, self._lifetimes.buckets),
+            )
             with contextlib.suppress(Moved):
                 self._table.put(after, "attribute_not_exists(p) OR p < :p", {":p": number(step.step)})
 

@@ -162,7 +162,7 @@ class Work:
         batch = Batch(self._target_us, lambda key: None)
         batch.fold(self._step.events)
         writes.write_counts(self._table, batch, self._step, self._bucket_days)
-        self._detectors.record(self._table, batch.samples, self._step.step)
+        self._detectors.record(self._table, batch.samples, self._step.step, self._bucket_days)
 
     def _attempt(self, held: Mapping[Key, entities.Held]) -> set[Key]:
         """Write every entity that this step has not written yet; those where somebody else came between."""

@@ -27,7 +27,7 @@ from backend.adapters.dynamo.keys import (
     market_partition,
     time_sort,
 )
-from backend.adapters.dynamo.log import Reject, expires
+from backend.adapters.dynamo.log import Reject, expires, later_of
 from backend.adapters.dynamo.log_index import POINTED
 from backend.adapters.dynamo.steps import Step
 from backend.adapters.dynamo.table import Moved, Table
@@ -50,7 +50,7 @@ def write_counts(table: Table, batch: Batch, step: Step, bucket_days: int) -> No
 
     table.each(add, batch.buckets)
     _add_links(table, batch, step.step)
-    puts = [_snapshot(event) for event in batch.snapshots]
+    puts = [_snapshot(event, bucket_days) for event in batch.snapshots]
     table.write_many(puts={key_of(item): item for item in puts}.values())
 
 
@@ -93,13 +93,14 @@ def _add_links(table: Table, batch: Batch, step: int) -> None:
     table.each(write, batch.links)
 
 
-def _snapshot(event: Event) -> Item:
+def _snapshot(event: Event, days: int) -> Item:
     p, found = event.payload, market.balance(event.payload)
     region = event.region or UNSPECIFIED
     values = [event.subject, region, event.occurred_us, *(p.get(name) for name in SNAPSHOT[3:10])]
     values += [p.get("avg_wait_time_hours"), found.ratio, found.status, p.get("balance_status")]
     cell = cell_id(event.subject or "", region)
-    return keyed((market_partition(cell), time_sort(event.occurred_us, event.event_id)), b=pack(values))
+    key = market_partition(cell), time_sort(event.occurred_us, event.event_id)
+    return keyed(key, b=pack(values), ttl=expires(later_of(event), days))
 
 
 def standing_alerts(table: Table, held: Mapping[Key, Held]) -> dict[Key, dict[str, HeldAlert]]:
