@@ -113,6 +113,9 @@ def test_a_chosen_range_is_written_out_as_dates_are_written_elsewhere(product, o
     page = open_user(product).go("/calls?zone=UTC")
     page.locator("#shell-range-label").click()
     says = page.locator("#io-range-says")
+    expect(says).to_have_text(re.compile(r"\d{2}:\d{2} to .+ UTC$"))  # the range that is shown
+    for label in ("From", "To"):
+        page.get_by_label(label, exact=True).fill("")
     expect(says).to_have_text("Times are in UTC.")
     page.get_by_label("From").fill("2026-03-04T09:00")
     expect(says).to_have_text("Wed, 4 Mar 2026, 09:00 UTC to …")
