@@ -81,7 +81,6 @@ def document(found: Backtest, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _setting(name: str, one: Outcome) -> dict[str, Any]:
-    minutes: Callable[[int | None], float | None] = lambda us: None if us is None else round(us / MINUTE, 1)  # noqa: E731
     values = msgspec.to_builtins(one)
     return {
         "name": name,
@@ -91,10 +90,14 @@ def _setting(name: str, one: Outcome) -> dict[str, Any]:
         "quiet_minutes": one.rule.quiet_minutes,
         **{key: values[key] for key in ("alerts", "entities", "came_back", "still_open", "severities")},
         "days": {(iso(day) or "")[:10]: n for day, n in one.days},
-        "minutes_median": minutes(one.median_us),
-        "minutes_nine_in_ten": minutes(one.ninth_us),
+        "minutes_median": _minutes(one.median_us),
+        "minutes_nine_in_ten": _minutes(one.ninth_us),
         **{key: values[key] for key in ("within_hour", "right", "useful")},
     }
+
+
+def _minutes(us: int | None) -> float | None:
+    return None if us is None else round(us / MINUTE, 1)
 
 
 def _limits(one: Outcome, _days: int) -> str:

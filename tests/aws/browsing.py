@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, LOCAL
+from tests.browser.conftest import FLAGS, listen
 
 PATIENCE_MS = 60_000
 # A page of the open internet may not show what runs on this machine; the partner's page in these tests stands for one.
@@ -34,21 +34,7 @@ def opened(browser: Browser, address: str) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE_MS)
     complaints: list[str] = []
 
-    def said(message: Any) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(f"console {message.type}: {message.text[:200]}")
-
-    def answered(response: Any) -> None:
-        if response.status >= 400:
-            complaints.append(f"{response.status} {response.url[-100:]}")
-
-    def asked(request: Any) -> None:
-        if not request.url.startswith(LOCAL):
-            complaints.append(f"leaves the machine: {request.url[:100]}")
-
-    page.on("console", said)
-    page.on("response", answered)
-    page.on("request", asked)
+    listen(page, complaints)
     yield page
     context.close()
     assert complaints == []

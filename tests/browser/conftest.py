@@ -162,7 +162,7 @@ def open_user(chromium: Browser) -> Iterator[Callable[..., User]]:
         page.set_default_timeout(30_000)
         user = User(page, [], product)
         users.append(user)
-        _listen(page, user.complaints)
+        listen(page, user.complaints)
         page.goto(product.address)
         return user
 
@@ -173,7 +173,9 @@ def open_user(chromium: Browser) -> Iterator[Callable[..., User]]:
     assert found == []
 
 
-def _listen(page: Page, complaints: list[str]) -> None:
+def listen(page: Page, complaints: list[str]) -> None:
+    """Keep whatever is said on the console, fails, breaks, or leaves the machine."""
+
     def said(message: Any) -> None:
         if message.type in ("error", "warning"):
             complaints.append(f"console {message.type}: {message.text[:200]}")
