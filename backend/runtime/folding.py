@@ -22,7 +22,7 @@ log = logging.getLogger("iops.engine")
 FOLD_STEP = 30_000  # some 2 kB of memory each
 GATHERED = 10_000
 BUSY_PERIOD, BUSY_SECONDS = 0.25, 0.04
-REST, LONGEST_REST = 2.0, 0.4
+REST, LONGEST_REST = 2.0, 0.1
 MAX_BACKLOG = 100_000
 SWEEP_SECONDS = 1.0
 # Between two sweeps of many: whoever waits to write looks every millisecond, and finds the file free only in a gap.
