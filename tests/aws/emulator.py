@@ -35,23 +35,11 @@ LONG = Lifetimes(
 )
 
 
-class Emulator:
-    """A running emulator. `client` gives boto3 clients that talk to it and to nothing else."""
+class Engine:
+    """What answers at `url` and was started by somebody else, as DynamoDB Local. `client` gives boto3 clients that talk to it alone."""
 
-    def __init__(self, python: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"ministack-{os.getpid()}-", dir=_in_memory()))
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        with (self.folder / "log").open("w") as log:
-            self._process = subprocess.Popen(
-                [python, "-m", "ministack"],
-                env=self._environment(),
-                cwd=self.folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self._wait()
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -62,6 +50,28 @@ class Emulator:
             aws_secret_access_key="test",
             config=Config(max_pool_connections=32),
         )
+
+    def stop(self) -> None:
+        """It goes on."""
+
+
+class Emulator(Engine):
+    """A running emulator of our own."""
+
+    def __init__(self, python: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"ministack-{os.getpid()}-", dir=_in_memory()))
+        self.port = _free_port()
+        super().__init__(f"http://127.0.0.1:{self.port}")
+        with (self.folder / "log").open("w") as log:
+            self._process = subprocess.Popen(
+                [python, "-m", "ministack"],
+                env=self._environment(),
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait()
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -111,7 +121,7 @@ def installed() -> str:
     return python
 
 
-def open_dynamo(emulator: Emulator, *, client: Any = None, meter: Any = None) -> DynamoStore:
+def open_dynamo(emulator: Engine, *, client: Any = None, meter: Any = None) -> DynamoStore:
     """A store of its own: two new tables, followed by the stream of events."""
     client = client or emulator.client("dynamodb")
     name = f"iops-{uuid.uuid4().hex[:12]}"
@@ -120,12 +130,12 @@ def open_dynamo(emulator: Emulator, *, client: Any = None, meter: Any = None) ->
     return _opened(emulator, client, name, meter)
 
 
-def another_process(store: DynamoStore, emulator: Emulator, *, client: Any = None) -> DynamoStore:
+def another_process(store: DynamoStore, emulator: Engine, *, client: Any = None) -> DynamoStore:
     """A second store on the same table that remembers nothing, as after a restart."""
     return _opened(emulator, client or emulator.client("dynamodb"), store.table.name, None)
 
 
-def _opened(emulator: Emulator, client: Any, name: str, meter: Any) -> DynamoStore:
+def _opened(emulator: Engine, client: Any, name: str, meter: Any) -> DynamoStore:
     events = f"{name}-events"
     arn = client.describe_table(TableName=events)["Table"]["LatestStreamArn"]
     source = StreamSource(emulator.client("dynamodbstreams"), arn)
