@@ -11,7 +11,7 @@ from dashboard.words import number, plural, readable
 
 MANY = 8  # more columns than this have their names written upwards
 STEPS = 6  # fills --io-s-1 (few) to --io-s-6 (most)
-LIGHT_FROM = 4  # from this step on the number is written light on dark
+LIGHT_FROM = 5  # from this step on the number is written light on dark
 
 
 def is_known(cell: Cell) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -151,9 +152,19 @@ def fetch(
     )
 
 
+def wanted(reads: Any, view: View) -> Asked:
+    """What the address asks of the list. Where nobody's value is known, who comes first is said by risk, if nothing else is asked."""
+    want = lists.asked(view, list(SORTS), list(segments.STUDENT))
+    if not view.filters.get("sort"):
+        first = fetch(reads, view, want, limit=1, offset=0).rows
+        if first and first[0].expected_loss is None:
+            return replace(want, sort="risk")
+    return want
+
+
 def every_row(reads: Any, view: View) -> Iterator[StudentRow]:
     """All rows of the filtered list in its order, for the file."""
-    want, offset = lists.asked(view, list(SORTS), list(segments.STUDENT)), 0
+    want, offset = wanted(reads, view), 0
     while rows := fetch(reads, view, want, _EXPORT_PAGE, offset).rows:
         yield from rows
         offset += len(rows)
@@ -262,13 +273,15 @@ def _segment_row(name: str, count: int, total: int, chosen: bool) -> html.Li:
 
 def listing(reads: Any, view: View) -> Found:
     """The page of the list that the address asks for."""
-    want = lists.asked(view, list(SORTS), list(segments.STUDENT))
+    want = wanted(reads, view)
     page = fetch(reads, view, want)
     names = reads_names(reads, page.rows)
+    by_risk = want.sort == "risk" and not view.filters.get("sort")
+    says = "No monthly value is known" if by_risk else "Expected loss is risk × monthly value"
     return Found(
         want,
         list_title(page.total, want),
-        "Expected loss is risk × monthly value. Click a row for why.",
+        f"{says}. Click a row for why.",
         [row_data(row, view, names) for row in page.rows],
         lists.foot(page, want, view, "students"),
         lists.nothing(

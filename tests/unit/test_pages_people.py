@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -336,3 +336,23 @@ def test_the_looks_at_all_students_count_what_the_lists_behind_them_hold(store: 
     most = queries.students(store, a_view().scope, sort="sessions_30d", limit=1).rows[0]
     assert most.name in words(students.overview(store, a_view("?tab=pace")))
     assert "attention" in words(students.overview(store, a_view("?tab=nonsense")))
+
+
+def test_where_no_value_is_known_the_list_is_by_risk_unless_asked(tmp_path: Path) -> None:
+    plain = SqliteStore(tmp_path / "iops.db")
+    for who, sessions in (("a_busy", 12), ("b_gone", 1)):
+        for n in range(sessions):
+            payload = {"session_id": f"{who}-{n}", "student_id": who, "tutor_id": "t", "rating": 5}
+            sent = {"event_id": f"{who}-{n}", "event_type": "session_completed", "payload": payload}
+            at = UNTIL - timedelta(days=n if sessions > 1 else 25)
+            plain.append([parse(sent | {"occurred_at": at.isoformat()}, NOW)])
+    while plain.fold(100, NOW):
+        pass
+    first = students.listing(plain, a_view())
+    assert [row["id"] for row in first.rows] == ["b_gone", "a_busy"]
+    assert "by risk, highest first" in first.title
+    assert first.sub.startswith("No monthly value is known")
+    assert [row.student_id for row in students.every_row(plain, a_view())] == ["b_gone", "a_busy"]
+    asked = students.listing(plain, a_view("?sort=expected_loss"))
+    assert [row["id"] for row in asked.rows] == ["a_busy", "b_gone"]
+    assert "by expected loss" in asked.title
