@@ -51,7 +51,8 @@ class Api:
 
 @dataclass(frozen=True)
 class Call:
-    """One request to one route by somebody who may make it."""
+    """One request to one route by somebody who may make it. Raises Malformed for a question with a parameter the route does not
+    know: what was meant as a filter and is passed over gives an answer to something else."""
 
     route: Route
     path: dict[str, str]
@@ -62,6 +63,16 @@ class Call:
     if_match: str
     now_us: int
     key_id: str = ""  # of the credential
+
+    def __post_init__(self) -> None:
+        route = self.route
+        if route.method != "GET" or route.audience == "anyone" or route.media != "application/json":
+            return
+        known = [parameter.name for parameter in route.parameters if parameter.where == "query"]
+        for name in self.query:
+            if name not in known:
+                there = f"it takes {', '.join(known)}" if known else "it takes none"
+                raise bad(name[:80], f"is no parameter of this route; {there}")
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """A query parameter; an empty one is as good as none. Raises Malformed for control characters or over-length."""

@@ -122,6 +122,8 @@ def test_lists_page_by_a_cursor_that_cannot_be_forged(filled: Running) -> None:
         "sort=;drop",
         "student=" + "x" * 2_000,
         "order=up",
+        "at=2026-01-01T00:00:00Z",
+        "regoin=west",
     ],
 )
 def test_a_bad_parameter_is_named(filled: Running, query: str) -> None:
