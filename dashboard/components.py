@@ -274,12 +274,14 @@ def loading(rows: int = 1, height: int = 260) -> html.Div:
     )
 
 
-def empty(title: str, why: str, actions: Children = None, sign: str = "supply") -> html.Div:
-    """Why there is nothing, and one or two things to do next."""
+def empty(
+    title: str, why: str, actions: Children = None, sign: str = "supply", *, alone: bool = False
+) -> html.Div:
+    """Why there is nothing, and one or two things to do next. `alone`: there is no panel with a heading around it."""
     return html.Div(
         [
             icon(sign, 20),
-            html.H3(title),
+            html.H2(title) if alone else html.H3(title),
             html.P(why),
             html.Div(actions, className="row-f") if actions else None,
         ],

@@ -65,35 +65,15 @@ def staircase(
         {"type": "line", "x0": i + 0.34, "x1": i + 0.66, "y0": level, "y1": level, "line": line}
         for i, level in enumerate(levels)
     ]
-    shapes.append(
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": below,
-            "y1": below,
-            "line": {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"},
-        }
-    )
-    note = {
-        "text": f"at risk below {number(below, 0)}",
-        "xref": "paper",
-        "x": 1,
-        "y": below,
-        "xanchor": "right",
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": 11, "color": theme.TEXT_2},
-    }
+    across, note = _threshold(below)
     return {
         "data": [bars, labels],
         "layout": theme.layout(
             revision,
             hovermode="closest",
-            shapes=shapes,
+            shapes=[*shapes, across],
             annotations=[note],
-            margin={"l": 28, "r": 8, "t": 16, "b": 22},
+            margin={"l": 28, "r": 60, "t": 16, "b": 22},
             xaxis={
                 "tickvals": places,
                 "ticktext": names,
@@ -106,6 +86,25 @@ def staircase(
             yaxis={"range": [0, max(105.0, *high)], "tickvals": [0, 50, 100]},
         ),
     }
+
+
+def _threshold(below: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A dashed line across, and what it means to the right of it: between the bars a number may stand where it would."""
+    line = {"color": theme.BASE, "width": 1.25, "dash": "6px,3px"}
+    across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": below, "y1": below, "line": line}
+    note = {
+        "text": f"at risk<br>below {number(below, 0)}",
+        "align": "left",
+        "xref": "paper",
+        "x": 1,
+        "xshift": 4,
+        "y": below,
+        "xanchor": "left",
+        "yanchor": "middle",
+        "showarrow": False,
+        "font": {"size": 11, "color": theme.TEXT_2},
+    }
+    return across, note
 
 
 def health_path(points: Sequence[tuple[int, float]], zone: Zone, revision: str, *, below: float) -> Figure:

@@ -130,7 +130,9 @@ def page_for(pathname: str | None, layouts: dict[str, Any]) -> tuple[Any, str]:
     if page is None:
         action = [html.A("Go to Now", href="/", className="io-btn")]
         return html.Div(
-            components.empty("There is no such page", "The address may be mistyped or old.", action),
+            components.empty(
+                "There is no such page", "The address may be mistyped or old.", action, alone=True
+            ),
             className="io-p",
         ), "Not found"
     return layouts[page.name](), page.title
