@@ -15,11 +15,11 @@ from backend.domain.alerts import ENDED, LIVING, AuditEntry
 from backend.domain.errors import NotFound
 from backend.domain.recalled import Matter, matter_of
 from backend.domain.times import DAY, HOUR
+from backend.runtime.aws_archive import GIVEN
 from backend.services import people
 from backend.services.access import Keys
 
 NAME = "people/latest.json.gz"  # as the stage itself writes it
-GIVEN = "people/given.json.gz"  # as another stage wrote it: apart, for this one goes on writing its own
 WRITTEN = "people"  # document: digest of the file, when it was written, the alerts that stood
 LASTS = (
     30 * DAY
@@ -57,10 +57,10 @@ def take_over(store: DynamoStore, keys: Keys, files: Files, now_us: int) -> dict
     Raises Rejected, with nothing done, for a file that cannot be read, and NotFound where there is none.
     """
     try:
-        content = files.get(GIVEN)
+        content = files.get(GIVEN + NAME)
     except NotFound:
         raise NotFound(
-            f"there is no {GIVEN} in the archive: iops promote --people brings it there, from the copy's {NAME}"
+            f"there is no {GIVEN}{NAME} in the archive: iops promote --people brings it there, from the copy"
         ) from None
     try:
         text = gzip.decompress(content)

@@ -111,16 +111,16 @@ def promote(stage: str, region: str, copy: str, since: str, only_people: bool) -
     go_on = "--people"
     try:
         # The limits that people set come first, so that what comes in is judged by them.
-        first = aws_promote.people(client, stage, copy, click.echo, wait=None)
+        did = aws_promote.people(client, stage, copy, click.echo, wait=None)
         if not only_people:
             go_on = "--since and the hour after the last one above"
             found = aws_promote.promote(client, stage, copy, since, click.echo)
             click.echo(f"{found['files']} files, {found['events']} events, {found['folded']} of them new")
             go_on = "--people"
-        then = aws_promote.people(client, stage, copy, click.echo)
+        did = aws_promote.people(client, stage, copy, click.echo, before=did)
     except (Unavailable, ClientError, BotoCoreError) as error:
         raise click.ClickException(f"{error}; go on with {go_on}") from error
-    for line in aws_promote.words(aws_promote.both(first, then) if then else None):
+    for line in aws_promote.words(did):
         click.echo(line)
 
 

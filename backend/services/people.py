@@ -6,11 +6,12 @@ taking over the same text again changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from backend.domain.alerts import AuditEntry
+from backend.domain.alerts import Alert, AuditEntry
 from backend.domain.errors import Conflict, Rejected
 from backend.domain.limits import Version
 from backend.domain.recalled import Matter, missing, recall
@@ -110,16 +111,25 @@ def _take_over(store: Any, matter: Matter, now_us: int) -> str:
     if deeds is None:
         return "kept"
     try:
-        for deed in deeds:
-            done = recall(alert, deed, matter)
-            store.save_alert(done.alert, done.entry, expected_version=alert.version)
-            alert = done.alert
+        done = list(_recalled(alert, deeds, matter))  # all of them make sense before the first is saved
+        for version, after, entry in done:
+            store.save_alert(after, entry, expected_version=version)
     except (
         Rejected,
         Conflict,
     ):  # it ended by itself, or is being changed just now: it waits for another time
         return "left"
     return "applied" if deeds else "known"
+
+
+def _recalled(
+    alert: Alert, deeds: Iterable[AuditEntry], matter: Matter
+) -> Iterator[tuple[int, Alert, AuditEntry | None]]:
+    """(version before, alert after, its audit entry) for each deed."""
+    for deed in deeds:
+        after = recall(alert, deed, matter)
+        yield alert.version, after.alert, after.entry
+        alert = after.alert
 
 
 def entry_of(row: dict[str, Any]) -> AuditEntry:

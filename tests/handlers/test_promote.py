@@ -7,12 +7,14 @@ import json
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from backend.domain.alerts import Alert
 from backend.domain.errors import NotFound, Rejected, Unavailable
 from backend.domain.times import DAY, HOUR, MINUTE
-from backend.runtime import aws_promote, aws_redrive
-from backend.runtime.aws_people import GIVEN, LASTS, NAME
+from backend.runtime import aws_promote, aws_redrive, aws_stage, cli_aws
+from backend.runtime.aws_archive import GIVEN
+from backend.runtime.aws_people import LASTS, NAME
 from backend.services import access, alerting, erasing, labelling, limits, views
 from tests.builders import NOW, call, session
 from tests.handlers.conftest import Home
@@ -58,6 +60,17 @@ def test_everything_in_the_copy_is_taken_in_once(home: Home, regions: Regions) -
     for folded in (3, 0):
         assert regions.events() == {"files": 3, "events": 3, "folded": folded}
     assert fresh.entities("student", ["stu_1"])[0]["sessions_7d"] == 3
+    # The archive of here is written here: each event once, and whoever is forgotten leaves it.
+    assert regions.names(regions.own) == []
+    regions.archive(NOW + MINUTE)
+    erasing.erase(fresh, "student", "stu_1", NOW + 2 * MINUTE, "ada")
+    files = home.installation.files("archive")
+    text = [gzip.decompress(files.get(name)) for name in regions.names(regions.own, "raw/")]
+    assert [each.count(b"stu_1") for each in text] == [3]
+    regions.archive(NOW + 3 * MINUTE)
+    assert not any(
+        b"stu_1" in gzip.decompress(files.get(name)) for name in regions.names(regions.own, "raw/")
+    )
     last = [hour for hour, _ in aws_promote.hours(regions.s3, regions.copy)][-1]
     assert regions.events(last)["files"] == 1
     assert regions.said[-1].startswith(f"{last}:00 1 events")
@@ -117,7 +130,7 @@ def test_what_people_did_about_alerts_comes_back_once_and_as_theirs(home: Home, 
     again = regions.people()
     assert (again["applied"], again["known"]) == (0, 6)
     assert fresh.alert_list({}, sort="oldest") == before
-    assert regions.names(regions.own, "people/") == []  # who is forgotten later is in no file that lies about
+    assert regions.names(regions.own) == []  # who is forgotten later is in no file that lies about
     # What was dismissed stays quiet up to the same moment, and goes on living by the rules of here.
     fresh.take_in([call("one more", LATER, student_id="gone").event], LATER)
     assert alert_of(fresh, "gone").status == "dismissed"
@@ -190,9 +203,10 @@ def test_what_somebody_did_here_first_stands(home: Home, regions: Regions) -> No
     assert limits.book(fresh)[RULE].levels[0].opens == 9
     assert [view["name"] for view in views.views(fresh, "dana")["views"]] == ["East"]
     assert [each.key_id for each in home.installation.access.credentials()] == [mine.key_id]
-    words = list(aws_promote.words(found))
-    assert words[0].startswith("1 alerts are as people left them again, 0 were so already; 0 limits")
-    assert words[1:] == ["1 alerts stay as somebody wants them here"]
+    assert list(aws_promote.words(found)) == [
+        "alerts as people left them: 1 now, 0 before; limits 0, credentials 0, views 0, labels 0",
+        "alerts that stay as somebody wants them here: 1",
+    ]
 
 
 def test_a_stand_by_that_is_kept_warm_follows_what_people_do(home: Home, regions: Regions) -> None:
@@ -222,6 +236,31 @@ def test_a_stand_by_that_is_kept_warm_follows_what_people_do(home: Home, regions
     assert deeds_of(fresh, "stu_1") == deeds_of(old, "stu_1")
     assert views.views(fresh, "dana")["views"] == []
     assert here.credentials()[0].revoked_us == NOW
+
+
+def test_the_command_brings_limits_then_events_then_what_people_did(
+    home: Home, regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"critical": (9.0, 5.0), "warning": (2.0, 1.0)}
+    limits.put(home.store, RULE, asked, enabled=True, seen=1, by="ana", now_us=NOW)
+    home.store.take_in(calls("stu_1")[:2], NOW)  # two are too many by her limits alone
+    act(home.store, "stu_1", "ack", 1)
+    regions.archive(NOW + 2 * MINUTE)
+    regions.lose()
+    home.installation.clock = lambda: LATER
+    monkeypatch.setattr(aws_stage, "clients", lambda *_: regions.client)
+    order = ["--stage", "test", "--region", "us-west-2", "--copy", regions.copy]
+    for more, says in (
+        ([], "1 now, 0 before; limits 1, credentials 0, views 0, labels 0"),
+        (["--people"], "0 now, 1 before; limits 0, credentials 0, views 0, labels 0"),
+    ):
+        done = CliRunner().invoke(cli_aws.promote, order + more)
+        assert done.exit_code == 0, done.output
+        assert done.output.splitlines()[-1] == f"alerts as people left them: {says}"
+    regions.s3.put_object(Bucket=regions.copy, Key=NAME, Body=b"x")
+    done = CliRunner().invoke(cli_aws.promote, [*order, "--people"])
+    assert done.exit_code == 1
+    assert done.output.strip().endswith("do this again; go on with --people")
 
 
 def test_rules_that_are_silent_after_a_long_past_are_waited_for(home: Home, regions: Regions) -> None:
@@ -257,7 +296,7 @@ def test_who_has_no_alert_here_waits_and_an_end_whose_time_is_over_is_forgotten(
     found = regions.people()
     assert (found["left"], found["over"], found["applied"]) == (1, 1, 0)
     assert alert_of(fresh, "ended").status == "open"
-    assert "1 alerts wait" in list(aws_promote.words(found))[-1]
+    assert "until their rules speak here: 1;" in list(aws_promote.words(found))[-1]
     fresh.take_in(calls("waits"), NOW + DAY)
     assert regions.people()["applied"] == 1
 
@@ -329,6 +368,6 @@ def test_a_file_that_cannot_be_read_says_what_to_do(
     with pytest.raises(Unavailable, match=says):
         regions.people()
     assert regions.names(regions.own, GIVEN) == []
-    home.installation.files("archive").put(GIVEN, content, "application/gzip")
+    home.installation.files("archive").put(GIVEN + NAME, content, "application/gzip")
     with pytest.raises(Rejected, match=says):
         aws_redrive.again(home.installation, {"people": True})

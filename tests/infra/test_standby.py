@@ -59,6 +59,25 @@ def test_there_is_no_copy_unless_a_stage_names_a_region(direct: Assembly) -> Non
     assert all("ReplicationConfiguration" not in b.properties for b in direct.of("AWS::S3::Bucket"))
 
 
+# What an account has once, whatever the region, and under which property it is named.
+ONCE = {
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+    "AWS::IAM::Role": "RoleName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+    "AWS::Budgets::Budget": "Budget",
+}
+
+
+def test_the_same_stage_may_stand_in_a_second_region(standby: Assembly) -> None:
+    for kind, name in ONCE.items():
+        for each in standby.of(kind):
+            given = str(each.properties.get(name, ""))
+            if "iops-emulator" in given:
+                assert "us-east-1" in given or each.stack == "Standby", (kind, given)
+    assert {each.properties.get("RoleName") for each in standby.of("AWS::IAM::Role")} == {None}
+
+
 @pytest.mark.parametrize(
     "given", [{"standby": "us-west-2"}, {"standby": "eu-west-1", "account": "1", "region": "eu-west-1"}]
 )
