@@ -73,7 +73,7 @@ class Questions(Construct):
         self.policy = self._policy(stage, archive, answers)
 
     def _policy(self, stage: Stage, archive: s3.Bucket, answers: s3.Bucket) -> iam.ManagedPolicy:
-        """For the people who ask; attach it to their role. It reads the archive and nothing else."""
+        """For the people who ask; attach it to their role. It reads the events of the archive and nothing else."""
         stack = cdk.Stack.of(self)
 
         def arn(service: str, resource: str, name: str) -> str:
@@ -84,7 +84,7 @@ class Questions(Construct):
         return iam.ManagedPolicy(
             self,
             "asking",
-            managed_policy_name=stage.named("asking"),
+            managed_policy_name=stage.named_once("asking", stack.region),
             description="asks the archive in SQL",
             statements=[
                 iam.PolicyStatement(
@@ -108,7 +108,7 @@ class Questions(Construct):
                     actions=["s3:GetBucketLocation", "s3:ListBucket"],
                     resources=[archive.bucket_arn, answers.bucket_arn],
                 ),
-                iam.PolicyStatement(actions=["s3:GetObject"], resources=[archive.arn_for_objects("*")]),
+                iam.PolicyStatement(actions=["s3:GetObject"], resources=[archive.arn_for_objects("raw/*")]),
                 iam.PolicyStatement(
                     actions=["s3:GetObject", "s3:PutObject"], resources=[answers.arn_for_objects("*")]
                 ),

@@ -24,7 +24,7 @@ class Accepted(NamedTuple):
 
 _S3 = "IAM5[Resource::arn:<AWS::Partition>:s3:::iops-{stage}-%s-{account}-{region}/*]"
 _ARCHIVED, _ANSWERED = (
-    "IAM5[Resource::<Storesarchive632A96BC.Arn>/*]",
+    "IAM5[Resource::<Storesarchive632A96BC.Arn>/raw/*]",
     "IAM5[Resource::<StoresanswersC90321A6.Arn>/*]",
 )
 _SOCKETS = "IAM5[Resource::arn:<AWS::Partition>:execute-api:{region}:{account}:<LiveapiBD5F786C>/live/POST/@connections/*]"

@@ -65,7 +65,7 @@ class ObservabilityStack(cdk.Stack):
             cloudwatch.CfnDashboard(
                 self,
                 f"board-{name}",
-                dashboard_name=stage.named(name),
+                dashboard_name=stage.named_once(name, self.region),
                 dashboard_body=self.to_json_string(body),
             )
         self._budget()
@@ -176,7 +176,7 @@ class ObservabilityStack(cdk.Stack):
             self,
             "budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                budget_name=self._stage.named("monthly"),
+                budget_name=self._stage.named_once("monthly", self.region),
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self._stage.budget_usd, unit="USD"),

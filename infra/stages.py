@@ -109,6 +109,10 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def named(self, name: str) -> str:
         return f"iops-{self.name}-{name}"
 
+    def named_once(self, name: str, region: str) -> str:
+        """For what an account has once, whatever the region: the same stage may stand in a second one."""
+        return self.named(f"{name}-{region}")
+
     @property
     def url(self) -> str:
         """Where people look at the dashboard; empty when it is not deployed."""

@@ -1,4 +1,4 @@
-"""Every 15 minutes: finished steps to the archive."""
+"""Every 15 minutes: finished steps to the archive, and what people did."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from backend.domain.times import SECOND
 from backend.handlers.edge import logger
 from backend.runtime.aws import installation
 from backend.runtime.aws_archive import archive
+from backend.runtime.aws_people import keep
 
 SECONDS = 240  # of the function's time; what is left waits for the next run
 
@@ -16,6 +17,8 @@ SECONDS = 240  # of the function's time; what is left waits for the next run
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     home = installation()
     now_us = home.clock()
-    copied = archive(home.store, home.files("archive"), now_us, now_us + SECONDS * SECOND, home.clock)
-    logger.info("archived", events=copied)
+    files = home.files("archive")
+    copied = archive(home.store, files, now_us, now_us + SECONDS * SECOND, home.clock)
+    people = keep(home.store, home.access, files, home.clock())
+    logger.info("archived", events=copied, people=people)
     return {"events": copied}

@@ -1,4 +1,5 @@
-"""Called by name: {"queue": NAME} does again what failed, {"from": T, "to": T} takes in again what the archive holds."""
+"""Called by name: {"queue": NAME} does again what failed, {"from": T, "to": T} takes in again what the archive holds, {"people": true}
+what people did in the stage that was lost."""
 
 from __future__ import annotations
 

@@ -23,6 +23,9 @@ from backend.runtime.aws_archive_forget import clean
 CURSOR = "archive"  # document: the last step that is in the archive
 STEPS_AT_ONCE = 200
 BATCH = 500
+# Under which lies what was brought from another stage's archive, until it is taken in: what is made of it is archived here as all is,
+# so it would be here twice, and who is forgotten would stay in the one that bears the numbers of another chain.
+GIVEN = "given/"
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -81,12 +84,14 @@ def lines_of(events: list[Event]) -> bytes:
     return gzip.compress(b"\n".join(lines) + b"\n", mtime=0)
 
 
-def replay(store: DynamoStore, files: Files, first: str, last: str, now_us: int) -> dict[str, int]:
+def replay(
+    store: DynamoStore, files: Files, first: str, last: str, now_us: int, under: str = ""
+) -> dict[str, int]:
     """Take in again what was received in [first, last] (ISO 8601). What is known already changes nothing."""
     start_us, end_us = floor_hour(_moment("from", first)), _moment("to", last)
     found = {"files": 0, "events": 0, "folded": 0}
     for hour_us in range(start_us, end_us + 1, HOUR):
-        for name in files.names(prefix_of(hour_us)):
+        for name in files.names(under + prefix_of(hour_us)):
             found["files"] += 1
             entries = list(_entries(files.get(name)))
             for start in range(0, len(entries), BATCH):

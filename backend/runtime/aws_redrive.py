@@ -9,8 +9,9 @@ from typing import Any
 from backend.domain.errors import IopsError, Rejected, Unavailable
 from backend.ports import Change
 from backend.runtime.aws import Installation
-from backend.runtime.aws_archive import replay
+from backend.runtime.aws_archive import GIVEN, replay
 from backend.runtime.aws_failures import records_of
+from backend.runtime.aws_people import take_over
 from backend.runtime.aws_records import changes_of, fold
 from backend.services.announcements import Announcement
 from backend.services.publishing import EVERY, announce
@@ -22,13 +23,20 @@ QUEUES = tuple(resource.name for resource in RESOURCES if resource.kind == "queu
 
 
 def again(home: Installation, order: Mapping[str, Any]) -> dict[str, int]:
-    """Carry out {"queue": NAME} or {"from": T, "to": T}. Raises Rejected for anything else."""
+    """Carry out {"queue": NAME}, {"from": T, "to": T} or {"people": true}. Raises Rejected for anything else.
+
+    With "given": true the archive is what was brought here from another stage's.
+    """
     if "queue" in order:
         return redrive(home, order["queue"])
     if "from" in order and "to" in order:
-        return replay(home.store, home.files("archive"), order["from"], order["to"], home.clock())
+        under = GIVEN if order.get("given") is True else ""
+        return replay(home.store, home.files("archive"), order["from"], order["to"], home.clock(), under)
+    if order.get("people") is True:
+        return take_over(home.store, home.access, home.files("archive"), home.clock())
     raise Rejected(
-        'say {"queue": NAME} to work through a queue, or {"from": TIME, "to": TIME} for the archive'
+        'say {"queue": NAME} to work through a queue, {"from": TIME, "to": TIME} for the archive,'
+        ' or {"people": true} for what people did'
     )
 
 

@@ -97,20 +97,31 @@ def redrive(queue: str, stage: str, region: str | None) -> None:
     show_default=True,
     help="The first hour to take in, after one that failed.",
 )
-def promote(stage: str, region: str, copy: str, since: str) -> None:
-    """Build a stage again in another region from the copy of its archive; doing it twice changes nothing."""
+@click.option("--people", "only_people", is_flag=True, help="Only what people did, not the events.")
+def promote(stage: str, region: str, copy: str, since: str, only_people: bool) -> None:
+    """Build a stage again in another region from the copy of its archive: what follows from events, then what people did.
+
+    Doing it twice changes nothing.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     from backend.runtime import aws_promote, aws_stage
 
     client = aws_stage.clients(region, topology.function("replay").timeout_s + 10)
+    go_on = "--people"
     try:
-        found = aws_promote.promote(client, stage, copy, since, click.echo)
+        # The limits that people set come first, so that what comes in is judged by them.
+        did = aws_promote.people(client, stage, copy, click.echo, wait=None)
+        if not only_people:
+            go_on = "--since and the hour after the last one above"
+            found = aws_promote.promote(client, stage, copy, since, click.echo)
+            click.echo(f"{found['files']} files, {found['events']} events, {found['folded']} of them new")
+            go_on = "--people"
+        did = aws_promote.people(client, stage, copy, click.echo, before=did)
     except (Unavailable, ClientError, BotoCoreError) as error:
-        raise click.ClickException(
-            f"{error}; go on with --since and the hour after the last one above"
-        ) from error
-    click.echo(f"{found['files']} files, {found['events']} events, {found['folded']} of them new")
+        raise click.ClickException(f"{error}; go on with {go_on}") from error
+    for line in aws_promote.words(did):
+        click.echo(line)
 
 
 def written(bill: Bill) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Protocol
 
@@ -79,6 +79,21 @@ def revoke(keys: Keys, key_id: str, now_us: int) -> Credential:
             keys.revoke_credential(credential.key_id, now_us)
             return credential
     raise NotFound(f"there is no key or user {key_id} in use")
+
+
+def take_over(keys: Keys, given: Iterable[Credential]) -> int:
+    """Credentials of elsewhere, known by their digest alone; how many were added or revoked. Who has one of that name here keeps it."""
+    here = {credential.key_id: credential for credential in keys.credentials()}
+    names = {(credential.kind, credential.name) for credential in here.values() if not credential.revoked_us}
+    changed = 0
+    for credential in given:
+        known = here.get(credential.key_id)
+        if credential.revoked_us is not None:
+            changed += known is not None and keys.revoke_credential(known.key_id, credential.revoked_us)
+        elif known is None and (credential.kind, credential.name) not in names:
+            keys.add_credential(credential)
+            changed += 1
+    return changed
 
 
 class Gate:

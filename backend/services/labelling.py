@@ -5,11 +5,13 @@ A label is kept as the outcome of the student's insight, so it joins training ex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from backend.domain.errors import Rejected
+from backend.domain.insights import KEEP_DAYS
 from backend.domain.predictions import Prediction
 from backend.domain.times import DAY
 from backend.services import insights
@@ -78,6 +80,45 @@ def label(store: Any, student_id: str, said: str, *, actor: str, now_us: int) ->
     insights.feedback(
         store, insight.insight_id, verdict=None, reason=None, outcome=said, actor=actor, now_us=now_us
     )
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person knew of a student, and when."""
+
+    student_id: str
+    said: str
+    actor: str
+    at_us: int
+
+
+def labels(store: Any, now_us: int) -> list[Label]:
+    """What was said of each student last, for as long as insights are kept. Who was not sure is asked again: it is not among it."""
+    found: dict[str, Label] = {}
+    for insight in reversed(store.insights_judged(now_us - KEEP_DAYS * DAY)):
+        words = insight.feedback or {}
+        if insight.entity_type == "student" and words.get("outcome"):
+            said = Label(
+                student_id=insight.entity_id,
+                said=words["outcome"],
+                actor=words.get("actor", ""),
+                at_us=words.get("at_us", insight.created_us),
+            )
+            found[insight.entity_id] = max(said, found.get(insight.entity_id, said), key=_when)
+    return [found[student_id] for student_id in sorted(found)]
+
+
+def take_over(store: Any, given: Iterable[Label], now_us: int) -> int:
+    """Labels that people gave elsewhere; how many came. What was said here since stands, and who is not known here is left."""
+    here = {label.student_id: label.at_us for label in labels(store, now_us)}
+    new = [each for each in given if here.get(each.student_id, -1) < each.at_us]
+    known = {row["entity_id"] for row in store.entities("student", [each.student_id for each in new])}
+    for each in (each for each in new if each.student_id in known):
+        label(store, each.student_id, each.said, actor=each.actor, now_us=each.at_us)
+    return sum(each.student_id in known for each in new)
+
+
+def _when(label: Label) -> int:
+    return label.at_us
 
 
 def _outcomes(store: Any, since_us: int) -> dict[str, str]:

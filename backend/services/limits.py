@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from backend.domain.limits import DOCUMENT, FIXED, book_of, changed, versions_of
+from backend.domain.limits import DOCUMENT, FIXED, Version, book_of, changed, versions_of
 from backend.domain.rules import RULES, Rule
 from backend.ports import Documents
 
@@ -60,3 +60,25 @@ def put(
     if after != (document or {}):
         store.put_document(DOCUMENT, after, now_us)
     return book_of(after)[rule_id]
+
+
+def kept(store: Documents) -> dict[str, list[Version]]:
+    """How each rule that was ever set was set, newest first."""
+    document = store.document(DOCUMENT) or {}
+    return {rule_id: versions_of(document, rule_id) for rule_id in document}
+
+
+def take_over(store: Documents, given: Mapping[str, list[Version]], now_us: int) -> int:
+    """Limits as they were set elsewhere, with who set them; how many rules that changed. A rule that was set here since stays."""
+    here = kept(store)
+    taken = {
+        rule_id: versions
+        for rule_id, versions in given.items()
+        if rule_id in RULES
+        and rule_id not in FIXED
+        and versions != here.get(rule_id, [])
+        and (not here.get(rule_id) or here[rule_id][0] in versions)
+    }
+    if taken:
+        store.put_document(DOCUMENT, msgspec.to_builtins({**here, **taken}), now_us)
+    return len(taken)

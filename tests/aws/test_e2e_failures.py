@@ -110,6 +110,7 @@ def test_the_archive_holds_what_was_folded_and_gives_it_back(cloud: Cloud) -> No
     cloud.invoke("archive")
     s3, bucket = cloud.emulator.client("s3"), cloud.outputs["ArchiveBucket"]
     names = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    names.remove("people/latest.json.gz")  # whose tokens these tests show
     assert all(name.startswith("raw/year=") and name.endswith(".ndjson.gz") for name in names)
     lines = [
         json.loads(line)
@@ -124,6 +125,12 @@ def test_the_archive_holds_what_was_folded_and_gives_it_back(cloud: Cloud) -> No
     assert done["events"] == len(lines)
     assert done["folded"] == 0
     assert calls_of(cloud, "stu_kept") == 3
+    # What people did, given to the very stage that it is of: everything is known.
+    source = {"Bucket": bucket, "Key": "people/latest.json.gz"}
+    s3.copy_object(Bucket=bucket, Key="given/people/latest.json.gz", CopySource=source)
+    came = cloud.invoke("replay", {"people": True})
+    s3.delete_object(Bucket=bucket, Key="given/people/latest.json.gz")
+    assert {came[name] for name in ("limits", "credentials", "views", "labels", "applied", "left")} == {0}
 
 
 class _Partner(BaseHTTPRequestHandler):

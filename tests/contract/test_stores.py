@@ -264,6 +264,18 @@ def test_an_import_goes_on_where_it_stopped(store: Any) -> None:
     assert fold_all(store, NOW) == 3
 
 
+def test_a_past_that_is_followed_by_nothing_is_judged_by_the_next_sweep(store: Any) -> None:
+    past = [session(f"s{i}", NOW - 30 * DAY + i * MINUTE, student_id=f"s{i % 9}") for i in range(200)]
+    store.append([*past, *(call(f"c{i}", NOW - DAY + i * MINUTE) for i in range(3))])
+    fold_all(store, NOW)
+    assert store.is_quiet(NOW + SECOND)
+    store.sweep(NOW + MINUTE)
+    assert [alert.rule_id for alert in store.alert_list({})[0]].count("high_ib_call_frequency") == 1
+    before = store.alert_list({})[0]
+    store.sweep(NOW + MINUTE + SECOND)
+    assert store.alert_list({})[0] == before
+
+
 def test_rules_wait_until_a_slow_past_has_come_in_whole(store: Any) -> None:
     """Half of a past looks like trouble: here like calls, until a slow second batch brings what the first was without."""
     seconds = [*range(0, 40, 10)]

@@ -167,7 +167,8 @@ def test_the_dashboards_show_functions_data_and_the_model(each: Assembly) -> Non
         d.properties["DashboardName"]: d.properties["DashboardBody"]
         for d in each.of("AWS::CloudWatch::Dashboard")
     }
-    assert boards.keys() == {each.stage.named(name) for name in ("system", "data", "ai")}
+    region = each.stage.region or "AWS::Region"
+    assert boards.keys() == {each.stage.named(f"{name}-{region}") for name in ("system", "data", "ai")}
     for body in boards.values():
         widgets = json.loads(body)["widgets"]
         assert len(widgets) >= 6

@@ -57,5 +57,7 @@ def test_whoever_may_ask_reads_the_archive_and_nothing_else(each: Assembly) -> N
         a for s in statements for a in (s["Action"] if isinstance(s["Action"], list) else [s["Action"]])
     }
     assert not {a for a in actions if "*" in a or a.startswith(("dynamodb:", "glue:Delete", "glue:Create"))}
+    objects = [s["Resource"] for s in statements if s["Action"] == "s3:GetObject"]
+    assert [resource.endswith("/raw/*") for resource in objects] == [True]  # not what people did
     writes = [s for s in statements if "s3:PutObject" in s["Action"]]
     assert ["Storesanswers" in json.dumps(s["Resource"]) for s in writes] == [True]

@@ -13,7 +13,7 @@ from backend.adapters.dynamo.alert_items import (
     audit_items,
     load_alerts,
 )
-from backend.adapters.dynamo.keys import document_key, status_partition
+from backend.adapters.dynamo.keys import document_key, status_partition, time_sort
 from backend.adapters.dynamo.table import Moved, Table
 from backend.domain import alerts
 from backend.domain.alerts import SEVERITIES, AuditEntry, Transition
@@ -88,10 +88,11 @@ class Rulebook:
         return held[1]
 
 
-def alert_ids_in(table: Table, statuses: Sequence[str]) -> list[str]:
-    """Ids of alerts that stand in these states, by the index, which may lag by moments."""
+def alert_ids_in(table: Table, statuses: Sequence[str], since_us: int = 0) -> list[str]:
+    """Ids of alerts in these states that opened since then, by the index, which may lag by moments."""
     partitions = [status_partition(status, severity) for status in statuses for severity in SEVERITIES]
-    pages = table.each(lambda name: list(table.query(name, index="status")), partitions)
+    first = time_sort(since_us)
+    pages = table.each(lambda name: list(table.query(name, first, index="status")), partitions)
     return [item["PK"]["S"].partition("#")[2] for page in pages for item in page]
 
 

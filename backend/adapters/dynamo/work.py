@@ -93,8 +93,8 @@ class Work:
         events = self._step.events
         if self._meta.swept_us is None or self._step.kind == SWEEP:
             after.swept_us = self._target_us if self._step.kind == SWEEP else self._swept_us
-        if self._step.kind == SWEEP:
-            after.judge_all = self._meta.judge_all and not self._judging
+        if self._step.kind == SWEEP and self._judging:
+            after.judge_all, after.quiet_until = False, 0
         if events:
             after.cursor = events[-1].seq
             after.totals = writes.totals_after(self._meta.totals, events, self._step.now_us)
@@ -138,7 +138,8 @@ class Work:
         if self._step.kind == FOLD:
             return {key for event in self._step.events for key in entities_of(event)}
         keys = {key for event in self._crossing for key in entities_of(event)}
-        if self._meta.judge_all and self._judging:
+        # History that has stopped pouring in is judged once, on the whole of it, whether or not anything comes after it.
+        if (self._meta.judge_all or self._meta.quiet_until) and self._judging:
             return keys | {
                 (kind, item["SK"]["S"])
                 for kind in JUDGED
