@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from backend.domain.erasure import PERSONS, Person
 from backend.domain.errors import Rejected
 from backend.domain.times import iso
+from backend.services import labelling
 from backend.services.insights import ASKED
 
 PREFIX = "erased."  # of the documents that tell of it
@@ -38,6 +39,8 @@ def erase(store: Forgetful, kind: str, entity_id: str, now_us: int, actor: str) 
     if asked:  # who wanted to have them explained
         kept = [ask for ask in asked["asks"] if (ask[0], ask[1]) != (kind, entity_id)]
         store.put_document(ASKED, {**asked, "asks": kept}, now_us)
+    if kind == "student":
+        labelling.forget(store, entity_id, now_us)
     key = PREFIX + person.digest
     before = store.document(key) or {"removed": {}, "times": 0}
     total = {name: n + before["removed"].get(name, 0) for name, n in removed.items()}

@@ -82,6 +82,13 @@ def label(store: Any, student_id: str, said: str, *, actor: str, now_us: int) ->
     )
 
 
+def forget(store: Any, student_id: str, now_us: int) -> None:
+    """Nobody was ever unsure about this student."""
+    passed = _passed(store)
+    if passed.pop(student_id, None) is not None:
+        store.put_document(PASSED, passed, now_us)
+
+
 class Label(msgspec.Struct, frozen=True, kw_only=True):
     """What a person knew of a student, and when."""
 

@@ -16,7 +16,7 @@ from backend.domain.erasure import ERASED, Person, without
 from backend.domain.errors import Rejected
 from backend.domain.times import DAY, HOUR, MINUTE
 from backend.domain.trials import began
-from backend.services import erasing, partner
+from backend.services import erasing, labelling, partner
 from backend.services import insights as asking
 from backend.services.bodies import Posted
 from backend.services.ingest import judge
@@ -77,6 +77,8 @@ def filled(store: Any) -> Any:
 
 @pytest.fixture
 def known(store: Any) -> Any:
+    for who in (WHO, "stu_2"):
+        labelling.label(store, who, "unsure", actor="ann", now_us=NOW)
     return filled(store)
 
 
@@ -141,6 +143,7 @@ def test_nothing_that_names_a_student_is_left_and_others_keep_their_counts(known
     assert len(after["log"]) == len(before["log"])
     assert known.rejects(9, 0)[1] == 1
     assert [who for _, who, _ in asking.asked_since(known, 0) if who != "stu_2"] == []
+    assert known.document(labelling.PASSED) == {"stu_2": NOW}
     assert known.insight("in_z") is None
     assert known.insight("in_2") is not None
     assert known.predictions("student", [WHO]) == {}
