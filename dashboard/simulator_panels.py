@@ -177,6 +177,45 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
     )
 
 
+def outcome(status: dict[str, Any], view: View) -> html.Section:
+    """What was expected of the scenario that runs or ran last, and what of it has come."""
+    actual = status["actual"]
+    found = actual.get("outcome")
+    if not found:
+        body = components.empty(
+            "Too early to say",
+            "What a scenario should bring is looked for as soon as some forty events of it were sent.",
+            sign="simulator",
+        )
+        return components.panel("What comes of it", body, view, span="")
+    findings = found["findings"]
+    met = sum(finding["met"] for finding in findings)
+    name = _title_of(status, str(actual.get("scenario")))
+    title = (
+        f"{name} came as expected"
+        if found["passed"]
+        else f"{name}: {met} of {plural(len(findings), 'expectation')} met so far"
+    )
+    items = [
+        html.Li(
+            [
+                icon("check" if finding["met"] else "timeline", 16),
+                html.Span("met: " if finding["met"] else "not met: ", className="io-sr"),
+                finding["sentence"],
+            ],
+            className="on" if finding["met"] else "",
+        )
+        for finding in findings
+    ]
+    return components.panel(
+        title,
+        html.Ol(items, className="sim-outcome io-pad"),
+        view,
+        span="",
+        foot="by the alerts that live now and the counters of this run",
+    )
+
+
 def labels(view: View, simulated: int | None) -> html.Section:
     """What tells simulated data from real data, and the way to be rid of it."""
     points = (

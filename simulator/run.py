@@ -24,6 +24,7 @@ HISTORY_BATCH = 1_000
 MAX_RATE = 2_000.0  # events per second, speed included
 LAG = timedelta(milliseconds=20)  # event times stay this far behind the clock
 _RATE_WINDOW = 5.0
+_OF_A_RUN = ("sent", "accepted", "duplicates", "rejected")
 
 
 def _now() -> datetime:
@@ -87,6 +88,7 @@ class Runner:
         self._thread: threading.Thread | None = None
         self._market = self._new_market(self.settings)
         self._told = self.settings
+        self._before = dict.fromkeys(_OF_A_RUN, 0)  # counters when its scenario began
         self._latest = clock() - LAG
 
     def start(self) -> Runner:
@@ -104,7 +106,9 @@ class Runner:
     def set(self, **changes: Any) -> None:
         """Changes settings (scenario, seed, streams, rate, speed) from the next event on; ValueError leaves them as they were."""
         with self._lock:
-            self.settings = replace(self.settings, **changes)
+            before, self.settings = self.settings, replace(self.settings, **changes)
+            if (before.scenario, before.seed) != (self.settings.scenario, self.settings.seed):
+                self._before = {name: getattr(self._sender.counts, name) for name in _OF_A_RUN}
 
     def pause(self) -> None:
         self._paused = True
@@ -127,14 +131,19 @@ class Runner:
         return "paused" if self._paused else "running"
 
     def status(self) -> dict[str, Any]:
-        """State, settings, counters and the events per second of the last five seconds, as plain data."""
+        """State, settings, counters and the events per second of the last five seconds, as plain data.
+
+        `scenario_counts`: what was counted since its scenario began.
+        """
         since = self._monotonic() - _RATE_WINDOW
         achieved = sum(count for at, count in tuple(self._recent) if at > since) / _RATE_WINDOW
+        counts = self._sender.counts.as_dict()
+        own = {name: counts[name] - before for name, before in self._before.items()}
         return (
             {"state": self.state, "simulated": True, "events_per_s": round(achieved, 1)}
-            | {"message": self._failure or self._sender.message}
+            | {"message": self._failure or self._sender.message, "scenario_counts": own}
             | asdict(self.settings)
-            | self._sender.counts.as_dict()
+            | counts
         )
 
     def run(self) -> None:

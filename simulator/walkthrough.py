@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simulator.scenarios import scenario as find_scenario
-from simulator.selfcheck import Outcome, evaluate
+from simulator.selfcheck import MIN_EVENTS, Finding, Outcome, asked, evaluate
 
 SCRIPT = ("normal", "call_spike", "tutor_shortage", "bad_data")
 RATE, SEED = 40.0, 7
-MIN_EVENTS = 40  # a scenario is judged only after so many events of its own
 LOOK_SECONDS = 1.0
 _COUNTERS = ("sent", "rejected", "duplicates")
 
@@ -39,9 +38,8 @@ def walk(
                 f"{number}/{len(scenarios)} {scenario.title}: {scenario.story}\n    Expected: {scenario.expect}"
             )
             outcome = _run(call, scenario.name, seconds, monotonic, sleep)
-            mark = "pass" if outcome.passed else "FAIL"
-            for sentence in outcome.sentences:
-                echo(f"    [{mark}] {sentence}")
+            for finding in outcome.findings:
+                echo(f"    [{'pass' if finding.met else 'FAIL'}] {finding.sentence}")
             passed.append(outcome.passed)
     finally:
         _order(call, "normal", 8.0)
@@ -56,7 +54,7 @@ def _run(
     _order(call, name, RATE)
     before = _counts(call)
     deadline = monotonic() + seconds
-    outcome = Outcome(False, ("the simulator sent nothing",))
+    outcome = Outcome((Finding(False, "the simulator sent nothing"),))
     while monotonic() < deadline:
         sleep(LOOK_SECONDS)
         now = _counts(call)
@@ -64,7 +62,7 @@ def _run(
             before = dict.fromkeys(_COUNTERS, 0)  # the simulator was started anew and counts from zero
         counts = {counter: now[counter] - before[counter] for counter in _COUNTERS}
         if counts["sent"] >= MIN_EVENTS:
-            outcome = evaluate(name, SEED, counts, lambda path: call("GET", path, None))
+            outcome = evaluate(name, SEED, counts, asked(lambda path: call("GET", path, None)))
             if outcome.passed:
                 break
     return outcome

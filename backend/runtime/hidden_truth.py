@@ -1,7 +1,8 @@
-"""What the simulator knows of those whom it made up, for whoever judges a rule by it."""
+"""What the simulator knows of those whom it made up, for whoever judges a rule by it, or asks what came of a scenario."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,26 @@ def hidden_truth(store: Any) -> Truth:
         return entity_id in short if kind == "cell" else people.get((kind, entity_id))
 
     return truth
+
+
+def outcome(store: Any, ran: Mapping[str, Any], now_us: int) -> dict[str, Any] | None:
+    """What became of the expectations of a scenario that `ran`, as its runner told (simulator.run.Runner.status).
+
+    {"passed", "findings": [{"met", "sentence"}]}; None while too little of it was sent. `store` implements Alerts.
+    """
+    from simulator import selfcheck
+
+    counts = ran.get("scenario_counts")
+    if not counts or counts["sent"] < selfcheck.MIN_EVENTS:
+        return None
+
+    def living(alert_type: str, kind: str, entity_id: str) -> int:
+        alerts = store.standing((kind, entity_id), now_us).values()
+        return sum(alert.living and alert.alert_type == alert_type for alert in alerts)
+
+    found = selfcheck.evaluate(ran["scenario"], int(ran["seed"]), counts, living)
+    findings = [{"met": each.met, "sentence": each.sentence} for each in found.findings]
+    return {"passed": found.passed, "findings": findings}
 
 
 def _known(store: Any) -> tuple[dict[tuple[str, str], bool], set[str]]:

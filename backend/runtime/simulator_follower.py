@@ -10,12 +10,14 @@ from typing import Any, Protocol
 
 from backend.domain.errors import IopsError
 from backend.domain.events import SIMULATOR
+from backend.runtime.hidden_truth import outcome
 from backend.services.simulation import ACTUAL, desired
 from simulator.run import Runner
 
 log = logging.getLogger("iops.simulator")
 LOOK_SECONDS = 0.25
 REPORT_US = 1_000_000
+JUDGE_US = 4 * REPORT_US  # how often what came of a scenario is looked for: some thirty reads
 _SETTINGS = ("scenario", "rate", "streams", "speed", "seed")
 
 
@@ -46,7 +48,8 @@ class SimulatorFollower:
         self._thread = threading.Thread(target=self._run, name="simulator-follower", daemon=True)
         self._told: dict[str, Any] = {}
         self._last: dict[str, Any] = {}  # what the last runner had done, once it has ended
-        self._reported_us = 0
+        self._reported_us = self._judged_us = 0
+        self._outcome: dict[str, Any] | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -138,5 +141,8 @@ class SimulatorFollower:
         if at_once or now_us - self._reported_us >= REPORT_US:
             self._reported_us = now_us
             figures = self._runner.status() if self._runner is not None else self._last
-            document = {"state": "stopped", **figures, "clears": order["clears"], "updated_us": now_us}
+            if at_once or now_us - self._judged_us >= JUDGE_US:
+                self._judged_us, self._outcome = now_us, outcome(self._store, figures, now_us)
+            told = {"outcome": self._outcome, "clears": order["clears"], "updated_us": now_us}
+            document = {"state": "stopped", **figures, **told}
             self._store.put_document(ACTUAL, document, now_us)

@@ -30,6 +30,7 @@ _IDLE: dict[str, Any] = {
     "by_type": {},
     "scenario": "normal",
     "message": "",
+    "outcome": None,
     "updated_us": None,
 }
 _RANGES = {"rate": (0.01, 2_000.0), "streams": (1, 500), "speed": (0.1, 60.0), "seed": (0, 2**31 - 1)}

@@ -40,7 +40,11 @@ def layout() -> html.Div:
         [
             html.Div(components.loading(1, 560), id=_P("cards")),
             html.Div(
-                [html.Div(components.loading(1, 300), id=_P("mix")), html.Div(id=_P("labels"))],
+                [
+                    html.Div(components.loading(1, 120), id=_P("outcome")),
+                    html.Div(components.loading(1, 300), id=_P("mix")),
+                    html.Div(id=_P("labels")),
+                ],
                 className="sim-side",
             ),
         ],
@@ -134,6 +138,7 @@ def register(app: Any, ctx: Context) -> None:
         Output(SIMULATOR.body, "children"),
         Output(_P("late"), "children"),
         Output(_P("state"), "children"),
+        Output(_P("outcome"), "children"),
         Output(_P("mix"), "children"),
         Output(_P("cards"), "children"),
         Output(_P("labels"), "children"),
@@ -200,6 +205,7 @@ def everything(ctx: Context, view: View, drawn: Any, synced: Any) -> list[Any]:
         markup.drawn(panels.counters(status, view)),
         markup.drawn(panels.late_words(status, view)),
         markup.drawn(panels.state_words(status, view)),
+        markup.drawn(panels.outcome(status, view)),
         markup.drawn(panels.mix(status, view)),
         no_update if same else markup.drawn(panels.cards(status, view)),
         no_update if same else markup.drawn(panels.labels(view, stored)),

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from backend.adapters.sqlite.store import SqliteStore
+from backend.domain.times import MINUTE
+from backend.runtime.hidden_truth import outcome
 from backend.services import simulation
 from dashboard import simulator_panels as panels
 from dashboard.context import Context, WebConfig
@@ -16,6 +18,9 @@ from dashboard.filters import Filters, scope
 from dashboard.pages import simulator
 from dashboard.view import View
 from dashboard.zones import UTC_ZONE
+from simulator import truth
+from simulator.population import build
+from tests.builders import call, catch_up, fold_all
 
 NOW = 1_780_000_000_000_000
 
@@ -107,17 +112,17 @@ def test_who_may_not_order_sees_disabled_controls_with_the_reason(
     assert reason in why
     drawn = simulator.everything(ctx, view(**who), None, None)
     assert sum(reason in part for part in drawn if isinstance(part, str)) == 4
-    assert reason in text(drawn[4])  # the scenario cards
+    assert reason in text(drawn[5])  # the scenario cards
 
 
 def test_fields_and_cards_are_only_drawn_again_when_orders_change(ctx: Context) -> None:
     first = simulator.everything(ctx, view(), None, None)
-    shape, settings = first[6], first[-1]
+    shape, settings = first[7], first[-1]
     again = simulator.everything(ctx, view(), shape, settings)
-    assert "no_update" in repr(again[4]).lower() or type(again[4]).__name__ == "NoUpdate"
+    assert "no_update" in repr(again[5]).lower() or type(again[5]).__name__ == "NoUpdate"
     simulator.order(ctx, view(), ["start", "wobble"])
     changed = simulator.everything(ctx, view(), shape, settings)
-    assert "A wavering value is ordered" in text(changed[4])
+    assert "A wavering value is ordered" in text(changed[5])
 
 
 def test_the_state_is_said_in_words_also_when_orders_are_not_followed_yet() -> None:
@@ -152,3 +157,48 @@ def test_the_mix_is_sorted_with_shares_and_empty_before_the_first_event() -> Non
 def test_demo_data_can_only_be_cleared_where_there_is_some() -> None:
     assert "There is none" in text(panels.labels(view(), 0))
     assert "aria-disabled" not in text(panels.labels(view(), 12))
+
+
+def struck_by_calls() -> tuple[str, ...]:
+    return truth.struck("call_spike", build(7)).students
+
+
+def run(ctx: Context, scenario: str, **counts: int) -> dict[str, Any] | None:
+    """What comes of a scenario of which so much was counted."""
+    own = {"sent": 100, "accepted": 100, "duplicates": 0, "rejected": 0} | counts
+    return outcome(ctx.reads, {"scenario": scenario, "seed": 7, "scenario_counts": own}, NOW)
+
+
+def test_what_comes_of_a_scenario_is_told_by_the_alerts_that_live(ctx: Context) -> None:
+    assert run(ctx, "call_spike", sent=39) is None
+    before = run(ctx, "call_spike")
+    assert before is not None
+    assert not before["passed"]
+    assert before["findings"][0]["sentence"].startswith("0 of 8 students struck have a frequent-call alert")
+    calls = [
+        call(f"{who}-{n}", NOW - n * MINUTE, student_id=who)
+        for who in struck_by_calls()[:6]
+        for n in range(5)
+    ]
+    ctx.reads.append(calls)
+    fold_all(ctx.reads, NOW)
+    catch_up(ctx.reads, NOW + MINUTE)
+    after = run(ctx, "call_spike")
+    assert after is not None
+    assert after["passed"]
+    assert after["findings"][0]["sentence"].startswith("6 of 8 students struck have a frequent-call alert")
+
+
+def test_what_comes_of_a_scenario_is_said_in_words(ctx: Context) -> None:
+    def said(scenario: str, **counts: int) -> str:
+        told = {"scenario": scenario, "outcome": run(ctx, scenario, **counts)}
+        ctx.reads.put_document(simulation.ACTUAL, told, NOW)
+        return text(panels.outcome(simulation.status(ctx.reads), view()))
+
+    assert "Too early to say" in said("bad_data", sent=3)
+    bad = said("bad_data", rejected=12)
+    assert "Bad data came as expected" in bad
+    assert "12 events were refused, at least 10 expected" in bad
+    line = said("chaos_delivery", rejected=3, duplicates=20)
+    assert "A bad line: 1 of 2 expectations met so far" in line
+    assert "3 events were refused, none expected" in line

@@ -16,7 +16,7 @@ from simulator.generate import history
 from simulator.population import build
 from simulator.run import Runner, Settings, backfill, run_cli
 from simulator.scenarios import SCENARIOS
-from simulator.selfcheck import entities, evaluate
+from simulator.selfcheck import asked, entities, evaluate
 from simulator.sender import Answer, HttpTransport, SenderRefused
 
 NOW = datetime(2026, 3, 18, 22, 10, tzinfo=UTC)
@@ -222,6 +222,22 @@ def test_settings_change_while_running():
     assert runner.settings == Settings("call_spike", 99, 200, 50.0, 2.0)
 
 
+def test_a_scenario_counts_from_its_own_beginning():
+    product = Product()
+    runner = Runner("", "", transport=product)
+    runner.pause()
+    runner.start()
+    runner.step(60)
+    until(lambda: runner.status()["sent"] == 60)
+    runner.set(rate=50.0)  # the same scenario goes on
+    assert runner.status()["scenario_counts"]["sent"] == 60
+    runner.set(scenario="call_spike")
+    runner.step(10)
+    until(lambda: runner.status()["sent"] == 70)
+    runner.stop()
+    assert runner.status()["scenario_counts"] == {"sent": 10, "accepted": 10, "duplicates": 0, "rejected": 0}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -330,13 +346,13 @@ def test_the_self_check_passes_only_when_the_product_noticed(name, noticed):
     wants_alerts = all(check.kind != "resolved" for check in SCENARIOS[name].checks)
     spoiled = 40 if (name == "bad_data") == noticed else 0
     counts = {"rejected": spoiled, "duplicates": 40}
-    asked: list[str] = []
+    paths: list[str] = []
 
     def read(path: str) -> dict:
-        asked.append(path)
+        paths.append(path)
         return {"items": alerts if wants_alerts == noticed else []}
 
-    outcome = evaluate(name, 7, counts, read)
-    assert outcome.passed == noticed, outcome.sentences
-    assert len(outcome.sentences) == len(SCENARIOS[name].checks)
-    assert bool(asked) == bool(kinds)
+    outcome = evaluate(name, 7, counts, asked(read))
+    assert outcome.passed == noticed, outcome.findings
+    assert len(outcome.findings) == len(SCENARIOS[name].checks)
+    assert bool(paths) == bool(kinds)
