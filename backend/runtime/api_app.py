@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from secrets import token_hex
 from typing import Any
@@ -32,6 +32,14 @@ _SINGLE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b
 READERS = 4  # threads that answer reads; each keeps its own connection
 
 
+def request_ids() -> Iterator[str]:
+    """Random ids of 16 hex digits. Fetched many at a time: asking the system for each was a tenth of the time of a request."""
+    while True:
+        digits = token_hex(4_096)
+        for place in range(0, len(digits), 16):
+            yield digits[place : place + 16]
+
+
 class FrontDoor:
     """`start` is called once the loop runs and returns the API and its intake; `stop` ends what it started."""
 
@@ -46,6 +54,7 @@ class FrontDoor:
         self._api: Api | None = None
         self._intake: Intake | None = None
         self._good_hosts: set[bytes] = set()
+        self._ids = request_ids()
         self._streams = Streams()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -62,7 +71,7 @@ class FrontDoor:
 
     async def _answer(self, scope: Any, receive: Any) -> Reply | Stream:
         headers = dict(scope["headers"])
-        request_id = intake.request_id(headers) or token_hex(8)
+        request_id = intake.request_id(headers) or next(self._ids)
         try:
             self._check_headers(scope["headers"], headers)
             path = scope["path"]
