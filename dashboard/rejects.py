@@ -9,11 +9,11 @@ from backend.services import queries
 from backend.services.read_models import Page, RejectRow
 from dashboard import components, html, mending
 from dashboard.components import query_link, severity, wild
-from dashboard.view import View
+from dashboard.view import ALL_STREAMS, View
 from dashboard.words import number, plural, readable
 
 KEPT = 10_000  # refused items that are looked through and exported at most
-ALL_STREAMS = "Of all streams, whatever the filter"
+WHATEVER = "Of all streams, whatever the filter"
 REJECTS = 12  # a page of refused items
 _SHOWN = 20_000  # characters of a refused body
 _REASONS = {
@@ -56,8 +56,8 @@ def rejects_panel(page: Page, at: int, view: View) -> html.Section:
             "Nothing was refused",
             components.empty("Every event was accepted", why, sign="check"),
             view,
-            span="all times",
-            foot=html.Span(ALL_STREAMS),
+            span=f"{ALL_STREAMS}, all times",
+            foot=html.Span(WHATEVER),
         )
     items = [_reject(row, view) for row in page.rows]
     shown = (at - 1) * REJECTS
@@ -76,7 +76,12 @@ def rejects_panel(page: Page, at: int, view: View) -> html.Section:
         else plural(page.total, "item") + " refused"
     )
     return components.panel(
-        title, html.Ol(items, className="data-rejects"), view, span="all times", export="rejects", foot=pages
+        title,
+        html.Ol(items, className="data-rejects"),
+        view,
+        span=f"{ALL_STREAMS}, all times",
+        export="rejects",
+        foot=pages,
     )
 
 

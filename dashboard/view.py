@@ -9,6 +9,7 @@ from dashboard.filters import Filters, window_text
 from dashboard.zones import Zone
 
 NOW = "now"  # the window of panels that show how things stand
+ALL_STREAMS = "All streams"  # begins the window of a panel that counts what came in, whatever the filter
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class View:
             return self.computed_when
         if span == NOW and self.scope.time_travel:
             span = f"as of {self.zone.moment(self.scope.at_us)}"
+        if span is not None and span.startswith(ALL_STREAMS):
+            return f"{span}. {self.computed_when}"
         told = self.scope_text if span is None else f"{self.filter_text}, {span}"
         return f"{told}. {self.computed_when}"
 

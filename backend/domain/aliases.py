@@ -55,6 +55,7 @@ VALUES: dict[str, dict[str, dict[str, str]]] = {
         "balance_status": {"high_supply": "oversupplied", "demand_exceeds_supply": "high_demand"},
     },
 }
+_WAIT_MINUTES = ("wait_time_minutes", "avg_match_time")
 _NONE: dict[str, str] = {}
 _NO_NAMES: frozenset[str] = frozenset()
 _ALIASES = {kind: frozenset(names) for kind, names in FIELDS.items()}
@@ -100,10 +101,12 @@ def canonical_fields(event_type: str, payload: dict[str, Any]) -> dict[str, Any]
         zone = payload.get("timezone")
         if isinstance(zone, str):
             payload["timezone"] = ZONES.get(zone, zone)
-    elif event_type == "supply_demand_update" and "wait_time_minutes" in payload:
-        minutes = payload.pop("wait_time_minutes")
-        ok = isinstance(minutes, int | float) and not isinstance(minutes, bool)
-        payload.setdefault("avg_wait_time_hours", minutes / 60 if ok else minutes)
+    elif event_type == "supply_demand_update":
+        for name in _WAIT_MINUTES:
+            if name in payload:
+                minutes = payload.pop(name)
+                ok = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+                payload.setdefault("avg_wait_time_hours", minutes / 60 if ok else minutes)
     return payload
 
 

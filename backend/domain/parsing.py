@@ -326,7 +326,13 @@ def _nfc(text: str) -> str:
 
 def _normalised(fields: dict) -> dict:
     """Text in composed form, so that the same name typed on two machines is one name."""
-    return {name: _nfc(value) if isinstance(value, str) else value for name, value in fields.items()}
+    return {name: _composed(value) for name, value in fields.items()}
+
+
+def _composed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_composed(part) for part in value]
+    return _nfc(value) if isinstance(value, str) else value
 
 
 def _derived_id(event_type: str, fields: dict, digest: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.domain import scores
+from backend.domain.counted import is_negative
 from backend.domain.errors import NotFound
 from backend.domain.events import Event
 from backend.domain.profiles import Profile
@@ -28,7 +29,7 @@ def call_metrics(events: Sequence[Event], at_us: int) -> dict[str, Any]:
         "calls_by_reason": dict(Counter(str(call.get("reason", "unknown")) for call in calls)),
         "calls_by_priority": dict(Counter(str(call.get("priority", "unknown")) for call in calls)),
         "urgent_calls_30d": sum(call.get("priority") == "high" for call in calls),
-        "negative_calls_30d": sum(call.get("sentiment") == "negative" for call in calls),
+        "negative_calls_30d": sum(is_negative(call) for call in calls),
     }
 
 

@@ -16,7 +16,7 @@ from dashboard.context import Context
 from dashboard.figures import line_on_band
 from dashboard.ids import DATA, SHELL
 from dashboard.pages import page_named
-from dashboard.view import View
+from dashboard.view import ALL_STREAMS, View
 from dashboard.words import number, percent, plural, readable
 from dashboard.zones import span
 
@@ -177,14 +177,12 @@ def streams_panel(fresh: Freshness, view: View) -> html.Section:
         className="io-tbl data-streams",
     )
     apart = f"Without {plural(fresh.past_24h, 'event')} of the past brought in. " if fresh.past_24h else ""
-    foot = html.Span(
-        f"Late: arrived an hour or more after it happened, of 24 h. {apart}{rejects.ALL_STREAMS}"
-    )
+    foot = html.Span(f"Late: arrived an hour or more after it happened, of 24 h. {apart}{rejects.WHATEVER}")
     return components.panel(
         streams_title(fresh),
         html.Div(table, className="data-scroll"),
         view,
-        span="last 1 and 24 h",
+        span=f"{ALL_STREAMS}, last 1 and 24 h",
         stamp_us=fresh.last_event_us,
         late_after_s=_LATE_AFTER_S,
         foot=foot,
@@ -225,7 +223,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
             "Nothing arrived in the last hour",
             components.empty("No arrivals", why, sign="data"),
             view,
-            span="last 60 minutes",
+            span=f"{ALL_STREAMS}, last 60 minutes",
         )
     # The newest minute is not over yet, and a stream that has just begun had none before its first.
     began = next(i for i, value in enumerate(values) if value)
@@ -244,7 +242,7 @@ def flow_panel(fresh: Freshness, view: View) -> html.Section:
         title,
         html.Div(chart, className="io-pad"),
         view,
-        span="last 60 minutes",
+        span=f"{ALL_STREAMS}, last 60 minutes",
         sub=mean,
         foot=f"{number(hour)} in the last 60",
     )
@@ -281,5 +279,10 @@ def drift_panel(counts: dict[str, int], view: View) -> html.Section:
     )
     table = components.plain_table(["What", "Times"], lines, "Doubles, contradictions and unknown fields")
     return components.panel(
-        title, table, view, span="all times", foot=html.Span("Since the beginning"), className="data-drift"
+        title,
+        table,
+        view,
+        span=f"{ALL_STREAMS}, all times",
+        foot=html.Span("Since the beginning"),
+        className="data-drift",
     )

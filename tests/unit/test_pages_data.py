@@ -260,3 +260,16 @@ def test_a_refused_item_can_be_corrected_and_sent_again_from_its_drawer(store: S
     shown = words(rejects.area(store, a_view(f"?open={number}")))
     assert "Sent again" in shown
     assert "Correct it and send it again" not in shown
+
+
+def test_what_counts_all_streams_does_not_say_that_it_was_filtered(store: SqliteStore) -> None:
+    view = a_view("?student=maya")
+    fresh = queries.freshness(store, NOW)
+    for panel in (
+        data.streams_panel(fresh, view),
+        data.flow_panel(fresh, view),
+        data.drift_panel({}, view),
+    ):
+        said = words(panel)
+        assert "All streams, " in said
+        assert "maya" not in said
