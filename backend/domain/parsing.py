@@ -15,7 +15,7 @@ import msgspec
 from backend.domain import aliases
 from backend.domain.errors import InvalidEvent, Violation
 from backend.domain.events import EVENT_TYPES, PAYLOADS, Event, Id, Payload, Text
-from backend.domain.times import DAY, MINUTE, iso, to_us
+from backend.domain.times import DAY, MINUTE, SECOND, iso, to_us
 
 FUTURE_TOLERANCE_US = 5 * MINUTE
 EARLIEST_US = 20 * 365 * DAY + 5 * DAY  # 1990-01-01: older than any marketplace that could send
@@ -98,7 +98,7 @@ def parse(item: Any, received_us: int, source: str | None = None) -> Parsed:
         digest_size=16,
     ).digest()
     event = Event(
-        event_id=sent_id or _derived_id(event_type, fields, digest),
+        event_id=sent_id or _derived_id(event_type, fields, digest, None if stamped else received_us),
         event_type=event_type,
         occurred_us=occurred_us,
         received_us=received_us,
@@ -335,8 +335,13 @@ def _composed(value: Any) -> Any:
     return _nfc(value) if isinstance(value, str) else value
 
 
-def _derived_id(event_type: str, fields: dict, digest: bytes) -> str:
+def _derived_id(event_type: str, fields: dict, digest: bytes, untimed_us: int | None) -> str:
+    """The session's or call's own id, else one of the content. `untimed_us`: when it was received, if its sender named no time."""
     for key in ("session_id", "call_id"):
         if fields.get(key):
             return f"{event_type}:{fields[key]}"
-    return f"{event_type}:{digest.hex()}"
+    if untimed_us is None:
+        return f"{event_type}:{digest.hex()}"
+    # Without a time the same reading is news some time later (health 45, 80, 45 again), and the same one sent again just after.
+    again_us = SECOND if event_type == "metric_reported" else MINUTE
+    return f"{event_type}:{digest.hex()}:{untimed_us // again_us}"

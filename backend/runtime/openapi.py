@@ -169,6 +169,12 @@ def _schemas() -> dict[str, Any]:
     return schemas
 
 
+_WITHOUT_ID = (
+    "Without one: that of the session or call, else one of the content and its time; without a time either, the same content is the"
+    " same event within a minute (a sample: within a second)."
+)
+
+
 def _event(name: str, payload: str) -> dict[str, Any]:
     moment = {"type": "string", "format": "date-time"}
     return {
@@ -177,7 +183,7 @@ def _event(name: str, payload: str) -> dict[str, Any]:
         "properties": {
             "event_type": {"const": name},
             "payload": {"$ref": _REF.format(name=payload)},
-            "event_id": {"type": "string", "minLength": 1, "maxLength": 256},
+            "event_id": {"type": "string", "minLength": 1, "maxLength": 256, "description": _WITHOUT_ID},
             "occurred_at": moment,
             "source": {"type": "string", "maxLength": 200},
             "metadata": {"type": "object"},
