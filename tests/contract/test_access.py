@@ -11,7 +11,7 @@ from backend.adapters.dynamo.store import DynamoStore
 from backend.adapters.sqlite.access import SqliteAccess
 from backend.domain.errors import NotFound, Rejected
 from backend.domain.times import DAY, MINUTE
-from backend.services.access import Gate, issue, revoke
+from backend.services.access import UNKNOWN_SECONDS, Gate, issue, revoke
 from tests.builders import NOW
 
 
@@ -42,6 +42,17 @@ def test_a_credential_is_found_by_its_secret_until_it_is_revoked(access: Any) ->
     assert access.revoke_credential("nobody", NOW) is False
     access.touch_credentials({"nobody": NOW})
     assert len(access.credentials()) == 2
+
+
+def test_a_new_credential_is_found_soon_and_unknown_ones_are_looked_for_seldom(access: Any) -> None:
+    now = 0.0
+    gate = Gate(access, [], lambda: now)
+    assert gate.find(b"wrong", NOW) is None
+    _, secret = issue(access, "desk", "ingest", "sender", NOW, b"2" * 32)
+    assert gate.find(secret.encode(), NOW) is None  # looked for just now
+    now = UNKNOWN_SECONDS
+    assert gate.find(secret.encode(), NOW) is not None
+    assert gate.find(b"wrong", NOW) is None
 
 
 def test_the_answer_to_a_repeated_request_is_remembered_for_a_day(access: Any) -> None:
