@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,7 @@ from backend.services.ingest import Answer
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
+_NAME = re.compile(r"(?<=[a-z])(?=[A-Z])")  # NotFound -> not_found
 JSON, PROBLEM = b"application/json; charset=utf-8", b"application/problem+json; charset=utf-8"
 SECURITY: Headers = (
     (b"cache-control", b"no-store"),
@@ -90,7 +92,7 @@ def problem_of(error: IopsError, request_id: str) -> Reply:
     status = next(status for kind, status in _STATUSES if isinstance(error, kind))
     if isinstance(error, InvalidEvent):
         return problem(status, summary(error.violations), error.violations, request_id)
-    code = getattr(error, "code", type(error).__name__.lower())
+    code = getattr(error, "code", None) or _NAME.sub("_", type(error).__name__).lower()
     headers: Headers = ()
     if isinstance(error, Unavailable):
         headers = ((b"retry-after", b"%d" % error.retry_after_s),)

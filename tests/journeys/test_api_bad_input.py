@@ -367,3 +367,9 @@ def test_an_unknown_path_is_not_found(api: Running, path: str) -> None:
 
 def test_the_server_is_well_after_all_that(api: Running) -> None:
     assert api.call("GET", "/healthz").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("path", ["/v1/nowhere", "/v1/entities/student/nobody", "/v1/alerts/al_none"])
+def test_what_is_not_there_has_one_code(api: Running, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status, answer.json()["errors"][0]["code"]) == (404, "not_found")
