@@ -78,6 +78,14 @@ class RestApi(Construct):
                 access_log_format=apigateway.AccessLogFormat.custom(_access_line()),
             ),
         )
+        # Where the gateway writes what went wrong; it would make the group itself, and keep it for ever.
+        logs.LogGroup(
+            self,
+            "execution-log",
+            log_group_name=f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
         self._integrations = {
             audience: apigateway.LambdaIntegration(
                 handler, allow_test_invoke=False, scope_permission_to_method=False
