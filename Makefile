@@ -58,6 +58,7 @@ deploy: synth ## all stacks of a stage to AWS, with the credentials of this shel
 	@$(CDK) deploy --app cdk.out --all --require-approval never --outputs-file build/outputs-$(STAGE).json
 
 destroy: synth ## take the stacks of a stage away; what it retains stays
+	@$(BIN)/python -m infra.emptying cdk.out
 	@$(CDK) destroy --app cdk.out --all --force
 
 clean: ## remove what this file made

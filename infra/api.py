@@ -78,6 +78,15 @@ class RestApi(Construct):
                 access_log_format=apigateway.AccessLogFormat.custom(_access_line()),
             ),
         )
+        # Where the gateway writes what went wrong; it would make the group itself, and keep it for ever.
+        errors = logs.LogGroup(
+            self,
+            "execution-log",
+            log_group_name=f"API-Gateway-Execution-Logs_{self.api.rest_api_id}/{STAGE}",
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        self.api.deployment_stage.node.add_dependency(errors)
         self._integrations = {
             audience: apigateway.LambdaIntegration(
                 handler, allow_test_invoke=False, scope_permission_to_method=False
@@ -131,13 +140,17 @@ class RestApi(Construct):
 
     def _answers(self) -> None:
         for kind, (status, title) in ANSWERS.items():
-            headers = {"Retry-After": "'1'"} if status in (429, 503) else None
+            headers = {"Retry-After": "'1'"} if status in (429, 503) else {}
+            if (
+                len(self._stage.cors) == 1
+            ):  # such an answer can name one origin, so pages of several cannot read it
+                headers["Access-Control-Allow-Origin"] = f"'{self._stage.cors[0]}'"
             body = f'{{"type":"about:blank","title":"{title}","status":{status},"detail":$context.error.messageString,"errors":[],"request_id":"$context.requestId"}}'
             self.api.add_gateway_response(
                 f"answer-{kind}",
                 type=getattr(apigateway.ResponseType, kind),
                 status_code=str(status),
-                response_headers=headers,
+                response_headers=headers or None,
                 templates={"application/json": body, "application/problem+json": body},
             )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a large library that only stages with a private network nee
     from aws_cdk import aws_ec2 as ec2
 
 # These call the open internet, or the management endpoint of the WebSocket API, which no private endpoint serves.
-OUTSIDE = frozenset(("partner", "simulator", "broadcast", "rotate"))
+OUTSIDE = frozenset(("partner", "simulator", "broadcast", "ws-default", "rotate"))
 MOST_AGE_S = 6 * 3_600  # of a record in a stream, which forgets it after 24 hours
 
 

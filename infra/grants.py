@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from aws_cdk import aws_iam as iam
@@ -52,6 +53,9 @@ ACTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     "websocket": {"manage": ("execute-api:ManageConnections",)},
     "address": {"address": ()},
 }
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
+)
 LISTING = ("read", "readwrite", "keep")  # accesses of a bucket that also list it
 LIST_BUCKET = "s3:ListBucket"  # on the bucket itself; without it a missing object is answered with 403
 
@@ -98,3 +102,13 @@ def unscoped(*actions: str) -> iam.PolicyStatement:
             f"{', '.join(sorted(missing))}: write down in ALLOWED_STARS why it needs every resource"
         )
     return iam.PolicyStatement(actions=list(actions), resources=["*"])
+
+
+def repository_of(image: str, partition: str) -> str | None:
+    """The repository of an image `<account>.dkr.ecr.<region>.amazonaws.com/<name>:<tag>` as an ARN; None in other registries."""
+    found = _ECR.match(image)
+    return (
+        f"arn:{partition}:ecr:{found['region']}:{found['account']}:repository/{found['name']}"
+        if found
+        else None
+    )

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from backend import topology
+from backend.runtime.aws_quotas import AREAS
 from infra.core import CoreStack
 from infra.functions import Functions
 from infra.grants import Place
@@ -40,7 +41,7 @@ class IntelligenceStack(cdk.Stack):
     def _bedrock(self, stage: Stage) -> Place:
         """The model, and the profile that spreads calls over regions when the name begins with one's area (`us.`)."""
         area, _, model = stage.llm_model.partition(".")
-        across = area in ("us", "eu", "apac", "global")
+        across = area in AREAS
         name = model if across else stage.llm_model
         arns = [f"arn:{self.partition}:bedrock:{'*' if across else self.region}::foundation-model/{name}"]
         if across:

@@ -12,7 +12,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.core import CoreStack, tell
-from infra.grants import LIST_BUCKET, unscoped
+from infra.grants import LIST_BUCKET, repository_of, unscoped
 from infra.stages import Learning, Stage
 
 INSTANCES = (1, 3)
@@ -20,6 +20,7 @@ CALLS_PER_INSTANCE = 1_000  # in a minute; beyond it another instance starts
 TRAINS_ON = "ml.m5.xlarge"
 LONGEST_S = 4 * 3_600
 VARIANT = "current"
+CHANNEL = "train"  # the folder in which backend/ml/sagemaker_entry.py looks
 
 
 class LearningStack(cdk.Stack):
@@ -46,7 +47,12 @@ class LearningStack(cdk.Stack):
         role.add_to_policy(unscoped("ecr:GetAuthorizationToken"))
         role.add_to_policy(
             iam.PolicyStatement(
-                actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], resources=sorted(self._images())
+                actions=[
+                    "ecr:BatchCheckLayerAvailability",
+                    "ecr:BatchGetImage",
+                    "ecr:GetDownloadUrlForLayer",
+                ],
+                resources=sorted(self._images()),
             )
         )
         logs = self.format_arn(
@@ -63,13 +69,9 @@ class LearningStack(cdk.Stack):
         return role
 
     def _images(self) -> set[str]:
-        """Repositories of the two images, as ARNs. An image is `<account>.dkr.ecr.<region>.amazonaws.com/<name>:<tag>`."""
-        found = set()
-        for image in filter(None, (self._wanted.image, self._wanted.serving_image)):
-            registry, _, name = image.partition("/")
-            account, _, _, region = registry.split(".")[:4]
-            found.add(f"arn:{self.partition}:ecr:{region}:{account}:repository/{name.partition(':')[0]}")
-        return found
+        """Repositories of the two images, as ARNs."""
+        images = (self._wanted.image, self._wanted.serving_image)
+        return set(filter(None, (repository_of(image, self.partition) for image in images)))
 
     def _train(self, role: iam.Role) -> None:
         stage, archive, models = self._stage, self._core.places["archive"], self._core.places["models"]
@@ -93,7 +95,7 @@ class LearningStack(cdk.Stack):
             "RoleArn": role.role_arn,
             "InputDataConfig": [
                 {
-                    "ChannelName": "steps",
+                    "ChannelName": CHANNEL,
                     "DataSource": {
                         "S3DataSource": {
                             "S3DataType": "S3Prefix",

@@ -137,6 +137,7 @@ ACCEPTED = (
         "The plus tier is paid per person; a second factor is required instead.",
     ),
     Accepted(_S3 % "models", "Experience/Dashboard", _OBJECTS),
+    Accepted(_ANY, "Experience/Dashboard/task", "Logging in to a registry of images has no resource."),
     Accepted(_S3 % "models", "Learning", _OBJECTS),
     Accepted(_S3 % "archive", "Learning", _OBJECTS),
     Accepted(_ANY, "Learning", "Logging in to a registry of images has no resource."),

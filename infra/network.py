@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -9,13 +10,22 @@ from constructs import Construct
 from infra.stages import Stage
 
 # What functions inside the network call; each endpoint costs about $7 a month in each of the two zones.
-SERVICES = ("sqs", "events", "secretsmanager", "bedrock-runtime", "kinesis-streams", "xray")
+SERVICES = (
+    "sqs",
+    "events",
+    "secretsmanager",
+    "bedrock-runtime",
+    "kinesis-streams",
+    "sagemaker-runtime",
+    "xray",
+)
 _INTERFACES = {
     "sqs": ec2.InterfaceVpcEndpointAwsService.SQS,
     "events": ec2.InterfaceVpcEndpointAwsService.EVENTBRIDGE,
     "secretsmanager": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     "bedrock-runtime": ec2.InterfaceVpcEndpointAwsService.BEDROCK_RUNTIME,
     "kinesis-streams": ec2.InterfaceVpcEndpointAwsService.KINESIS_STREAMS,
+    "sagemaker-runtime": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
     "xray": ec2.InterfaceVpcEndpointAwsService.XRAY,
 }
 
@@ -47,11 +57,15 @@ class Network(Construct):
             "flow-log",
             log_group_name=f"/iops/{stage.name}/network",
             retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=cdk.RemovalPolicy.DESTROY,  # else its name is taken when the stage is deployed again
         )
         self.vpc.add_flow_log("flows", destination=ec2.FlowLogDestination.to_cloud_watch_logs(kept))
         self.vpc.add_gateway_endpoint("dynamodb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
         self.vpc.add_gateway_endpoint("s3", service=ec2.GatewayVpcEndpointAwsService.S3)
         if stage.vpc:
+            unused = set() if stage.ingest_path == "kinesis" else {"kinesis-streams"}
+            if not (stage.learning and stage.learning.model_data):
+                unused.add("sagemaker-runtime")
             for name in SERVICES:
-                if name != "kinesis-streams" or stage.ingest_path == "kinesis":
+                if name not in unused:
                     self.vpc.add_interface_endpoint(name, service=_INTERFACES[name])

@@ -180,7 +180,16 @@ class ObservabilityStack(cdk.Stack):
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=self._stage.budget_usd, unit="USD"),
-                cost_filters={"TagKeyValue": ["user:Project$iops", f"user:Stage${self._stage.name}"]},
+                # Both tags: in a plain list of filters one of them would be enough, and every stage would count.
+                filter_expression=budgets.CfnBudget.ExpressionProperty(
+                    and_=[
+                        budgets.CfnBudget.ExpressionProperty(
+                            tags=budgets.CfnBudget.TagValuesProperty(key=key, values=[value])
+                        )
+                        for key, value in (("Project", "iops"), ("Stage", self._stage.name))
+                    ]
+                ),
+                metrics=["UnblendedCost"],
             ),
             notifications_with_subscribers=[
                 *(told(percent, "ACTUAL") for percent in WARN_AT),

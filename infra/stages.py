@@ -19,7 +19,8 @@ class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `image`: address of a built image; empty: built from the Dockerfile while deploying, which needs Docker.
     `people`: who signs people in, cognito (a pool of this stage) or oidc (`issuer` and `client`; the client's secret
-    lies in the secret `iops-<stage>-oidc`). `embed`: exact origins whose pages may show the dashboard in a frame.
+    lies in the secret `iops-<stage>-oidc`; `endpoints`: where the provider lets people in, gives tokens, tells of people,
+    as its /.well-known/openid-configuration names them). `embed`: exact origins whose pages may show the dashboard in a frame.
     """
 
     domain: str
@@ -29,6 +30,7 @@ class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: Literal["cognito", "oidc"] = "cognito"
     issuer: str = ""
     client: str = ""
+    endpoints: tuple[str, ...] = ()
     embed: tuple[str, ...] = ()
 
 
@@ -41,7 +43,7 @@ class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     image: str
     serving_image: str = ""
     model_data: str = ""  # s3://...
-    instance: str = "ml.t2.medium"
+    instance: str = "ml.m5.large"  # one whose number can change: not of the burstable ml.t2
 
 
 class Provisioned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -228,6 +230,15 @@ def _check(stage: Stage) -> None:
         )
     if not stage.name.isalnum() or len(stage.name) > 12:
         raise ValueError(f"stage {stage.name!r}: a name of at most twelve letters and digits")
+    if stage.learning and stage.learning.instance.startswith("ml.t2."):
+        raise ValueError(f"stage {stage.name}: learning: SageMaker scales no burstable instances (ml.t2)")
+    if stage.website and stage.website.people == "oidc":
+        named = (stage.website.issuer, *stage.website.endpoints)
+        if not (stage.website.client and len(named) == 4 and all(a.startswith("https://") for a in named)):
+            raise ValueError(
+                f"stage {stage.name}: website: oidc needs issuer, client and endpoints: the provider's three https addresses"
+                " of authorization, token and userinfo"
+            )
     if stage.standby and (not (stage.account and stage.region) or stage.standby == stage.region):
         raise ValueError(
             f"stage {stage.name}: standby is another region than the stage's; it needs account and region"

@@ -17,7 +17,7 @@ from backend.adapters.dynamo import keys
 from backend.topology import TTL_ATTRIBUTE, on_path, resource
 from infra.grants import Place
 from infra.retention import GLACIER, GONE, INFREQUENT, OLD_DAYS, archive_rules
-from infra.stages import Stage
+from infra.stages import Provisioned, Stage
 from infra.standby import replicate
 
 _DEFINITIONS = {
@@ -84,13 +84,11 @@ class Stores(Construct):
                 index_name=index["IndexName"],
                 **_key(index["KeySchema"]),
                 projection_type=dynamodb.ProjectionType(index["Projection"]["ProjectionType"]),
+                read_capacity=capacity.lowest if capacity else None,
+                write_capacity=capacity.lowest if capacity else None,
             )
         if capacity:
-            for scaled in (
-                table.auto_scale_read_capacity(min_capacity=capacity.lowest, max_capacity=capacity.highest),
-                table.auto_scale_write_capacity(min_capacity=capacity.lowest, max_capacity=capacity.highest),
-            ):
-                scaled.scale_on_utilization(target_utilization_percent=capacity.target_percent)
+            _scale(table, [index["IndexName"] for index in indexes], capacity)
         names = [f"{table.table_arn}/index/{index['IndexName']}" for index in indexes]
         stream = table.table_stream_arn
         self.places[name] = Place(
@@ -189,6 +187,17 @@ class Stores(Construct):
         )
         self.places[name] = Place("secret", secret.secret_arn, (secret.secret_arn,))
         return secret
+
+
+def _scale(table: dynamodb.Table, indexes: list[str], limits: Provisioned) -> None:
+    """The indexes too: one that does not keep up makes the table refuse writes."""
+    between: dict[str, Any] = {"min_capacity": limits.lowest, "max_capacity": limits.highest}
+    scaled = [table.auto_scale_read_capacity(**between), table.auto_scale_write_capacity(**between)]
+    for index in indexes:
+        scaled.append(table.auto_scale_global_secondary_index_read_capacity(index, **between))
+        scaled.append(table.auto_scale_global_secondary_index_write_capacity(index, **between))
+    for each in scaled:
+        each.scale_on_utilization(target_utilization_percent=limits.target_percent)
 
 
 def _key(schema: list[dict[str, str]]) -> dict[str, Any]:

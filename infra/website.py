@@ -12,6 +12,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 from aws_cdk import aws_elasticloadbalancingv2_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -19,7 +20,7 @@ from constructs import Construct
 from backend.topology import WEBSITE_GRANTS
 from infra.core import CoreStack
 from infra.functions import environment, variables
-from infra.grants import Place, statements
+from infra.grants import Place, repository_of, statements, unscoped
 from infra.stages import Stage, Website
 
 PORT = 8050
@@ -122,6 +123,7 @@ class Dashboard(Construct):
             | ({"IOPS_EMBED_ORIGINS": ",".join(self._site.embed)} if self._site.embed else {}),
             secrets={"IOPS_TOKEN": ecs.Secret.from_secrets_manager(token)},
         )
+        self._let_pull(task)
         for grant in WEBSITE_GRANTS:
             if grant.resource in places:
                 for statement in statements(places[grant.resource], grant.access):
@@ -138,6 +140,15 @@ class Dashboard(Construct):
             circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
         )
 
+    def _let_pull(self, task: ecs.FargateTaskDefinition) -> None:
+        """A built image in a registry of AWS; what is built while deploying is granted by CDK, what is public needs no grant."""
+        if arn := repository_of(self._site.image, cdk.Aws.PARTITION):
+            pull = [
+                f"ecr:{n}" for n in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+            ]
+            task.add_to_execution_role_policy(unscoped("ecr:GetAuthorizationToken"))
+            task.add_to_execution_role_policy(iam.PolicyStatement(actions=pull, resources=[arn]))
+
     def _image(self) -> ecs.ContainerImage:
         if self._site.image:
             return ecs.ContainerImage.from_registry(self._site.image)
@@ -148,14 +159,15 @@ class Dashboard(Construct):
     def _sign_in(self, site: Website, then: elb.ListenerAction) -> elb.ListenerAction:
         if site.people == "oidc":
             secret = cdk.SecretValue.secrets_manager(f"iops-{self._stage.name}-oidc")
+            authorization, token, people = site.endpoints  # each provider has paths of its own
             return elb.ListenerAction.authenticate_oidc(
                 issuer=site.issuer,
                 client_id=site.client,
                 client_secret=secret,
                 next=then,
-                authorization_endpoint=f"{site.issuer}/authorize",
-                token_endpoint=f"{site.issuer}/token",
-                user_info_endpoint=f"{site.issuer}/userinfo",
+                authorization_endpoint=authorization,
+                token_endpoint=token,
+                user_info_endpoint=people,
             )
         pool = cognito.UserPool(
             self,

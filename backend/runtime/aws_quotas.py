@@ -18,6 +18,7 @@ from backend.services.explaining import Limits
 # Quotas that no API of their service tells: service and code of Service Quotas.
 VCPU = ("fargate", "L-3032A538")
 ANNOUNCED = ("events", "L-9B653E91")
+AREAS = ("us", "eu", "apac", "global", "jp", "au")  # over whose regions Bedrock may spread calls
 PAGES = 20  # of Bedrock's quotas, a hundred on each
 Check = Callable[[Clients, Needs], Iterator[Finding]]
 
@@ -138,7 +139,7 @@ def _bedrock(client: Clients, needs: Needs) -> Iterator[Finding]:
 def is_about(quota: str, model: str) -> bool:
     """Whether the name of a quota of Bedrock is about this model: `us.` is asked across regions, no prefix in one."""
     area, _, rest = model.partition(".")
-    across = area in ("us", "eu", "apac", "global", "jp", "au")
+    across = area in AREAS
     wanted = _plain(re.sub(r"(-\d{8})?(-v\d+)?(:\d+)*$", "", rest if across else model))
     words = quota.lower()
     if across != ("cross-region" in words) or (area == "global") != ("global" in words):

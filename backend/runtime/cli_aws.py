@@ -51,9 +51,14 @@ def cost(parts: tuple[str, ...], as_json: bool, **fields: Any) -> None:
 @click.option("--region", help="Where [that of the credentials].")
 def aws_env(stage: str, region: str | None) -> None:
     """Print the environment with which a process here works on a deployed stage: eval "$(iops aws-env)"."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     from backend.runtime import aws_stage
 
-    told = aws_stage.outputs(aws_stage.stacks(aws_stage.clients(region), stage))
+    try:
+        told = aws_stage.outputs(aws_stage.stacks(aws_stage.clients(region), stage))
+    except (ClientError, BotoCoreError) as error:
+        raise click.ClickException(f"AWS says: {error}; check the credentials and the region") from error
     if not told:
         raise click.ClickException(f"stage {stage} is not deployed; make deploy STAGE={stage}")
     for name, value in aws_stage.environment(told, stage).items():

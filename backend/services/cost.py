@@ -258,7 +258,7 @@ def _optional(load: Load) -> list[Line]:
             _line("WAF", "requests", load.events / load.per_request, "waf_request"),
         ]
     if load.vpc:
-        endpoints = 6 if load.kinesis else 5
+        endpoints = 5 + load.kinesis + load.serving
         lines.append(
             _line("VPC", f"{endpoints} endpoints in two zones", endpoints * 2 * HOURS, "endpoint_hour")
         )

@@ -61,7 +61,7 @@ PRICES: dict[str, Price] = {
     "endpoint_hour": Price(0.01, "hours of a private endpoint in one zone"),
     "waf": Price(1.00, "rules, and five for the list itself"),
     "waf_request": Price(0.60, "requests looked at", _MILLION),
-    "serving_hour": Price(0.056, "hours of ml.t2.medium"),
+    "serving_hour": Price(0.115, "hours of ml.m5.large"),
     "training_hour": Price(0.23, "hours of ml.m5.xlarge"),
     "audit_event": Price(0.10, "reads and writes audited", 100_000),
 }

@@ -18,6 +18,7 @@ from backend.adapters.dynamo.access import DynamoAccess
 from backend.adapters.dynamo.store import DynamoStore
 from backend.adapters.dynamo.table import Table
 from backend.services.access import issue
+from infra.emptying import empty_all
 from tests.aws.assemblies import NAMES
 from tests.aws.deploy import Deployed, deploy, destroy
 from tests.aws.emulator import Emulator
@@ -89,7 +90,9 @@ class Cloud:
         self.store.close()
 
     def destroy(self) -> None:
+        """As `make destroy` does."""
         self.poller.stop()
+        empty_all(self.assembly, lambda service, region: self.emulator.client(service))
         destroy(self.deployed.stacks, self.emulator.client)
 
     @cached_property

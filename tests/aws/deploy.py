@@ -65,12 +65,12 @@ def deploy(assembly: Path, client: Client) -> Deployed:
 
 
 def destroy(stacks: list[str], client: Client) -> None:
-    """Delete the stacks, the last first. A bucket must be empty for that, as on AWS."""
+    """Delete the stacks, the last first. Their buckets must be empty for that, as on AWS."""
     cloud, s3 = client("cloudformation"), client("s3")
     for name in reversed(stacks):
         for resource in cloud.describe_stack_resources(StackName=name)["StackResources"]:
             if resource["ResourceType"] == "AWS::S3::Bucket":
-                _empty(s3, resource["PhysicalResourceId"])
+                assert not s3.list_objects_v2(Bucket=resource["PhysicalResourceId"]).get("Contents")
         cloud.delete_stack(StackName=name)
         status, why = _settled(cloud, name)
         if status not in ("DELETE_COMPLETE", ""):
@@ -156,12 +156,6 @@ def _upload(assembly: Path, client: Client) -> None:
 def _exists(s3: Any, key: str) -> bool:
     """An asset's name is its digest: what is there is the same."""
     return bool(s3.list_objects_v2(Bucket=BUCKET, Prefix=key).get("KeyCount"))
-
-
-def _empty(s3: Any, bucket: str) -> None:
-    while found := s3.list_objects_v2(Bucket=bucket).get("Contents"):
-        for each in found:
-            s3.delete_object(Bucket=bucket, Key=each["Key"])
 
 
 def _put_stack(cloud: Any, name: str, url: str) -> dict[str, str]:

@@ -183,6 +183,11 @@ def test_the_budget_warns_in_time_and_of_what_is_to_come(each: Assembly) -> None
         (n["Notification"]["NotificationType"], n["Notification"]["Threshold"])
         for n in budget.properties["NotificationsWithSubscribers"]
     ]
+    both = [each["Tags"] for each in budget.properties["Budget"]["FilterExpression"]["And"]]
+    assert both == [
+        {"Key": "Project", "Values": ["iops"]},
+        {"Key": "Stage", "Values": [each.stage.name]},
+    ]
     assert sorted(told) == [("ACTUAL", 50), ("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100)]
 
 

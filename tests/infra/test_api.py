@@ -157,7 +157,11 @@ def test_every_answer_of_the_gateway_itself_is_a_problem(each: Assembly) -> None
         )
         assert {"type", "title", "status", "detail", "errors", "request_id"} == filled.keys()
         assert filled["status"] == status
-    assert made["THROTTLED"]["ResponseParameters"] == {"gatewayresponse.header.Retry-After": "'1'"}
+    (origin,) = each.stage.cors
+    named = {"gatewayresponse.header.Access-Control-Allow-Origin": f"'{origin}'"}
+    assert made["UNAUTHORIZED"]["ResponseParameters"] == named
+    again = {"gatewayresponse.header.Retry-After": "'1'"}
+    assert made["THROTTLED"]["ResponseParameters"] == named | again
 
 
 def test_bodies_have_models_in_words_that_the_gateway_knows(each: Assembly) -> None:

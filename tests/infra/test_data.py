@@ -75,6 +75,13 @@ def test_provisioned_tables_follow_the_load_between_their_limits() -> None:
     assert {p["Properties"]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] for p in policies} == {
         70
     }
+    held = [t["ResourceId"] for t in targets]
+    assert len(held) == 2 * (3 + len(keys.INDEXES))  # reading and writing, of tables and of their indexes
+    tables = [r["Properties"] for r in template if r["Type"] == "AWS::DynamoDB::Table"]
+    indexes = [index for table in tables for index in table.get("GlobalSecondaryIndexes", [])]
+    assert [index["ProvisionedThroughput"] for index in indexes] == [
+        {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    ] * len(keys.INDEXES)
 
 
 def test_the_archive_grows_cheaper_and_goes(each: Assembly) -> None:
@@ -238,6 +245,10 @@ def test_logs_go_after_thirty_days(each: Assembly) -> None:
     written = {each.function(f.name).properties["LoggingConfig"]["LogGroup"] for f in topology.FUNCTIONS}
     assert written <= {f"{g.stack}.{g.id}" for g in groups}
     assert len(written) == len(topology.FUNCTIONS)
+    named = [str(g.properties["LogGroupName"]) for g in groups]
+    assert len([name for name in named if name.startswith("API-Gateway-Execution-Logs_")]) == 1
+    kept = [g.id for g in groups if g.whole.get("DeletionPolicy") != "Delete"]
+    assert kept == []  # the name of one that stayed would stop the next deployment
 
 
 def test_every_resource_tells_its_name_as_the_command_line_expects(each: Assembly) -> None:

@@ -15,7 +15,7 @@ from backend.runtime.aws_needs import of_templates
 from backend.topology import FUNCTIONS
 from dashboard.sessions import FRAME_COOKIE
 from infra import nag, stages
-from infra.grants import Place, statements
+from infra.grants import Place, repository_of, statements
 from infra.stages import STAGES, read
 from tests.infra.assembly import Assembly
 
@@ -65,6 +65,11 @@ def test_an_image_that_was_just_built_is_what_the_website_runs() -> None:
         ({"llm_price": "cheap"}, "llm_price: a price is two numbers"),
         ({"stage": "a stage"}, "at most twelve letters"),
         ({"vpc": "true"}, "need account and region"),
+        ({"learning": '{"image": "x", "instance": "ml.t2.medium"}'}, "scales no burstable"),
+        (
+            {"website": '{"domain": "d", "certificate": "c", "people": "oidc", "issuer": "https://i"}'},
+            "oidc needs",
+        ),
     ],
 )
 def test_nonsense_is_refused_with_the_field_that_is_wrong(given: dict[str, str], told: str) -> None:
@@ -202,10 +207,76 @@ def test_functions_in_the_private_network_have_no_way_out(prod: Assembly) -> Non
     assert prod.of("AWS::EC2::NatGateway") == []
 
 
+def test_a_call_from_the_private_network_reaches_every_service_that_is_granted(prod: Assembly) -> None:
+    """Functions there have no other way: a service without an endpoint is never answered."""
+    ends = [str(each.properties["ServiceName"]) for each in prod.of("AWS::EC2::VPCEndpoint")]
+    served = {end.split("us-east-1.")[-1].rsplit(".", 1)[-1] for end in ends}
+    through = {"bedrock": "bedrock-runtime", "sagemaker": "runtime", "kinesis": "kinesis-streams"}
+    inside = {
+        str(each.properties["Role"]).removesuffix(".Arn")
+        for each in prod.of("AWS::Lambda::Function")
+        if "VpcConfig" in each.properties
+    }
+    asked = {action.split(":")[0] for role in inside for s in prod.statements(role) for action in s["Action"]}
+    wanted = {
+        through.get(service, service) for service in asked - {"logs", "ec2"}
+    }  # those two: Lambda itself
+    assert wanted <= served
+
+
+def test_a_task_may_pull_its_image_from_the_registry(prod: Assembly) -> None:
+    (task,) = prod.of("AWS::ECS::TaskDefinition")
+    role = task.properties["ExecutionRoleArn"].removesuffix(".Arn")
+    allowed = {action: s["Resource"] for s in prod.statements(role) for action in s["Action"]}
+    assert allowed["ecr:GetAuthorizationToken"] == ["*"]
+    (repository,) = allowed["ecr:BatchGetImage"]
+    assert repository.endswith(":ecr:us-east-1:111122223333:repository/iops")
+    assert {"ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"} <= allowed.keys()
+
+
+@pytest.mark.parametrize(
+    ("image", "arn"),
+    [
+        (
+            "111122223333.dkr.ecr.eu-west-1.amazonaws.com/a/b@sha256:12",
+            "arn:aws:ecr:eu-west-1:111122223333:repository/a/b",
+        ),
+        ("public.ecr.aws/team/iops:1", None),
+        ("ghcr.io/team/iops:1", None),
+        ("", None),
+    ],
+)
+def test_only_an_image_in_a_registry_of_ours_needs_permission(image: str, arn: str | None) -> None:
+    assert repository_of(image, "aws") == arn
+
+
+def test_training_finds_its_events_where_its_program_looks(prod: Assembly) -> None:
+    (schedule,) = prod.of("AWS::Scheduler::Schedule")
+    (channel,) = json.loads(schedule.properties["Target"]["Input"])["InputDataConfig"]
+    program = (ROOT / "backend/ml/sagemaker_entry.py").read_text(encoding="utf-8")
+    assert f'default="/opt/ml/input/data/{channel["ChannelName"]}"' in program
+
+
+def test_people_are_let_in_where_their_provider_says() -> None:
+    given = {
+        "domain": "d.example", "certificate": "arn:aws:acm:us-east-1:111122223333:certificate/1", "people": "oidc",
+        "issuer": "https://id.example/realms/a", "client": "iops",
+        "endpoints": [f"https://id.example/realms/a/protocol/openid-connect/{name}" for name in ("auth", "token", "userinfo")],
+    }  # fmt: skip
+    stage = read(
+        {"stage": "dev", "account": "111122223333", "region": "us-east-1", "website": json.dumps(given)}
+    )
+    assert stage.website is not None
+    assert stage.website.endpoints[0].endswith("/auth")
+
+
 def test_the_endpoint_grows_from_one_to_three(prod: Assembly) -> None:
     targets = [t.properties for t in prod.of("AWS::ApplicationAutoScaling::ScalableTarget")]
     assert [(t["MinCapacity"], t["MaxCapacity"]) for t in targets] == [(1, 3)]
     (schedule,) = prod.of("AWS::Scheduler::Schedule")
+    (config,) = prod.of("AWS::SageMaker::EndpointConfig")
+    (variant,) = config.properties["ProductionVariants"]
+    assert not variant["InstanceType"].startswith("ml.t2.")  # whose number AWS does not change
     job = json.loads(schedule.properties["Target"]["Input"])
     assert job["TrainingJobName"].startswith("iops-prod-")
 

@@ -203,6 +203,16 @@ def test_the_commands_print_and_exit_as_they_should(monkeypatch: pytest.MonkeyPa
     assert "make deploy STAGE=dev" in printed.output
 
 
+@pytest.mark.parametrize("error", [NoCredentialsError(), refuse("ExpiredToken")])
+def test_the_environment_cannot_be_told_without_good_credentials_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(aws_stage, "clients", lambda region: Aws(describe_stacks=error))
+    printed = CliRunner().invoke(iops, ["aws-env"])
+    assert (printed.exit_code, isinstance(printed.exception, SystemExit)) == (1, True)
+    assert "check the credentials and the region" in printed.output
+
+
 def replaying(monkeypatch: pytest.MonkeyPatch, *answers: tuple[dict[str, Any], str | None]) -> list[Any]:
     """Answers of the function replay, in order; what it was asked."""
     left, asked = list(answers), []

@@ -148,6 +148,15 @@ def test_only_known_host_names_are_answered(client: FlaskClient, host: str, stat
     assert client.get("/healthz", headers={"Host": host}).status_code == status
 
 
+@pytest.mark.parametrize("host", ["10.40.0.17:8050", "[fd00::17]:8050"])
+def test_a_balancer_asks_a_task_for_its_health_by_address_and_for_nothing_else(
+    client: FlaskClient, host: str
+) -> None:
+    """Else no task behind the balancer of the stacks would ever be healthy, and the deployment would be rolled back."""
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+    assert client.get("/", headers={"Host": host}).status_code == 421
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [("http://localhost", 200), ("https://ops.example", 200), ("http://evil.example", 403), ("null", 403)],
