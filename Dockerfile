@@ -15,6 +15,9 @@ RUN pip install --no-cache-dir --no-compile --no-deps --prefix=/install .
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 iops && install -d -o iops /data
 COPY --from=build /install /usr/local
+# An endpoint of SageMaker starts the image with this word.
+RUN printf '#!/bin/sh\nexec gunicorn --bind 0.0.0.0:8080 --threads 4 "backend.runtime.model_server:create_app()"\n' > /usr/local/bin/serve \
+ && chmod 755 /usr/local/bin/serve
 USER iops
 ENV IOPS_DATA_DIR=/data PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data

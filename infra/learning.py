@@ -130,7 +130,7 @@ class LearningStack(cdk.Stack):
             execution_role_arn=role.role_arn,
             enable_network_isolation=True,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                image=wanted.serving_image, model_data_url=wanted.model_data
+                image=wanted.serving_image or wanted.image, model_data_url=wanted.model_data
             ),
         )
         model.node.add_dependency(role)

@@ -37,7 +37,7 @@ class Website(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Learning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Training as a container every week, and an endpoint of SageMaker when `model_data` names a packed model.
 
-    `image`: the product's image with the extra `ml`. `serving_image`: what the endpoint runs.
+    `image`: the product's image with the extra `ml`. `serving_image`: what the endpoint runs, if it is not the same.
     """
 
     image: str
@@ -154,7 +154,6 @@ STAGES: dict[str, Stage] = {
         ),
         learning=Learning(
             image=f"{_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/iops:0.1.0-ml",
-            serving_image="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1",
             model_data="s3://iops-prod-models-example/students/current/model.tar.gz",
         ),
         waf=True,
