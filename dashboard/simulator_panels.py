@@ -178,13 +178,14 @@ def mix(status: dict[str, Any], view: View) -> html.Section:
 
 
 def outcome(status: dict[str, Any], view: View) -> html.Section:
-    """What was expected of the scenario that runs or ran last, and what of it has come."""
+    """What is checked of the scenario that runs or ran last, and what of it has come."""
     actual = status["actual"]
     found = actual.get("outcome")
     if not found:
+        begun = bool(actual.get("sent"))
         body = components.empty(
-            "Too early to say",
-            "What a scenario should bring is looked for as soon as some forty events of it were sent.",
+            "Too early to say" if begun else "No scenario ran yet",
+            "What it should bring is looked for as soon as some forty events of it were sent.",
             sign="simulator",
         )
         return components.panel("What comes of it", body, view, span="")
@@ -192,9 +193,9 @@ def outcome(status: dict[str, Any], view: View) -> html.Section:
     met = sum(finding["met"] for finding in findings)
     name = _title_of(status, str(actual.get("scenario")))
     title = (
-        f"{name} came as expected"
+        f"{name}: every check is met"  # not all that its card expects is checked
         if found["passed"]
-        else f"{name}: {met} of {plural(len(findings), 'expectation')} met so far"
+        else f"{name}: {met} of {plural(len(findings), 'check')} met so far"
     )
     items = [
         html.Li(

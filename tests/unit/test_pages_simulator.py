@@ -191,14 +191,16 @@ def test_what_comes_of_a_scenario_is_told_by_the_alerts_that_live(ctx: Context) 
 
 def test_what_comes_of_a_scenario_is_said_in_words(ctx: Context) -> None:
     def said(scenario: str, **counts: int) -> str:
-        told = {"scenario": scenario, "outcome": run(ctx, scenario, **counts)}
+        told = {"scenario": scenario, "sent": 100, "outcome": run(ctx, scenario, **counts)}
         ctx.reads.put_document(simulation.ACTUAL, told, NOW)
         return text(panels.outcome(simulation.status(ctx.reads), view()))
 
+    empty = text(panels.outcome(simulation.status(ctx.reads), view()))
+    assert "No scenario ran yet" in empty
     assert "Too early to say" in said("bad_data", sent=3)
     bad = said("bad_data", rejected=12)
-    assert "Bad data came as expected" in bad
+    assert "Bad data: every check is met" in bad
     assert "12 events were refused, at least 10 expected" in bad
     line = said("chaos_delivery", rejected=3, duplicates=20)
-    assert "A bad line: 1 of 2 expectations met so far" in line
+    assert "A bad line: 1 of 2 checks met so far" in line
     assert "3 events were refused, none expected" in line
